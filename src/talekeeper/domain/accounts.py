@@ -1,0 +1,30 @@
+"""Accounts own everything; tokens say who is asking."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from talekeeper.clock import Millis
+from talekeeper.ids import AccountId
+
+TokenKind = Literal["bearer", "session", "login", "control"]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """`is_admin` may add accounts and connect providers on this machine's own network."""
+
+    id: AccountId
+    name: str
+    is_admin: bool
+    created_at: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSettings:
+    """How an account reaches a provider. `key_hint` is the key's last four characters."""
+
+    provider: str
+    base_url: str | None
+    model: str | None
+    key_hint: str | None
+    context_length: int | None

@@ -1,0 +1,189 @@
+"""Everything that can go wrong, as one tree.
+
+    TalekeeperError
+    ├── InvalidInput            the request itself is wrong; sending it again will not help
+    │   ├── TooLarge            more bytes or characters than are taken
+    │   ├── UnknownParent       a message was to stand under one that is not there
+    │   └── IdReused            a client's id came back with another text, or elsewhere
+    ├── NotFound                absent, or another account's: the two look alike
+    ├── Unauthenticated         nobody is logged in, or the token is unknown, used or expired
+    ├── Forbidden               logged in, but this is the owner's to do
+    ├── GenerationRunning       a second generation was asked for while one runs
+    ├── StoreError              the database could not do it; nothing was acknowledged
+    │   ├── StoreBusy           locked or overloaded; trying again soon helps
+    │   ├── StoreFull           the disk is full; reads go on
+    │   ├── SyncFailed          the disk did not confirm the write
+    │   ├── StoreUnavailable    the database server cannot be reached, or the store is closed
+    │   └── InstallationRefused what lies in the data folder must not be served or replaced
+    │       ├── DataFolderInUse     another server holds it
+    │       ├── DatabaseDamaged     missing, empty, truncated or unreadable
+    │       └── DatabaseTooNew      written by a newer Talekeeper
+    ├── ConfigurationError      settings that cannot be started with
+    └── ProviderError           the model did not give a whole reply; the user's message is kept
+        ├── ProviderUnreachable     refused, timed out or not found
+        ├── ProviderRefusedKey      401 or 403
+        ├── ProviderRateLimited     429, with how long to wait where it was said
+        ├── ProviderFailed          5xx, or an error in the stream
+        ├── ProviderStreamCut       the connection ended before the reply did
+        ├── ProviderSentGarbage     what came was not the protocol
+        ├── ProviderStalled         nothing came for longer than the setting allows
+        ├── ProviderRejected        4xx: the request was not accepted (unknown model, bad parameter)
+        ├── ContextTooLong          the conversation does not fit into the model
+        └── ModelMissing            no model is chosen, or its weights are not there
+
+An error knows a stable `code` and whether trying again may help (`retryable`); it knows nothing
+of HTTP. `api/problems.py` maps classes to statuses, `cli/exits.py` to exit codes.
+"""
+
+from typing import ClassVar
+
+
+class TalekeeperError(Exception):
+    """The root. `str(error)` names the thing and says what to do next, in plain words."""
+
+    code: ClassVar[str] = "error"
+    retryable: ClassVar[bool] = False
+    retry_after: float | None = None
+    """Seconds to wait before trying again, where that is known."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        if retry_after is not None:
+            self.retry_after = retry_after
+
+
+class InvalidInput(TalekeeperError):
+    code = "invalid_input"
+
+
+class TooLarge(InvalidInput):
+    code = "too_large"
+
+
+class UnknownParent(InvalidInput):
+    code = "unknown_parent"
+
+
+class IdReused(InvalidInput):
+    code = "id_reused"
+
+
+class NotFound(TalekeeperError):
+    code = "not_found"
+
+
+class Unauthenticated(TalekeeperError):
+    code = "unauthenticated"
+
+
+class Forbidden(TalekeeperError):
+    code = "forbidden"
+
+
+class GenerationRunning(TalekeeperError):
+    """`generation_id` is the one that runs."""
+
+    code = "generation_running"
+
+    def __init__(self, message: str, *, generation_id: str) -> None:
+        super().__init__(message)
+        self.generation_id = generation_id
+
+
+class StoreError(TalekeeperError):
+    code = "store_error"
+
+
+class StoreBusy(StoreError):
+    code = "store_busy"
+    retryable = True
+    retry_after = 1.0
+
+
+class StoreFull(StoreError):
+    code = "store_full"
+    retryable = True
+    retry_after = 5.0
+
+
+class SyncFailed(StoreError):
+    code = "sync_failed"
+    retryable = True
+    retry_after = 2.0
+
+
+class StoreUnavailable(StoreError):
+    code = "store_unavailable"
+    retryable = True
+    retry_after = 2.0
+
+
+class InstallationRefused(StoreError):
+    code = "installation_refused"
+
+
+class DataFolderInUse(InstallationRefused):
+    code = "data_folder_in_use"
+
+
+class DatabaseDamaged(InstallationRefused):
+    code = "database_damaged"
+
+
+class DatabaseTooNew(InstallationRefused):
+    code = "database_too_new"
+
+
+class ConfigurationError(TalekeeperError):
+    code = "configuration"
+
+
+class ProviderError(TalekeeperError):
+    code = "provider_error"
+
+
+class ProviderUnreachable(ProviderError):
+    code = "provider_unreachable"
+    retryable = True
+
+
+class ProviderRefusedKey(ProviderError):
+    code = "provider_refused_key"
+
+
+class ProviderRateLimited(ProviderError):
+    code = "provider_rate_limited"
+    retryable = True
+
+
+class ProviderFailed(ProviderError):
+    code = "provider_failed"
+    retryable = True
+
+
+class ProviderStreamCut(ProviderError):
+    code = "provider_stream_cut"
+    retryable = True
+
+
+class ProviderSentGarbage(ProviderError):
+    code = "provider_sent_garbage"
+    retryable = True
+
+
+class ProviderStalled(ProviderError):
+    code = "provider_stalled"
+    retryable = True
+
+
+class ProviderRejected(ProviderError):
+    code = "provider_rejected"
+
+
+class ContextTooLong(ProviderError):
+    code = "context_too_long"
+
+
+class ModelMissing(ProviderError):
+    code = "model_missing"

@@ -1,0 +1,31 @@
+"""Identifiers: one type an idea, so that a leaf's id cannot be passed for a conversation's."""
+
+from typing import NewType
+from uuid import UUID, uuid4
+
+from talekeeper.errors import InvalidInput
+
+AccountId = NewType("AccountId", str)
+ConversationId = NewType("ConversationId", str)
+MessageId = NewType("MessageId", str)
+GenerationId = NewType("GenerationId", str)
+TokenId = NewType("TokenId", str)
+BootId = NewType("BootId", str)
+
+
+def fresh_id() -> str:
+    """A random 128-bit identifier in the canonical form of a version 4 UUID."""
+    return str(uuid4())
+
+
+def canonical_id(text: str) -> str:
+    """`text` as a lower-case UUID of 36 characters.
+
+    Raises InvalidInput when it is not a UUID in its usual form.
+    """
+    if len(text) == 36:
+        try:
+            return str(UUID(text))
+        except ValueError:
+            pass
+    raise InvalidInput("An id must be a UUID, such as 3f2b8c1e-6a4d-4f0e-9b7a-2d1c5e8f9a01.")
