@@ -1,0 +1,109 @@
+"""PostgreSQL behind the seam: a few writing connections, row locks where SQLite has one writer.
+
+A batch locks its conversations in sorted order before it does anything else, so that two batches
+cannot wait for each other. `synchronous_commit` is read back: an acknowledgement means a flush.
+"""
+
+from collections.abc import Collection
+from typing import Any, Final
+
+import psycopg
+from psycopg import errors as pg
+
+from talekeeper.errors import (
+    InstallationRefused,
+    StoreBusy,
+    StoreError,
+    StoreFull,
+    StoreUnavailable,
+)
+from talekeeper.store.units import Cursor
+
+_OPTIONS: Final = (
+    "-c statement_timeout=5000 -c lock_timeout=500 -c idle_in_transaction_session_timeout=10000"
+    " -c timezone=UTC"
+)
+_LOCK = "SELECT id FROM conversations WHERE id = ANY(%(ids)s) ORDER BY id FOR UPDATE"
+
+
+class Postgresql:
+    """A database on a server. `url` is a libpq address, which may hold a password: never shown."""
+
+    name: Final = "postgresql"
+    writers: Final = 3
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def connect_writer(self) -> "psycopg.Connection[Any]":
+        connection = self._connect()
+        setting = connection.execute("SHOW synchronous_commit").fetchone()
+        if setting is None or setting[0] == "off":
+            connection.close()
+            raise InstallationRefused(
+                "PostgreSQL runs with synchronous_commit = off: an acknowledged message could be "
+                "lost. Set it to on for this database."
+            )
+        return connection
+
+    def connect_reader(self) -> "psycopg.Connection[Any]":
+        return self._connect()
+
+    def _connect(self) -> "psycopg.Connection[Any]":
+        return psycopg.connect(
+            self.url,
+            autocommit=True,
+            options=_OPTIONS,
+            connect_timeout=2,
+            prepare_threshold=2,
+            application_name="talekeeper",
+        )
+
+    def begin_write(self, cursor: Cursor, *, conversation_ids: Collection[str]) -> None:
+        cursor.execute("BEGIN", {})
+        if conversation_ids:
+            cursor.execute(_LOCK, {"ids": sorted(conversation_ids)})
+
+    def begin_read(self, cursor: Cursor) -> None:
+        cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", {})
+
+    def transaction_stands(self, connection: Any) -> bool:
+        return not connection.closed and connection.info.transaction_status.name in (
+            "INTRANS",
+            "INERROR",
+        )
+
+    def store_error(self, error: Exception) -> StoreError | None:
+        if not isinstance(error, psycopg.Error):
+            return None
+        match error:
+            case pg.DiskFull():
+                return StoreFull("The database server's disk is full. Free space, then send again.")
+            case (
+                pg.LockNotAvailable()
+                | pg.QueryCanceled()
+                | pg.SerializationFailure()
+                | pg.DeadlockDetected()
+            ):
+                return StoreBusy("The database is busy. Try again in a moment.")
+            case _ if self.is_connection_lost(error):
+                return StoreUnavailable("The database server cannot be reached. Is it running?")
+            case _:
+                return None
+
+    def may_rerun(self, error: Exception) -> bool:
+        # A unique violation is another process's insert between our look and ours: look again.
+        return isinstance(
+            error, pg.SerializationFailure | pg.DeadlockDetected | pg.UniqueViolation
+        )
+
+    def is_connection_lost(self, error: Exception) -> bool:
+        if not isinstance(error, psycopg.Error):
+            return False
+        state = error.sqlstate
+        if state is None:
+            return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+        return state[:2] in ("08", "57") and not isinstance(error, pg.QueryCanceled)
+
+    def tidy(self, cursor: Cursor, *, idle: bool) -> None:
+        """Nothing to do: the server looks after its own log."""

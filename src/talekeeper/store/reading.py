@@ -1,0 +1,81 @@
+"""Reading: a few threads, each with a read-only connection of its own."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from talekeeper.errors import StoreUnavailable
+from talekeeper.store.seam import DriverConnection, EngineSeam
+from talekeeper.store.units import Reader, ReadUnit
+
+T = TypeVar("T")
+
+READERS = 4
+
+
+class ReaderPool:
+    """Runs read units, each in one consistent snapshot that ends when the unit does.
+
+    A snapshot that stays open pins SQLite's write-ahead log, so results are read whole and
+    nothing is handed out that still reads.
+    """
+
+    def __init__(self, seam: EngineSeam) -> None:
+        self._seam = seam
+        self._local = threading.local()
+        self._connections: set[DriverConnection] = set()
+        self._guard = threading.Lock()
+        self._is_closing = False
+        self.executor = ThreadPoolExecutor(READERS, thread_name_prefix="talekeeper-reader")
+
+    def run(self, unit: ReadUnit[T]) -> T:
+        """Run `unit` in the calling thread. Raises a StoreError when the database cannot answer."""
+        if self._is_closing:
+            raise StoreUnavailable("Talekeeper is closing. Try again when it is back.")
+        for is_last_try in (False, True):
+            try:
+                return self._run_once(unit)
+            except Exception as error:
+                if self._seam.is_connection_lost(error):
+                    self._drop()
+                    if not is_last_try:
+                        continue
+                typed = self._seam.store_error(error)
+                if typed is None:
+                    raise
+                raise typed from error
+        raise AssertionError("unreachable")
+
+    def _run_once(self, unit: ReadUnit[T]) -> T:
+        cursor = self._connection().cursor()
+        self._seam.begin_read(cursor)
+        try:
+            return unit(Reader(cursor, self._seam.name))
+        finally:
+            cursor.execute("ROLLBACK")
+
+    def _connection(self) -> Any:
+        connection = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._seam.connect_reader()
+            self._local.connection = connection
+            with self._guard:
+                self._connections.add(connection)
+        return connection
+
+    def _drop(self) -> None:
+        connection = getattr(self._local, "connection", None)
+        self._local.connection = None
+        if connection is not None:
+            with self._guard:
+                self._connections.discard(connection)
+            connection.close()
+
+    def close(self) -> None:
+        """What runs is done; every connection is closed."""
+        self._is_closing = True
+        self.executor.shutdown(wait=True)
+        with self._guard:
+            for connection in self._connections:
+                connection.close()
+            self._connections.clear()

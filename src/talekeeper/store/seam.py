@@ -1,0 +1,55 @@
+"""The seam between the store and its two engines: all that SQLite and PostgreSQL do differently."""
+
+from collections.abc import Collection
+from typing import Any, Protocol
+
+from talekeeper.errors import StoreError
+from talekeeper.store.prepared import Engine
+from talekeeper.store.units import Cursor
+
+
+class DriverConnection(Protocol):
+    """The part of a driver's connection that is used: sqlite3 and psycopg share it."""
+
+    def cursor(self) -> Any: ...
+    def close(self) -> None: ...
+
+
+class EngineSeam(Protocol):
+    """One engine. Methods are called from the store's own threads, never from the event loop."""
+
+    name: Engine
+    writers: int
+    """Threads that write. Units of one conversation always go to the same one."""
+
+    def connect_writer(self) -> DriverConnection: ...
+
+    def connect_reader(self) -> DriverConnection: ...
+
+    def begin_write(self, cursor: Cursor, *, conversation_ids: Collection[str]) -> None:
+        """A write transaction stands, and these conversations' rows are locked in it."""
+        ...
+
+    def begin_read(self, cursor: Cursor) -> None:
+        """A read-only transaction on one consistent snapshot stands."""
+        ...
+
+    def transaction_stands(self, connection: Any) -> bool:
+        """Whether the transaction survived the error just seen in it."""
+        ...
+
+    def store_error(self, error: Exception) -> StoreError | None:
+        """What a driver's error means; None when it is a programming error, which is raised."""
+        ...
+
+    def may_rerun(self, error: Exception) -> bool:
+        """Whether another transaction got in the way, so that running the unit again can help."""
+        ...
+
+    def is_connection_lost(self, error: Exception) -> bool:
+        """Whether the connection must be dropped: it is gone, or its cache may lie."""
+        ...
+
+    def tidy(self, cursor: Cursor, *, idle: bool) -> None:
+        """Housekeeping after answers were given: on SQLite, move the WAL into the database."""
+        ...

@@ -1,0 +1,149 @@
+"""SQLite behind the seam: one writing connection, read-only readers, every PRAGMA read back.
+
+`synchronous=FULL` with WAL, because an acknowledged message must survive a power cut: with NORMAL
+up to 903 acknowledged rows were lost in one. Only the writer's connection writes or checkpoints,
+which keeps clear of the WAL-reset race of SQLite before 3.51.3. `mmap_size` stays 0.
+"""
+
+import sqlite3
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from talekeeper.errors import (
+    DatabaseDamaged,
+    StoreBusy,
+    StoreError,
+    StoreFull,
+    StoreUnavailable,
+    SyncFailed,
+)
+from talekeeper.store.units import Cursor
+
+APPLICATION_ID: Final = 0x54414C45
+"""'TALE' in the file's header: what tools such as `file` can tell a database of ours by."""
+
+_PRAGMAS: Final = {
+    "synchronous": 2,
+    "foreign_keys": 1,
+    "busy_timeout": 0,
+    "trusted_schema": 0,
+    "cell_size_check": 1,
+    "mmap_size": 0,
+    "cache_size": -16_000,
+}
+_WRITER_PRAGMAS: Final = {"wal_autocheckpoint": 0, "journal_size_limit": 64 << 20}
+
+_CHECKPOINT_PAGES: Final = 2_000
+_TRUNCATE_PAGES: Final = (64 << 20) // 4096
+
+
+class Sqlite:
+    """A database file. The folder's lock is held by whoever made this object."""
+
+    name: Final = "sqlite"
+    writers: Final = 1
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def connect_writer(self) -> sqlite3.Connection:
+        """The one connection that writes. Raises InstallationRefused when a PRAGMA does not hold."""
+        connection = self._connect("rw")
+        mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        if mode != "wal":
+            raise DatabaseDamaged(
+                f"{self.path} cannot use a write-ahead log (journal mode {mode}). Put the data "
+                "folder on a local disk, not on a network share."
+            )
+        _set_and_read_back(connection, _PRAGMAS | _WRITER_PRAGMAS)
+        return connection
+
+    def connect_reader(self) -> sqlite3.Connection:
+        connection = self._connect("ro")
+        _set_and_read_back(connection, _PRAGMAS)
+        return connection
+
+    def _connect(self, mode: str) -> sqlite3.Connection:
+        return sqlite3.connect(
+            f"file:{quote(str(self.path))}?mode={mode}",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+        )
+
+    def begin_write(self, cursor: Cursor, *, conversation_ids: Collection[str]) -> None:
+        # IMMEDIATE: a deferred transaction that reads and then writes fails at once when another
+        # has written in between, whatever the time-out.
+        cursor.execute("BEGIN IMMEDIATE", {})
+
+    def begin_read(self, cursor: Cursor) -> None:
+        cursor.execute("BEGIN", {})
+
+    def transaction_stands(self, connection: Any) -> bool:
+        return connection.in_transaction
+
+    def store_error(self, error: Exception) -> StoreError | None:
+        if not isinstance(error, sqlite3.Error):
+            return None
+        match _primary(error):
+            case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+                return StoreBusy("The database is busy. Try again in a moment.")
+            case sqlite3.SQLITE_FULL:
+                return StoreFull("The disk is full. Free some space, then send again.")
+            case sqlite3.SQLITE_IOERR:
+                return SyncFailed("The disk did not confirm the write. Try again in a moment.")
+            case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+                return DatabaseDamaged(
+                    f"{self.path} is damaged. Stop the server and restore the newest good backup."
+                )
+            case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
+                return StoreUnavailable(f"{self.path} cannot be opened for writing.")
+            case _:
+                return None
+
+    def may_rerun(self, error: Exception) -> bool:
+        return isinstance(error, sqlite3.Error) and _primary(error) in (
+            sqlite3.SQLITE_BUSY,
+            sqlite3.SQLITE_LOCKED,
+        )
+
+    def is_connection_lost(self, error: Exception) -> bool:
+        # After a failed sync the page cache may show what is not on disk: drop it, read again.
+        return isinstance(error, sqlite3.Error) and _primary(error) in (
+            sqlite3.SQLITE_IOERR,
+            sqlite3.SQLITE_CORRUPT,
+        )
+
+    def tidy(self, cursor: Cursor, *, idle: bool) -> None:
+        """Checkpoint when the WAL has grown; empty it when nothing else is to do."""
+        pages = self._wal_pages()
+        if pages > _TRUNCATE_PAGES or (idle and pages > 0):
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)", {})
+        elif pages > _CHECKPOINT_PAGES:
+            cursor.execute("PRAGMA wal_checkpoint(PASSIVE)", {})
+        else:
+            return
+        cursor.fetchall()
+
+    def _wal_pages(self) -> int:
+        # stat() takes no lock and drops none; opening the file here would (POSIX locks).
+        try:
+            return self.path.with_name(self.path.name + "-wal").stat().st_size // 4120
+        except FileNotFoundError:
+            return 0
+
+
+def _primary(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _set_and_read_back(connection: sqlite3.Connection, pragmas: dict[str, int]) -> None:
+    for name, value in pragmas.items():
+        connection.execute(f"PRAGMA {name} = {value}")
+        row = connection.execute(f"PRAGMA {name}").fetchone()
+        # A build without a feature answers nothing for its PRAGMA (mmap_size where it is off).
+        if row is not None and row[0] != value:
+            raise DatabaseDamaged(f"This SQLite refuses PRAGMA {name} = {value} (it is {row[0]}).")

@@ -1,0 +1,126 @@
+"""The store itself: opened once, handed units, closed at the end."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+from zlib import crc32
+
+import structlog
+
+from talekeeper.clock import Clock, SystemClock
+from talekeeper.store.installing import Installation, opened_installation
+from talekeeper.store.postgresql import Postgresql
+from talekeeper.store.prepared import Engine
+from talekeeper.store.reading import ReaderPool
+from talekeeper.store.sqlite import Sqlite
+from talekeeper.store.units import ReadUnit, Recorded, WriteUnit
+from talekeeper.store.writing import Announce, WriterThread
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+DATABASE_NAME = "talekeeper.db"
+
+
+@dataclass(frozen=True, slots=True)
+class StoreCounts:
+    """Since the store was opened; `waiting` is now."""
+
+    commits: int
+    units: int
+    waiting: int
+
+
+class Store:
+    """All conversations and whom they belong to, on SQLite or on PostgreSQL."""
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        installation: Installation,
+        writers: Sequence[WriterThread],
+        readers: ReaderPool,
+    ) -> None:
+        self.engine: Engine = engine
+        self.installation = installation
+        self._writers = writers
+        self._readers = readers
+
+    @classmethod
+    async def open(
+        cls,
+        data_dir: Path,
+        *,
+        database_url: str | None = None,
+        announce: Announce | None = None,
+        clock: Clock | None = None,
+    ) -> "Store":
+        """The store of `data_dir`, made if the folder has none, brought up to this version's schema.
+
+        `announce` is called on the event loop with every event after its commit, in order.
+        Raises InstallationRefused when what is there must be neither served nor replaced. Whoever
+        calls holds the folder's lock.
+        """
+        clock = clock or SystemClock()
+        seam = Postgresql(database_url) if database_url else Sqlite(data_dir / DATABASE_NAME)
+        installation = await asyncio.to_thread(opened_installation, data_dir, seam, clock)
+        loop = asyncio.get_running_loop()
+        writers = [
+            WriterThread(
+                seam,
+                loop=loop,
+                announce=announce or _unheard,
+                now=clock.now,
+                name=f"talekeeper-writer-{number}",
+            )
+            for number in range(seam.writers)
+        ]
+        readers = ReaderPool(seam)
+        for writer in writers:
+            await asyncio.to_thread(writer.start)
+        return cls(
+            engine=seam.name, installation=installation, writers=writers, readers=readers
+        )
+
+    async def write(self, unit: WriteUnit[T], *, conversation_id: str | None = None) -> T:
+        """Run `unit` in a transaction; what it did is on disk when this returns.
+
+        `conversation_id` names the conversation whose rows it changes, so that writes to one
+        conversation never wait for each other's locks. A cancelled caller may find that the unit
+        was run all the same. Raises StoreError when nothing can be acknowledged, and whatever the
+        unit itself raised, with nothing stored.
+        """
+        number = crc32(conversation_id.encode()) % len(self._writers) if conversation_id else 0
+        return await asyncio.shield(
+            self._writers[number].submit(unit, conversation_id=conversation_id)
+        )
+
+    async def read(self, unit: ReadUnit[T]) -> T:
+        """Run `unit` on a read-only connection, on one consistent snapshot."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._readers.executor, self._readers.run, unit)
+
+    @property
+    def is_serving(self) -> bool:
+        return all(writer.is_alive for writer in self._writers)
+
+    @property
+    def counts(self) -> StoreCounts:
+        return StoreCounts(
+            commits=sum(writer.counts.commits for writer in self._writers),
+            units=sum(writer.counts.units for writer in self._writers),
+            waiting=sum(writer.waiting for writer in self._writers),
+        )
+
+    async def close(self) -> None:
+        """Everything handed over is answered, and every connection closed."""
+        for writer in self._writers:
+            await asyncio.to_thread(writer.close)
+        await asyncio.to_thread(self._readers.close)
+
+
+def _unheard(_events: Sequence[Recorded]) -> None:
+    """Nobody follows a store that is opened for a command."""

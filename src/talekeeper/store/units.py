@@ -1,0 +1,113 @@
+"""What a unit of work is handed: a Reader, or a Writer, which is a Reader that can also write.
+
+A unit is a plain function `unit(tx) -> T`. It runs on the store's own thread inside a transaction
+that the store begins and commits; it holds no state of its own, so that it can be run again.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeVar
+
+from sqlalchemy import bindparam, insert
+
+from talekeeper.clock import Millis
+from talekeeper.domain.conversations import Conversation, Message
+from talekeeper.ids import AccountId, ConversationId
+from talekeeper.store.prepared import Engine, Prepared, Row, prepared
+from talekeeper.store.tables import events
+
+T = TypeVar("T")
+
+_APPEND_EVENT = prepared(
+    insert(events).values(
+        {
+            name: bindparam(name)
+            for name in ("conversation_id", "seq", "kind", "message_key")
+        }
+    )
+)
+
+EventKind = Literal["conversation", "message_added", "message_changed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An event and the state it left, as followers are told it once it is on disk."""
+
+    owner_id: AccountId
+    conversation_id: ConversationId
+    seq: int
+    kind: EventKind
+    conversation: Conversation
+    message: Message | None = None
+
+
+class Cursor(Protocol):
+    """The part of a driver's cursor that is used: sqlite3 and psycopg share it."""
+
+    rowcount: int
+
+    def execute(self, sql: Any, params: dict[str, Any], /) -> Any: ...
+    def executemany(self, sql: Any, params: Iterable[dict[str, Any]], /) -> Any: ...
+    def fetchall(self) -> list[Row]: ...
+    def fetchone(self) -> Row | None: ...
+
+
+class Reader:
+    """Reads within one consistent snapshot. Nothing is left open: every result is read whole."""
+
+    def __init__(self, cursor: Cursor, engine: Engine) -> None:
+        self._cursor = cursor
+        self._on_sqlite = engine == "sqlite"
+
+    def all(self, statement: Prepared, **params: Any) -> list[Row]:
+        """Every row. Statements that can match many carry a LIMIT of their own."""
+        self._execute(statement, params)
+        return self._cursor.fetchall()
+
+    def first(self, statement: Prepared, **params: Any) -> Row | None:
+        """The first row, or None when there is none."""
+        self._execute(statement, params)
+        rows = self._cursor.fetchall()
+        return rows[0] if rows else None
+
+    def _execute(self, statement: Prepared, params: dict[str, Any]) -> None:
+        sql, constants = statement.sqlite if self._on_sqlite else statement.postgresql
+        self._cursor.execute(sql, {**constants, **params} if constants else params)
+
+
+class Writer(Reader):
+    """Reads and writes within one transaction. What it records is announced after the commit."""
+
+    def __init__(self, cursor: Cursor, engine: Engine, *, now: Callable[[], Millis]) -> None:
+        super().__init__(cursor, engine)
+        self._now = now
+        self.recorded: list[Recorded] = []
+
+    def now(self) -> Millis:
+        """Wall time for the row's dates. Order never depends on it."""
+        return self._now()
+
+    def run(self, statement: Prepared, **params: Any) -> int:
+        """Run a statement that changes rows; how many it changed."""
+        self._execute(statement, params)
+        return self._cursor.rowcount
+
+    def run_many(self, statement: Prepared, rows: list[dict[str, Any]]) -> None:
+        sql, constants = statement.sqlite if self._on_sqlite else statement.postgresql
+        self._cursor.executemany(sql, [{**constants, **row} for row in rows])
+
+    def record(self, event: Recorded, *, message_key: int | None = None) -> None:
+        """Write `event` to its conversation's log; followers hear of it after the commit."""
+        self.run(
+            _APPEND_EVENT,
+            conversation_id=event.conversation_id,
+            seq=event.seq,
+            kind=event.kind,
+            message_key=message_key,
+        )
+        self.recorded.append(event)
+
+
+ReadUnit = Callable[[Reader], T]
+WriteUnit = Callable[[Writer], T]
