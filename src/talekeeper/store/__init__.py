@@ -6,6 +6,6 @@ foreign can be awaited inside a transaction. The modules named after nouns hold 
 """
 
 from talekeeper.store.store import Store
-from talekeeper.store.units import Reader, Recorded, ReadUnit, Writer, WriteUnit
+from talekeeper.store.units import Reader, ReadUnit, Writer, WriteUnit
 
-__all__ = ["ReadUnit", "Reader", "Recorded", "Store", "WriteUnit", "Writer"]
+__all__ = ["ReadUnit", "Reader", "Store", "WriteUnit", "Writer"]

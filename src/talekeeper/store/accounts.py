@@ -43,9 +43,12 @@ _ADD_ACCOUNT = prepared(
     )
 )
 _ACCOUNTS = prepared(
-    select(*_ACCOUNT).order_by(accounts.c.created_at, accounts.c.id).limit(bindparam("limit"))
+    select(*_ACCOUNT)
+    .order_by(accounts.c.is_admin.desc(), accounts.c.created_at, accounts.c.id)
+    .limit(bindparam("limit"))
 )
 _ACCOUNT_OF_KEY = prepared(select(*_ACCOUNT).where(accounts.c.name_key == bindparam("key")))
+_ACCOUNT_OF_ID = prepared(select(*_ACCOUNT).where(accounts.c.id == bindparam("id")))
 _OWNER = prepared(
     select(*_ACCOUNT)
     .where(accounts.c.is_admin == 1)
@@ -108,13 +111,18 @@ def add_account(
 
 
 def all_accounts(tx: Reader) -> tuple[Account, ...]:
-    """Every account, eldest first."""
+    """Every account: the owner, then the others, eldest first."""
     return tuple(_account(row) for row in tx.all(_ACCOUNTS, limit=MOST_ACCOUNTS))
 
 
 def account_of_key(tx: Reader, key: str) -> Account | None:
     """The account whose name has this key."""
     row = tx.first(_ACCOUNT_OF_KEY, key=key)
+    return None if row is None else _account(row)
+
+
+def account_of_id(tx: Reader, account_id: AccountId) -> Account | None:
+    row = tx.first(_ACCOUNT_OF_ID, id=account_id)
     return None if row is None else _account(row)
 
 
@@ -170,7 +178,8 @@ def revoke_token(tx: Writer, token_id: TokenId) -> None:
 
 def revoke_tokens_of_a_run(tx: Writer) -> None:
     """What an earlier run of the server gave out for its own lifetime, and what has expired, is
-    gone."""
+    gone.
+    """
     tx.run(_REVOKE_OF_A_RUN, now=tx.now())
 
 

@@ -93,9 +93,7 @@ class Postgresql:
 
     def may_rerun(self, error: Exception) -> bool:
         # A unique violation is another process's insert between our look and ours: look again.
-        return isinstance(
-            error, pg.SerializationFailure | pg.DeadlockDetected | pg.UniqueViolation
-        )
+        return isinstance(error, pg.SerializationFailure | pg.DeadlockDetected | pg.UniqueViolation)
 
     def is_connection_lost(self, error: Exception) -> bool:
         if not isinstance(error, psycopg.Error):
@@ -107,3 +105,7 @@ class Postgresql:
 
     def tidy(self, cursor: Cursor, *, idle: bool) -> None:
         """Nothing to do: the server looks after its own log."""
+
+    def size(self) -> int | None:
+        """Not this machine's disk to watch."""
+        return None

@@ -128,6 +128,10 @@ class Sqlite:
             return
         cursor.fetchall()
 
+    def size(self) -> int | None:
+        """Bytes of the database file; its log comes and goes."""
+        return self.path.stat().st_size
+
     def _wal_pages(self) -> int:
         # stat() takes no lock and drops none; opening the file here would (POSIX locks).
         try:

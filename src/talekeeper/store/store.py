@@ -1,7 +1,7 @@
 """The store itself: opened once, handed units, closed at the end."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -10,12 +10,13 @@ from zlib import crc32
 import structlog
 
 from talekeeper.clock import Clock, SystemClock
+from talekeeper.domain.events import Recorded
 from talekeeper.store.installing import Installation, opened_installation
 from talekeeper.store.postgresql import Postgresql
 from talekeeper.store.prepared import Engine
 from talekeeper.store.reading import ReaderPool
 from talekeeper.store.sqlite import Sqlite
-from talekeeper.store.units import ReadUnit, Recorded, WriteUnit
+from talekeeper.store.units import ReadUnit, WriteUnit
 from talekeeper.store.writing import Announce, WriterThread
 
 T = TypeVar("T")
@@ -43,11 +44,13 @@ class Store:
         installation: Installation,
         writers: Sequence[WriterThread],
         readers: ReaderPool,
+        size: Callable[[], int | None],
     ) -> None:
         self.engine: Engine = engine
         self.installation = installation
         self._writers = writers
         self._readers = readers
+        self._size = size
 
     @classmethod
     async def open(
@@ -82,7 +85,11 @@ class Store:
         for writer in writers:
             await asyncio.to_thread(writer.start)
         return cls(
-            engine=seam.name, installation=installation, writers=writers, readers=readers
+            engine=seam.name,
+            installation=installation,
+            writers=writers,
+            readers=readers,
+            size=seam.size,
         )
 
     async def write(self, unit: WriteUnit[T], *, conversation_id: str | None = None) -> T:
@@ -114,6 +121,10 @@ class Store:
             units=sum(writer.counts.units for writer in self._writers),
             waiting=sum(writer.waiting for writer in self._writers),
         )
+
+    def size(self) -> int | None:
+        """Bytes that the database takes on this machine's disk; None where it is elsewhere."""
+        return self._size()
 
     async def close(self) -> None:
         """Everything handed over is answered, and every connection closed."""

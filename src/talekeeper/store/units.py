@@ -5,14 +5,12 @@ that the store begins and commits; it holds no state of its own, so that it can 
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import bindparam, insert
 
 from talekeeper.clock import Millis
-from talekeeper.domain.conversations import Conversation, Message
-from talekeeper.ids import AccountId, ConversationId
+from talekeeper.domain.events import Recorded
 from talekeeper.store.prepared import Engine, Prepared, Row, prepared
 from talekeeper.store.tables import events
 
@@ -20,26 +18,9 @@ T = TypeVar("T")
 
 _APPEND_EVENT = prepared(
     insert(events).values(
-        {
-            name: bindparam(name)
-            for name in ("conversation_id", "seq", "kind", "message_key")
-        }
+        {name: bindparam(name) for name in ("conversation_id", "seq", "kind", "message_key")}
     )
 )
-
-EventKind = Literal["conversation", "message_added", "message_changed"]
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """An event and the state it left, as followers are told it once it is on disk."""
-
-    owner_id: AccountId
-    conversation_id: ConversationId
-    seq: int
-    kind: EventKind
-    conversation: Conversation
-    message: Message | None = None
 
 
 class Cursor(Protocol):

@@ -28,9 +28,10 @@ from typing import Any, Final
 import structlog
 
 from talekeeper.clock import Millis
+from talekeeper.domain.events import Recorded
 from talekeeper.errors import StoreBusy, StoreUnavailable
 from talekeeper.store.seam import DriverConnection, EngineSeam
-from talekeeper.store.units import Recorded, Writer, WriteUnit
+from talekeeper.store.units import Writer, WriteUnit
 
 log = structlog.get_logger(__name__)
 
@@ -108,9 +109,7 @@ class WriterThread:
         """Units that no commit has taken up."""
         return self._queue.qsize()
 
-    def submit(
-        self, unit: WriteUnit[Any], *, conversation_id: str | None
-    ) -> "asyncio.Future[Any]":
+    def submit(self, unit: WriteUnit[Any], *, conversation_id: str | None) -> "asyncio.Future[Any]":
         """Hand `unit` over. The future is done when it is on disk, or has failed."""
         if self._is_closing:
             raise StoreUnavailable("Talekeeper is closing. Try again when it is back.")
@@ -321,5 +320,3 @@ def _consume_error(future: "asyncio.Future[Any]") -> None:
     """A unit whose asker has gone may fail without anybody left to hear of it."""
     if not future.cancelled():
         future.exception()
-
-

@@ -1,0 +1,1 @@
+"""Who may see what: accounts, the tokens that stand for them, and the sealing of their keys."""

@@ -1,0 +1,236 @@
+"""Connecting: how an account reaches a provider, and which model answers it.
+
+What the account entered stands above what the server was started with. A key that the server was
+given goes only where the server was told to send it: an account that names an address of its own
+must bring a key of its own.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from talekeeper.accounts.secrets import MasterKey
+from talekeeper.domain.changes import KEPT, Kept
+from talekeeper.domain.accounts import Account, ProviderSettings
+from talekeeper.domain.replies import Model, Provider
+from talekeeper.errors import InvalidInput, ModelMissing, NotFound
+from talekeeper.generation.beginning import ServerChoice
+from talekeeper.ids import AccountId
+from talekeeper.providers.catalogue import KINDS, Connection, ProviderKind, Providers, kind_named
+from talekeeper.providers.reach import Reach, checked_base_url
+from talekeeper.store import Reader, Store, Writer
+from talekeeper.store.provider_settings import (
+    StoredProviderSettings,
+    choose_provider,
+    chosen_provider,
+    find_provider_settings,
+    provider_settings_of,
+    put_provider_settings,
+)
+
+_HINT: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """A provider as its account sees it. `is_configured`: it can be asked now."""
+
+    kind: ProviderKind
+    settings: ProviderSettings
+    is_configured: bool
+    is_remote: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """All providers, and which one answers where a conversation chooses none."""
+
+    provider: str
+    model: str | None
+    items: tuple[Connected, ...]
+
+
+class Connections:
+    """Knows how each account reaches its providers."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        defaults: Mapping[str, Connection],
+        choice: ServerChoice,
+        public_only: Providers,
+        anywhere: Providers,
+        master_key: MasterKey,
+    ) -> None:
+        self._store = store
+        self._defaults = defaults
+        self._choice = choice
+        self._public_only = public_only
+        self._anywhere = anywhere
+        self._master_key = master_key
+
+    async def overview(self, account: Account) -> Overview:
+        """Every provider as the account has it."""
+
+        def unit(
+            tx: Reader,
+        ) -> tuple[dict[str, StoredProviderSettings], tuple[str | None, str | None]]:
+            return provider_settings_of(tx, account.id), chosen_provider(tx, account.id)
+
+        kept, (provider, model) = await self._store.read(unit)
+        items = tuple(self._connected(kind, kept.get(kind.name)) for kind in KINDS)
+        name = provider or self._choice.provider
+        if model is None and name == self._choice.provider:
+            model = self._choice.model
+        if model is None:
+            chosen = next((item for item in items if item.kind.name == name), None)
+            model = chosen.settings.model if chosen else None
+        return Overview(name, model, items)
+
+    async def change(
+        self,
+        account: Account,
+        provider: str,
+        *,
+        base_url: str | None | Kept = KEPT,
+        api_key: str | None | Kept = KEPT,
+        model: str | None | Kept = KEPT,
+        context_length: int | None | Kept = KEPT,
+    ) -> Connected:
+        """What is given is changed; the key is sealed before it is stored.
+
+        A new address drops the key that was for the old one. Raises NotFound, InvalidInput.
+        """
+        kind = _known(provider)
+        if isinstance(base_url, str):
+            if not kind.takes_base_url:
+                raise InvalidInput(f"{kind.title} has no address to set.")
+            base_url = checked_base_url(base_url, _reach(account))
+        sealed: str | None = None
+        if isinstance(api_key, str):
+            sealed = self._master_key.seal(api_key, record_id=_record_id(account.id, provider))
+
+        def unit(tx: Writer) -> StoredProviderSettings:
+            before = find_provider_settings(tx, account.id, provider) or _nothing(provider)
+            settings, key = before.settings, before.sealed_key
+            if not isinstance(base_url, Kept):
+                if base_url != settings.base_url and isinstance(api_key, Kept):
+                    settings, key = replace(settings, key_hint=None), None
+                settings = replace(settings, base_url=base_url)
+            if not isinstance(api_key, Kept):
+                hint = api_key[-_HINT:] if api_key and len(api_key) > 2 * _HINT else ""
+                settings = replace(settings, key_hint=None if api_key is None else hint)
+                key = sealed
+            if not isinstance(model, Kept):
+                settings = replace(settings, model=model)
+            if not isinstance(context_length, Kept):
+                settings = replace(settings, context_length=context_length)
+            after = StoredProviderSettings(settings, key)
+            put_provider_settings(tx, account.id, after)
+            return after
+
+        return self._connected(kind, await self._store.write(unit))
+
+    async def choose(self, account: Account, provider: str, *, model: str | None) -> Overview:
+        """That provider and model answer wherever a conversation chooses none."""
+        kind = _known(provider)
+        if kind.unavailable is not None:
+            raise InvalidInput(kind.unavailable)
+        await self._store.write(
+            lambda tx: choose_provider(tx, account.id, provider=provider, model=model)
+        )
+        return await self.overview(account)
+
+    async def models(self, account: Account, provider: str) -> tuple[Model, ...]:
+        """What the provider offers, asked of it now. Raises ProviderError."""
+        _known(provider)
+        connection, _ = await self._connection(account.id, provider)
+        return await self._provider(account, connection).models()
+
+    async def reach(
+        self, owner: Account, provider: str, model: str
+    ) -> tuple[Provider, str, int | None]:
+        """The provider ready to be asked, the model to name, and its window where it is known.
+
+        Raises ModelMissing when no model is chosen and the provider has none of its own.
+        """
+        kind = kind_named(provider)
+        connection, settings = await self._connection(owner.id, provider)
+        built = self._provider(owner, connection)
+        chosen = model or connection.model or (kind.default_model if kind else None)
+        if not chosen:
+            raise ModelMissing("No model is chosen for this provider. Choose one in the settings.")
+        return built, chosen, settings.context_length if settings else None
+
+    def _provider(self, account: Account, connection: Connection) -> Provider:
+        is_ours = connection.base_url == self._default(connection.provider).base_url
+        pool = self._anywhere if account.is_admin or is_ours else self._public_only
+        return pool.of(connection)
+
+    async def _connection(
+        self, owner_id: AccountId, provider: str
+    ) -> tuple[Connection, ProviderSettings | None]:
+        kept = await self._store.read(lambda tx: find_provider_settings(tx, owner_id, provider))
+        default = self._default(provider)
+        if kept is None:
+            return default, None
+        settings = kept.settings
+        key = default.api_key
+        if settings.base_url is not None and settings.base_url != default.base_url:
+            key = None
+        if kept.sealed_key is not None:
+            key = self._master_key.unseal(kept.sealed_key, record_id=_record_id(owner_id, provider))
+        connection = Connection(
+            provider=provider,
+            base_url=settings.base_url or default.base_url,
+            api_key=key,
+            model=settings.model or default.model,
+        )
+        return connection, settings
+
+    def _connected(self, kind: ProviderKind, kept: StoredProviderSettings | None) -> Connected:
+        default = self._default(kind.name)
+        settings = (kept or _nothing(kind.name)).settings
+        is_own_address = settings.base_url not in (None, default.base_url)
+        has_key = settings.key_hint is not None or (
+            default.api_key is not None and not is_own_address
+        )
+        address = settings.base_url or default.base_url or kind.base_url
+        shown = replace(
+            settings, base_url=address, model=settings.model or default.model or kind.default_model
+        )
+        needs_key = kind.needs_key and address == kind.base_url
+        return Connected(
+            kind=kind,
+            settings=shown,
+            is_configured=kind.unavailable is None and (has_key or not needs_key),
+            is_remote=kind.is_remote or (address is not None and not _is_here(address)),
+        )
+
+    def _default(self, provider: str) -> Connection:
+        return self._defaults.get(provider) or Connection(provider)
+
+
+def _known(provider: str) -> ProviderKind:
+    kind = kind_named(provider)
+    if kind is None:
+        raise NotFound("There is no such provider.")
+    return kind
+
+
+def _reach(account: Account) -> Reach:
+    return Reach.ANYWHERE if account.is_admin else Reach.PUBLIC_ONLY
+
+
+def _is_here(address: str) -> bool:
+    host = address.split("://", 1)[-1].split("/", 1)[0]
+    return host.rsplit(":", 1)[0].strip("[]") in ("127.0.0.1", "localhost", "::1")
+
+
+def _record_id(owner_id: AccountId, provider: str) -> str:
+    return f"provider_settings/{owner_id}/{provider}"
+
+
+def _nothing(provider: str) -> StoredProviderSettings:
+    return StoredProviderSettings(ProviderSettings(provider, None, None, None, None), None)

@@ -1,0 +1,111 @@
+"""Sealing providers' keys: AES-256-GCM under a master key that lies outside the data folder.
+
+A copy of the data folder, or a backup, holds sealed keys and nothing to open them with. Each is
+sealed for the record it belongs to, so a sealed key moved to another account's record does not
+open. The sealed form is text: base64 of a version byte, the nonce and the ciphertext.
+"""
+
+import base64
+import binascii
+import os
+import secrets
+import stat
+from pathlib import Path
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from talekeeper.errors import ConfigurationError
+
+KEY_BYTES: Final = 32
+_NONCE_BYTES: Final = 12
+_VERSION: Final = b"\x01"
+
+
+class MasterKey:
+    """Seals and opens texts. It is never shown: its repr names only the file."""
+
+    def __init__(self, key: bytes, path: Path) -> None:
+        self._cipher = AESGCM(key)
+        self._path = path
+
+    def __repr__(self) -> str:
+        return f"MasterKey({str(self._path)!r})"
+
+    def seal(self, text: str, *, record_id: str) -> str:
+        """`text` so that only this key opens it, and only for `record_id`."""
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        sealed = self._cipher.encrypt(nonce, text.encode(), record_id.encode())
+        return base64.b64encode(_VERSION + nonce + sealed).decode()
+
+    def unseal(self, sealed: str, *, record_id: str) -> str:
+        """The text that was sealed for `record_id`. Raises ConfigurationError."""
+        try:
+            whole = base64.b64decode(sealed, validate=True)
+            if whole[:1] != _VERSION:
+                raise ValueError
+            nonce, body = whole[1 : 1 + _NONCE_BYTES], whole[1 + _NONCE_BYTES :]
+            return self._cipher.decrypt(nonce, body, record_id.encode()).decode()
+        except (InvalidTag, ValueError, binascii.Error) as error:
+            raise ConfigurationError(
+                f"A stored provider key was not sealed with the master key in {self._path}. Put "
+                "the right file there (TALEKEEPER_KEY_FILE), or enter the provider's key again."
+            ) from error
+
+
+def open_master_key(path: Path) -> MasterKey:
+    """The master key of `path`, made there when the file is missing.
+
+    Raises ConfigurationError when it is there and cannot be used: making another in its place
+    would lock every key that was sealed.
+    """
+    try:
+        if not path.exists():
+            _make(path)
+        with path.open("rb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            text = file.read(1024)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The master key {path} cannot be read or made ({error.strerror}). Make it readable "
+            "for this user, or name another file in TALEKEEPER_KEY_FILE."
+        ) from error
+    if mode & 0o007:
+        raise ConfigurationError(
+            f"The master key {path} is open to every user of this machine. Close it: "
+            f"chmod 600 {path}"
+        )
+    try:
+        key = base64.b64decode(text.strip(), validate=True)
+    except (ValueError, binascii.Error):
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise ConfigurationError(
+            f"{path} is not a master key: it must hold {KEY_BYTES} bytes in base64. Put the right "
+            "file there, or name another in TALEKEEPER_KEY_FILE."
+        )
+    return MasterKey(key, path)
+
+
+def _make(path: Path) -> None:
+    """A fresh key is at `path`, whole, for this user alone; one that is there first stays."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(base64.b64encode(secrets.token_bytes(KEY_BYTES)) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return
+    finally:
+        temporary.unlink()
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

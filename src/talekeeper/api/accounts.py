@@ -1,0 +1,238 @@
+"""Logging in and out, accounts, and the one place that says who asks.
+
+`/login` is the only address that changes something on GET: a link is all that a terminal can
+print. It works once, only when a person navigates to it, and the token leaves the address at once.
+"""
+
+from collections.abc import Collection
+from typing import Annotated, Literal, Protocol, cast
+
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from pydantic import BaseModel
+from starlette.responses import HTMLResponse, RedirectResponse
+
+from talekeeper.accounts.adding import add_account, list_accounts
+from talekeeper.accounts.entering import issue_login, log_in, log_out, login_path
+from talekeeper.accounts.identifying import Identities, Identity
+from talekeeper.accounts.tokens import LOGIN_LASTS
+from talekeeper.api.bodies import Body, Name, Nothing, StrictRoute
+from talekeeper.domain.accounts import Account, TokenKind
+from talekeeper.errors import Forbidden, Unauthenticated
+from talekeeper.store import Store
+
+_ANYBODY = frozenset[TokenKind]({"bearer", "session"})
+_THE_MACHINE_TOO = frozenset[TokenKind]({"bearer", "session", "control"})
+
+_NOT_LOGGED_IN = (
+    "Log in first: open the login link that the server printed, or send a bearer token."
+)
+
+
+class _Keeper(Protocol):
+    """What this module needs of the server's composition root."""
+
+    @property
+    def store(self) -> Store: ...
+    @property
+    def identities(self) -> Identities: ...
+
+
+def _keeper(request: Request) -> _Keeper:
+    return cast("_Keeper", request.app.state.keeper)
+
+
+def cookie_name(request: Request) -> str:
+    """The session cookie's name, which is bound to this server.
+
+    Cookies are shared by all ports of a host, so the port stands in the name where the browser
+    cannot be told to keep it to one origin.
+    """
+    if request.scope.get("scheme") == "https":
+        return "__Host-tk"
+    return f"tk_{request.url.port or 80}"
+
+
+def _credential(request: Request) -> tuple[Literal["bearer", "session"], str]:
+    """The one credential that the request bears. Raises Unauthenticated for none, or for two."""
+    found: set[tuple[Literal["bearer", "session"], str]] = set()
+    for header in request.headers.getlist("authorization"):
+        scheme, _, token = header.strip().partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise Unauthenticated("Send the token as: Authorization: Bearer TOKEN.")
+        found.add(("bearer", token.strip()))
+    name = cookie_name(request)
+    for header in request.headers.getlist("cookie"):
+        for pair in header.split(";"):
+            key, _, value = pair.strip().partition("=")
+            if key == name and value:
+                found.add(("session", value))
+    if not found:
+        raise Unauthenticated(_NOT_LOGGED_IN)
+    if len(found) > 1:
+        raise Unauthenticated(
+            "The request bears two different logins. Send the cookie or a bearer token, not both."
+        )
+    return found.pop()
+
+
+async def _identity(request: Request, kinds: Collection[TokenKind]) -> Identity:
+    how, token = _credential(request)
+    allowed: list[TokenKind] = [kind for kind in kinds if (kind == "session") == (how == "session")]
+    return await _keeper(request).identities.identify(token, kinds=allowed)
+
+
+async def current_identity(request: Request) -> Identity:
+    """Who asks, and how. Raises Unauthenticated."""
+    return await _identity(request, _ANYBODY)
+
+
+async def current_account(request: Request) -> Account:
+    """Whose request this is. Every route of the API but /login depends on it."""
+    return (await _identity(request, _ANYBODY)).account
+
+
+async def current_admin(request: Request) -> Account:
+    """The admin whose request this is, or for whom a command on this machine asks."""
+    account = (await _identity(request, _THE_MACHINE_TOO)).account
+    if not account.is_admin:
+        raise Forbidden("Only the owner of this installation may do that.")
+    return account
+
+
+Asking = Annotated[Identity, Depends(current_identity)]
+CurrentAccount = Annotated[Account, Depends(current_account)]
+CurrentAdmin = Annotated[Account, Depends(current_admin)]
+
+
+class AccountOut(BaseModel):
+    id: str
+    name: str
+    is_admin: bool
+
+
+class AccountsOut(BaseModel):
+    items: list[AccountOut]
+
+
+class AddedOut(AccountOut):
+    """`token` is the account's bearer token; nobody can ask for it again."""
+
+    token: str
+
+
+class LoginLinkOut(BaseModel):
+    """`path` is to be opened on this server, once, within `seconds`."""
+
+    path: str
+    seconds: int
+
+
+class AccountIn(Body):
+    name: Name
+
+
+class LoginLinkIn(Body):
+    """Whom the link logs in; the owner where no name is given."""
+
+    name: Name | None = None
+
+
+def _shown(account: Account) -> AccountOut:
+    return AccountOut(id=account.id, name=account.name, is_admin=account.is_admin)
+
+
+router = APIRouter(route_class=StrictRoute)
+
+
+@router.get("/login", include_in_schema=False)
+async def open_login_link(request: Request) -> Response:
+    """The browser is logged in and the token used up; or a page says how to get another link."""
+    try:
+        if request.headers.get("sec-fetch-dest", "document") != "document":
+            raise Unauthenticated("A login link is for a person to open.")
+        session = await log_in(_keeper(request).store, request.query_params.get("token", ""))
+    except Unauthenticated:
+        if await _is_logged_in(request):
+            return RedirectResponse("/", status_code=303)
+        return HTMLResponse(_SPENT_PAGE, status_code=401, headers={"Cache-Control": "no-store"})
+    answer = RedirectResponse("/", status_code=303, headers={"Cache-Control": "no-store"})
+    answer.set_cookie(
+        cookie_name(request),
+        session.token,
+        max_age=session.seconds,
+        path="/",
+        secure=request.scope.get("scheme") == "https",
+        httponly=True,
+        samesite="strict",
+    )
+    return answer
+
+
+async def _is_logged_in(request: Request) -> bool:
+    try:
+        await current_account(request)
+    except Unauthenticated:
+        return False
+    return True
+
+
+@router.get("/api/me")
+async def show_me(account: CurrentAccount) -> AccountOut:
+    """Who asks."""
+    return _shown(account)
+
+
+@router.post("/api/logout", status_code=204)
+async def leave(request: Request, asking: Asking, _body: Nothing) -> Response:
+    """The session is over. A bearer token stays good: it is not the browser's to end."""
+    keeper = _keeper(request)
+    if asking.kind == "session" and asking.token_id is not None:
+        await log_out(keeper.store, keeper.identities, asking.token_id)
+    answer = Response(status_code=204)
+    answer.delete_cookie(
+        cookie_name(request),
+        path="/",
+        secure=request.scope.get("scheme") == "https",
+        httponly=True,
+        samesite="strict",
+    )
+    return answer
+
+
+@router.get("/api/accounts")
+async def show_accounts(request: Request, _admin: CurrentAdmin) -> AccountsOut:
+    """Every account: the owner, then the others, eldest first."""
+    accounts = await list_accounts(_keeper(request).store)
+    return AccountsOut(items=[_shown(account) for account in accounts])
+
+
+@router.post("/api/accounts", status_code=201)
+async def open_account(request: Request, _admin: CurrentAdmin, body: AccountIn) -> AddedOut:
+    """A new account and its token, which is shown this once."""
+    added = await add_account(_keeper(request).store, body.name)
+    return AddedOut(**_shown(added.account).model_dump(), token=added.token)
+
+
+@router.post("/api/login-links", status_code=201)
+async def make_login_link(
+    request: Request, _admin: CurrentAdmin, body: LoginLinkIn
+) -> LoginLinkOut:
+    """A link that logs one browser in."""
+    token = await issue_login(_keeper(request).store, name=body.name)
+    return LoginLinkOut(path=login_path(token), seconds=LOGIN_LASTS // 1000)
+
+
+def mount_accounts(app: FastAPI) -> None:
+    """The routes of this module are served."""
+    app.include_router(router)
+
+
+_SPENT_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Talekeeper</title>
+<meta name="viewport" content="width=device-width"></head><body>
+<h1>This link does not log you in</h1>
+<p>It was used before, has expired, or is not from this server.</p>
+<p>Get a new one on the machine that runs Talekeeper:</p>
+<pre>talekeeper login-link</pre>
+</body></html>
+"""

@@ -1,0 +1,49 @@
+"""The application: every route, every rule before them, and the keeper behind them."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+
+from talekeeper import __version__
+from talekeeper.api import conversations, events, generations, health, messages, providers
+from talekeeper.api.access import mount_access
+from talekeeper.api.accounts import mount_accounts
+from talekeeper.api.page import mount_page
+from talekeeper.api.problems import mount_problems
+from talekeeper.keeper import open_keeper
+from talekeeper.settings import Settings
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """An application that opens its keeper when it starts and closes it when it ends."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        async with open_keeper(settings) as keeper:
+            app.state.keeper = keeper
+            yield
+
+    app = FastAPI(
+        title="Talekeeper",
+        version=__version__,
+        summary="The game master's AI chat that never loses a word.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        separate_input_output_schemas=False,
+    )
+    mount_problems(app)
+    mount_accounts(app)
+    for resource in (conversations, messages, generations, events, providers, health):
+        app.include_router(resource.router)
+    mount_page(app)
+    mount_access(app, settings)
+    return app
+
+
+def openapi_document() -> dict[str, Any]:
+    """The wire contract, made from the routes. Opens nothing."""
+    return create_app(Settings()).openapi()

@@ -1,0 +1,200 @@
+"""Event streams: what happens, as server-sent events. They only read; leaving one ends nothing.
+
+One stream may be left for another at any time: its id says all that was seen, and as
+`Last-Event-ID` it goes on from there. A burst costs one write, whatever it holds.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import asdict
+from typing import Annotated, Any, Final
+
+import msgspec
+from fastapi import Header, Query
+from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from talekeeper.api.resources import CurrentAccount, TheKeeper, resource
+from talekeeper.api.bodies import Id
+from talekeeper.conversations.following import (
+    Grew,
+    Happened,
+    Missed,
+    Place,
+    Told,
+    follow,
+    parsed_place,
+)
+from talekeeper.errors import InvalidInput
+from talekeeper.ids import BootId, ConversationId, canonical_id
+
+router = resource("events")
+
+HEARTBEAT: Final = 15.0
+MOST_FOLLOWED: Final = 32
+
+_HEADERS: Final = {
+    "Cache-Control": "no-cache, no-transform",
+    "X-Accel-Buffering": "no",
+}
+_STREAM: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "Events, until the client leaves.", "content": {"text/event-stream": {}}}
+}
+_json = msgspec.json.Encoder()
+
+
+class EventStream(StreamingResponse):
+    """A stream of bursts. Whatever ends it, its follower is closed."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, bursts: AsyncGenerator[list[Told]], *, opening: bytes, names: "Names"):
+        self._bursts = bursts
+        super().__init__(_beaten(bursts, opening, names), headers=_HEADERS)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._bursts.aclose()
+
+
+class Names:
+    """Which id each event of a stream gets."""
+
+    def of(self, told: Told) -> str | None:
+        """The id for one conversation's stream: its place."""
+        return str(told.place)
+
+
+class AccountNames(Names):
+    """The ids of an account's stream: the places of all the conversations it follows."""
+
+    def __init__(self, follows: Mapping[ConversationId, Place | None]) -> None:
+        self._seen = {key: place.seq for key, place in follows.items() if place}
+        self._follows = follows
+
+    def of(self, told: Told) -> str | None:
+        match told:
+            case Happened():
+                conversation_id = told.conversation.id
+            case Missed():
+                conversation_id = told.conversation_id
+            case Grew():
+                return None
+        if conversation_id not in self._follows:
+            return None
+        self._seen[conversation_id] = told.place.seq
+        return ",".join(f"{key}@{seq}" for key, seq in self._seen.items())
+
+
+@router.get("/conversations/{conversation_id}/events", response_class=StreamingResponse, responses=_STREAM)
+async def follow_conversation(
+    keeper: TheKeeper,
+    account: CurrentAccount,
+    conversation_id: Id,
+    last_event_id: Annotated[str | None, Header(max_length=200)] = None,
+) -> EventStream:
+    """Everything that happens in this conversation, from `Last-Event-ID` on."""
+    place = parsed_place(last_event_id) if last_event_id else None
+    follows = {ConversationId(conversation_id): place}
+    bursts = follow(keeper.store, keeper.hub, owner_id=account.id, follows=follows)
+    return await _opened(bursts, keeper.boot_id, Names())
+
+
+@router.get("/events", response_class=StreamingResponse, responses=_STREAM)
+async def follow_account(
+    keeper: TheKeeper,
+    account: CurrentAccount,
+    follow_: Annotated[list[str] | None, Query(alias="follow", max_length=MOST_FOLLOWED)] = None,
+    last_event_id: Annotated[str | None, Header(max_length=4_000)] = None,
+) -> EventStream:
+    """What happens in all the account's conversations, and everything of those followed.
+
+    A `follow` is a conversation's id, or `ID@SEQ` to hear first what happened after SEQ.
+    """
+    follows = _follows(follow_ or [])
+    for key, place in _follows((last_event_id or "").split(",") if last_event_id else []).items():
+        if key in follows:
+            follows[key] = place
+    bursts = follow(
+        keeper.store, keeper.hub, owner_id=account.id, follows=follows, with_account=True
+    )
+    return await _opened(bursts, keeper.boot_id, AccountNames(follows))
+
+
+def _follows(texts: list[str]) -> dict[ConversationId, Place | None]:
+    follows: dict[ConversationId, Place | None] = {}
+    for text in texts:
+        name, at, seq = text.partition("@")
+        if at and not (seq.isascii() and seq.isdigit() and len(seq) <= 16):
+            raise InvalidInput("A follow is a conversation's id, or ID@SEQ.")
+        follows[ConversationId(canonical_id(name))] = Place(int(seq)) if at else None
+    return follows
+
+
+async def _opened(bursts: AsyncGenerator[list[Told]], boot_id: BootId, names: Names) -> EventStream:
+    # The first burst says that the places are taken, or raises what the client must hear as such.
+    await anext(bursts, None)
+    opening = _event("ready", {"boot_id": boot_id}, None)
+    return EventStream(bursts, opening=b"retry: 1000\n" + opening, names=names)
+
+
+async def _beaten(
+    bursts: AsyncGenerator[list[Told]], opening: bytes, names: Names
+) -> AsyncGenerator[bytes]:
+    """The stream's bytes, with a comment whenever nothing happened for a while."""
+    yield opening
+    waiting: asyncio.Task[list[Told] | None] | None = None
+    try:
+        while True:
+            if waiting is None:
+                waiting = asyncio.create_task(_next(bursts))
+            done, _ = await asyncio.wait((waiting,), timeout=HEARTBEAT)
+            if not done:
+                yield b": still here\n\n"
+                continue
+            told, waiting = waiting.result(), None
+            if told is None:
+                return
+            yield b"".join(_encoded(one, names) for one in told)
+    finally:
+        if waiting is not None:
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+
+
+async def _next(bursts: AsyncGenerator[list[Told]]) -> list[Told] | None:
+    return await anext(bursts, None)
+
+
+def _encoded(told: Told, names: Names) -> bytes:
+    event_id = names.of(told)
+    match told:
+        case Grew(delta=delta, is_snapshot=is_snapshot):
+            data = {
+                "conversation_id": delta.conversation_id,
+                "message_id": delta.message_id,
+                "generation_id": delta.generation_id,
+                "offset": delta.offset,
+                "text": delta.text,
+            }
+            return _event("snapshot" if is_snapshot else "delta", data, event_id)
+        case Happened(message=None):
+            data = {"seq": told.seq, "conversation": asdict(told.conversation)}
+            return _event("conversation.changed", data, event_id)
+        case Happened():
+            assert told.message is not None
+            data = {
+                "seq": told.seq,
+                "conversation": asdict(told.conversation),
+                "message": asdict(told.message),
+            }
+            return _event("message.changed", data, event_id)
+        case Missed():
+            return _event("resync", {"conversation_id": told.conversation_id}, event_id)
+
+
+def _event(name: str, data: dict[str, Any], event_id: str | None) -> bytes:
+    head = f"event: {name}\n" if event_id is None else f"event: {name}\nid: {event_id}\n"
+    return b"".join((head.encode(), b"data: ", _json.encode(data), b"\n\n"))

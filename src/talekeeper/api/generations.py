@@ -1,0 +1,58 @@
+"""Routes of generations: what one was told, and stopping it."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from talekeeper.api.bodies import Id, Nothing
+from talekeeper.api.resources import CurrentAccount, TheKeeper, resource
+from talekeeper.domain.conversations import GenerationKind, GenerationStatus, Message
+from talekeeper.generation.running import final_message
+from talekeeper.ids import GenerationId
+from talekeeper.store.generations import get_generation
+
+router = resource("generations")
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationOut:
+    """`receipt` is exactly what the model was told, part by part; null until it was asked."""
+
+    id: str
+    conversation_id: str
+    message_id: str
+    kind: GenerationKind
+    status: GenerationStatus
+    provider: str
+    model: str
+    receipt: dict[str, Any] | None
+
+
+@router.get("/generations/{generation_id}")
+async def show_one(keeper: TheKeeper, account: CurrentAccount, generation_id: Id) -> GenerationOut:
+    found = await keeper.store.read(
+        lambda tx: get_generation(tx, GenerationId(generation_id), owner_id=account.id)
+    )
+    generation = found.generation
+    return GenerationOut(
+        id=generation.id,
+        conversation_id=generation.conversation_id,
+        message_id=generation.message_id,
+        kind=generation.kind,
+        status=generation.status,
+        provider=generation.provider,
+        model=generation.model,
+        receipt=json.loads(found.receipt) if found.receipt else None,
+    )
+
+
+@router.post("/generations/{generation_id}/stop")
+async def stop(
+    keeper: TheKeeper, account: CurrentAccount, generation_id: Id, _body: Nothing
+) -> Message:
+    """The reply ends here, with what it has said. Stopping one that has ended changes nothing."""
+    found = await keeper.store.read(
+        lambda tx: get_generation(tx, GenerationId(generation_id), owner_id=account.id)
+    )
+    await keeper.generations.stop(found.generation)
+    return await final_message(keeper.store, found.generation)

@@ -1,0 +1,146 @@
+"""Routes of providers: who can answer, how they are reached, and who is chosen.
+
+A key goes in and never comes out: what is shown of it is its last four characters.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from talekeeper.accounts.connecting import Connected, Overview
+from talekeeper.api.bodies import Body, Text
+from talekeeper.api.resources import CurrentAccount, TheKeeper, resource
+from talekeeper.domain.changes import KEPT
+from talekeeper.domain.replies import Model
+from talekeeper.errors import InvalidInput, ModelMissing
+from talekeeper.keeper import MODELS
+from talekeeper.providers.weights import find_weights
+from talekeeper.settings import ProviderName
+
+router = resource("providers")
+
+Key = Annotated[Text, Field(min_length=1, max_length=4_000)]
+Address = Annotated[Text, Field(min_length=1, max_length=2_000)]
+ModelName = Annotated[Text, Field(min_length=1, max_length=300)]
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderOut:
+    """A provider as this account has it. `note` says what is to be done before it can be used.
+
+    `remote`: what is said is sent to another machine. `chosen`: it answers by default.
+    """
+
+    name: str
+    title: str
+    chosen: bool
+    configured: bool
+    remote: bool
+    takes_base_url: bool
+    needs_key: bool
+    base_url: str | None
+    model: str | None
+    key_hint: str | None
+    context_length: int | None
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenOut:
+    provider: str
+    model: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProvidersOut:
+    chosen: ChosenOut
+    items: list[ProviderOut]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelsOut:
+    items: list[Model]
+
+
+class ProviderChange(Body):
+    """What is left out stays; null clears. A new address without a key drops the old key."""
+
+    base_url: Address | None = None
+    api_key: Key | None = None
+    model: ModelName | None = None
+    context_length: Annotated[int, Field(ge=256, le=100_000_000)] | None = None
+
+
+class ChosenIn(Body):
+    provider: ProviderName
+    model: ModelName | None = None
+
+
+@router.get("/providers")
+async def show_providers(keeper: TheKeeper, account: CurrentAccount) -> ProvidersOut:
+    """Every provider, and which one answers where a conversation chooses none."""
+    return _shown(keeper, await keeper.connections.overview(account))
+
+
+@router.put("/providers/chosen")
+async def choose(keeper: TheKeeper, account: CurrentAccount, body: ChosenIn) -> ProvidersOut:
+    """That provider and model answer from now on."""
+    return _shown(keeper, await keeper.connections.choose(account, body.provider, model=body.model))
+
+
+@router.put("/providers/{name}")
+async def change(
+    keeper: TheKeeper, account: CurrentAccount, name: ProviderName, body: ProviderChange
+) -> ProviderOut:
+    """The account's own way to reach this provider."""
+    given = body.model_fields_set
+    if not given:
+        raise InvalidInput("Nothing was given to change.")
+    connected = await keeper.connections.change(
+        account,
+        name,
+        base_url=body.base_url if "base_url" in given else KEPT,
+        api_key=body.api_key if "api_key" in given else KEPT,
+        model=body.model if "model" in given else KEPT,
+        context_length=body.context_length if "context_length" in given else KEPT,
+    )
+    overview = await keeper.connections.overview(account)
+    return _one(keeper, connected, overview)
+
+
+@router.get("/providers/{name}/models")
+async def show_models(keeper: TheKeeper, account: CurrentAccount, name: ProviderName) -> ModelsOut:
+    """The models on offer, asked of the provider now: so this also tests the connection."""
+    return ModelsOut(list(await keeper.connections.models(account, name)))
+
+
+def _shown(keeper: TheKeeper, overview: Overview) -> ProvidersOut:
+    return ProvidersOut(
+        chosen=ChosenOut(overview.provider, overview.model),
+        items=[_one(keeper, item, overview) for item in overview.items],
+    )
+
+
+def _one(keeper: TheKeeper, item: Connected, overview: Overview) -> ProviderOut:
+    note = item.kind.unavailable
+    is_configured = item.is_configured
+    if item.kind.name == "local":
+        try:
+            find_weights(keeper.settings.data_dir / MODELS)
+        except ModelMissing as missing:
+            note, is_configured = missing.message, False
+    return ProviderOut(
+        name=item.kind.name,
+        title=item.kind.title,
+        chosen=item.kind.name == overview.provider,
+        configured=is_configured,
+        remote=item.is_remote,
+        takes_base_url=item.kind.takes_base_url,
+        needs_key=item.kind.needs_key,
+        base_url=item.settings.base_url,
+        model=item.settings.model,
+        key_hint=item.settings.key_hint,
+        context_length=item.settings.context_length,
+        note=note,
+    )

@@ -1,0 +1,1 @@
+"""Conversations: opening them, sending, branching, and following what happens in them."""

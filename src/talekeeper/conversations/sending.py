@@ -1,0 +1,253 @@
+"""Sending: what a person said is on disk before anything answers, exactly once for good.
+
+The client makes the message's id. The same id again finds the same message and the same reply;
+with another text, or in another conversation, it is refused. One transaction stores the message,
+the reply's placeholder, its generation and the lock's epoch; the generation's task is started only
+after the commit.
+"""
+
+from dataclasses import dataclass
+
+from talekeeper.domain.changes import Kept
+from talekeeper.domain.conversations import Message, Role, Sent
+from talekeeper.errors import IdReused, InvalidInput, UnknownParent
+from talekeeper.generation.beginning import Begun, ServerChoice, begin_continuation, begin_reply
+from talekeeper.generation.running import Generations
+from talekeeper.ids import (
+    AccountId,
+    BootId,
+    ConversationId,
+    GenerationId,
+    MessageId,
+    fresh_id,
+)
+from talekeeper.store import Store, Writer
+from talekeeper.store.conversations import HeldConversation, hold_conversation
+from talekeeper.store.generations import find_generation
+from talekeeper.store.messages import (
+    Place,
+    StoredMessage,
+    add_message,
+    find_message,
+    first_reply,
+    get_message,
+    has_elder_sibling,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was stored, and whether it was stored just now or had been before."""
+
+    sent: Sent
+    is_repeated: bool
+    begun: Begun | None = None
+
+
+class Sender:
+    """Sends, regenerates and continues: the three ways to ask for a reply."""
+
+    def __init__(
+        self,
+        store: Store,
+        generations: Generations,
+        *,
+        boot_id: BootId,
+        choice: ServerChoice,
+    ) -> None:
+        self._store = store
+        self._generations = generations
+        self._boot_id = boot_id
+        self._choice = choice
+
+    async def send_message(
+        self,
+        conversation_id: ConversationId,
+        message_id: MessageId,
+        content: str,
+        *,
+        owner_id: AccountId,
+        parent_id: MessageId | None | Kept,
+        wants_reply: bool = True,
+        role: Role = "user",
+    ) -> Outcome:
+        """Save what was said. It is durable when this returns, and the reply has begun.
+
+        Kept as `parent_id` means under the active leaf; None makes a new root. While the AI still
+        speaks, the message is stored and no reply begun. Raises UnknownParent, IdReused, NotFound.
+        """
+        reply_id = MessageId(fresh_id())
+
+        def unit(tx: Writer) -> Outcome:
+            held = self._hold(tx, conversation_id, owner_id)
+            known = find_message(tx, message_id)
+            if known is not None:
+                _check_same(known.message, conversation_id, content, role)
+                return _stored_before(tx, held, known)
+            parent = _parent(tx, held, parent_id)
+            added = add_message(tx, held, message_id, parent=parent, role=role, content=content)
+            is_under_leaf = isinstance(parent_id, Kept)
+            branched = not is_under_leaf and has_elder_sibling(tx, added)
+            running = held.conversation.generation_id
+            begun = None
+            if wants_reply and role == "user" and running is None:
+                begun = begin_reply(
+                    tx,
+                    held,
+                    added.place,
+                    reply_id=reply_id,
+                    kind="send",
+                    boot_id=self._boot_id,
+                    choice=self._choice,
+                )
+                running = begun.generation.id
+            held.save(tx)
+            reply = begun.message if begun else None
+            return Outcome(Sent(added.message, reply, running, branched), False, begun)
+
+        return self._started(await self._store.write(unit, conversation_id=conversation_id))
+
+    async def regenerate(
+        self, message_id: MessageId, reply_id: MessageId, *, owner_id: AccountId
+    ) -> Outcome:
+        """A new reply beside the one named, or under the user's message named.
+
+        `reply_id` is the client's, so asking twice makes one. Raises GenerationRunning, NotFound.
+        """
+        target = await self._store.read(lambda tx: get_message(tx, message_id, owner_id=owner_id))
+        conversation_id = target.message.conversation_id
+
+        def unit(tx: Writer) -> Outcome:
+            held = self._hold(tx, conversation_id, owner_id)
+            target = get_message(tx, message_id, owner_id=owner_id)
+            asked = _asked_message(tx, target)
+            known = find_message(tx, reply_id)
+            if known is not None:
+                is_same = (
+                    known.message.role == "assistant"
+                    and known.message.parent_id == asked.message.id
+                )
+                if not is_same:
+                    raise _reused()
+                return Outcome(_sent(tx, asked, known), True)
+            begun = begin_reply(
+                tx,
+                held,
+                asked.place,
+                reply_id=reply_id,
+                kind="regenerate",
+                boot_id=self._boot_id,
+                choice=self._choice,
+            )
+            held.save(tx)
+            reply = find_message(tx, reply_id)
+            assert reply is not None
+            return Outcome(_sent(tx, asked, reply), False, begun)
+
+        return self._started(await self._store.write(unit, conversation_id=conversation_id))
+
+    async def continue_reply(
+        self, message_id: MessageId, generation_id: GenerationId, *, owner_id: AccountId
+    ) -> Outcome:
+        """The reply goes on from where its text stops, under a new generation.
+
+        Raises InvalidInput when it is no reply, GenerationRunning, NotFound.
+        """
+        target = await self._store.read(lambda tx: get_message(tx, message_id, owner_id=owner_id))
+        conversation_id = target.message.conversation_id
+
+        def unit(tx: Writer) -> Outcome:
+            held = self._hold(tx, conversation_id, owner_id)
+            reply = get_message(tx, message_id, owner_id=owner_id)
+            if reply.message.role != "assistant" or reply.parent_key is None:
+                raise InvalidInput("Only a reply of the AI can be continued.")
+            asked = _asked_message(tx, reply)
+            known = find_generation(tx, generation_id)
+            if known is not None:
+                if known.generation.message_id != message_id:
+                    raise _reused()
+                return Outcome(_sent(tx, asked, reply), True)
+            begun = begin_continuation(
+                tx,
+                held,
+                reply,
+                generation_id=generation_id,
+                boot_id=self._boot_id,
+                choice=self._choice,
+            )
+            if held.leaf_key is None:
+                held.move_leaf(reply.message.id, reply.key)
+            held.save(tx)
+            sent = Sent(asked.message, begun.message, generation_id, has_elder_sibling(tx, reply))
+            return Outcome(sent, False, begun)
+
+        return self._started(await self._store.write(unit, conversation_id=conversation_id))
+
+    def _hold(
+        self, tx: Writer, conversation_id: ConversationId, owner_id: AccountId
+    ) -> HeldConversation:
+        return hold_conversation(
+            tx, conversation_id, owner_id=owner_id, default_provider=self._choice.provider
+        )
+
+    def _started(self, outcome: Outcome) -> Outcome:
+        if outcome.begun is not None:
+            self._generations.begin(outcome.begun)
+        return outcome
+
+
+def _parent(tx: Writer, held: HeldConversation, parent_id: MessageId | None | Kept) -> Place | None:
+    leaf_id = held.conversation.leaf_id
+    if isinstance(parent_id, Kept) or (parent_id is not None and parent_id == leaf_id):
+        if held.leaf_key is None or leaf_id is None:
+            return None
+        return Place(held.leaf_key, leaf_id)
+    if parent_id is None:
+        return None
+    found = find_message(tx, parent_id)
+    if found is None or found.message.conversation_id != held.id:
+        raise UnknownParent(
+            "The message this one answers is not in this conversation. Reload it, then send again."
+        )
+    return found.place
+
+
+def _asked_message(tx: Writer, target: StoredMessage) -> StoredMessage:
+    """The user's message that `target` is or replies to."""
+    if target.message.role == "user":
+        return target
+    parent_id = target.message.parent_id
+    parent = None if parent_id is None else find_message(tx, parent_id)
+    if target.message.role != "assistant" or parent is None:
+        raise InvalidInput("Only a reply, or a message of yours, can be answered anew.")
+    return parent
+
+
+def _check_same(known: Message, conversation_id: ConversationId, content: str, role: Role) -> None:
+    if known.conversation_id != conversation_id or known.role != role or known.content != content:
+        raise _reused()
+
+
+def _reused() -> IdReused:
+    return IdReused("This id was used before for something else. Send again with a new id.")
+
+
+def _stored_before(tx: Writer, held: HeldConversation, known: StoredMessage) -> Outcome:
+    reply = first_reply(tx, known) if known.message.role == "user" else None
+    sent = _sent(tx, known, reply)
+    if reply is None:
+        sent = Sent(sent.message, None, held.conversation.generation_id, sent.branched)
+    else:
+        branched = has_elder_sibling(tx, known)
+        sent = Sent(sent.message, sent.reply, sent.generation_id, branched)
+    return Outcome(sent, True)
+
+
+def _sent(tx: Writer, asked: StoredMessage, reply: StoredMessage | None) -> Sent:
+    newest = reply or asked
+    return Sent(
+        asked.message,
+        reply.message if reply else None,
+        reply.message.generation_id if reply else None,
+        has_elder_sibling(tx, newest),
+    )

@@ -1,0 +1,114 @@
+"""Beginning: a reply's placeholder, its generation and the lock, in the sender's transaction."""
+
+from dataclasses import dataclass
+
+from talekeeper.domain.conversations import Generation, GenerationKind, Message
+from talekeeper.errors import GenerationRunning
+from talekeeper.ids import BootId, GenerationId, MessageId, fresh_id
+from talekeeper.store.conversations import HeldConversation
+from talekeeper.store.generations import insert_generation
+from talekeeper.store.messages import Place, StoredMessage, add_message, reopen_message
+from talekeeper.store.units import Writer
+
+
+@dataclass(frozen=True, slots=True)
+class ServerChoice:
+    """The provider and model that answer where neither conversation nor account chose."""
+
+    provider: str
+    model: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A generation whose rows are on disk and whose task is still to be started."""
+
+    generation: Generation
+    message: Message
+    message_key: int
+
+
+def begin_reply(
+    tx: Writer,
+    held: HeldConversation,
+    parent: Place,
+    *,
+    reply_id: MessageId,
+    kind: GenerationKind,
+    boot_id: BootId,
+    choice: ServerChoice,
+) -> Begun:
+    """A pending reply under `parent` and the generation that will fill it.
+
+    Raises GenerationRunning when the conversation's lock is taken.
+    """
+    generation = _next_generation(held, GenerationId(fresh_id()), reply_id, kind, choice)
+    reply = add_message(
+        tx,
+        held,
+        reply_id,
+        parent=parent,
+        role="assistant",
+        status="pending",
+        generation_id=generation.id,
+        provider=generation.provider,
+        model=generation.model or None,
+    )
+    insert_generation(tx, generation, message_key=reply.key, boot_id=boot_id, start_offset=0)
+    return Begun(generation, reply.message, reply.key)
+
+
+def begin_continuation(
+    tx: Writer,
+    held: HeldConversation,
+    reply: StoredMessage,
+    *,
+    generation_id: GenerationId,
+    boot_id: BootId,
+    choice: ServerChoice,
+) -> Begun:
+    """The same reply goes on growing under a new generation.
+
+    Raises GenerationRunning when the conversation's lock is taken.
+    """
+    generation = _next_generation(held, generation_id, reply.message.id, "continue", choice)
+    insert_generation(
+        tx,
+        generation,
+        message_key=reply.key,
+        boot_id=boot_id,
+        start_offset=len(reply.message.content),
+    )
+    reopened = reopen_message(tx, held, reply, generation_id=generation.id)
+    return Begun(generation, reopened.message, reply.key)
+
+
+def _next_generation(
+    held: HeldConversation,
+    generation_id: GenerationId,
+    message_id: MessageId,
+    kind: GenerationKind,
+    choice: ServerChoice,
+) -> Generation:
+    running = held.conversation.generation_id
+    if running is not None:
+        raise GenerationRunning(
+            "The AI is already answering here. Wait until it has finished, or stop it.",
+            generation_id=running,
+        )
+    held.epoch += 1
+    held.change(generation_id=generation_id)
+    model = held.chosen_model
+    if model is None and held.chosen_provider == choice.provider:
+        model = choice.model
+    return Generation(
+        id=generation_id,
+        conversation_id=held.id,
+        message_id=message_id,
+        owner_id=held.owner_id,
+        kind=kind,
+        status="running",
+        epoch=held.epoch,
+        provider=held.chosen_provider,
+        model=model or "",
+    )

@@ -1,0 +1,87 @@
+"""Leasing: how processes that share a database know which of them are alive.
+
+A process renews its lease every second while it lives. One that died, or froze, stops; five
+seconds later any other may take its conversations over. The generation's epoch then keeps the
+frozen one from writing when it wakes. On SQLite the data folder's lock says all this by itself:
+a lease is taken once, for the record, and never renewed, so an idle laptop's disk stays asleep.
+"""
+
+import asyncio
+from typing import Final, Self
+
+import structlog
+
+from talekeeper.clock import Clock
+from talekeeper.errors import StoreError
+from talekeeper.generation.recovering import recover_replies
+from talekeeper.ids import BootId
+from talekeeper.store import Store, Writer
+from talekeeper.store.processes import enrol, forget_dead, leave, renew_lease, server_time
+
+log = structlog.get_logger(__name__)
+
+LEASE_MS: Final = 5_000
+RENEW_SECONDS: Final = 1.0
+_FOREVER_MS: Final = 1 << 60
+_FORGOTTEN_MS: Final = 3_600_000
+
+
+class Lease:
+    """This process's right to run generations."""
+
+    def __init__(self, store: Store, boot_id: BootId) -> None:
+        self._store = store
+        self._boot_id = boot_id
+        self._renewing: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def take(cls, store: Store, *, boot_id: BootId, clock: Clock) -> Self:
+        """The process is known to all others, and stays so until `release`."""
+        lease = cls(store, boot_id)
+        if store.engine == "sqlite":
+            now = clock.now()
+
+            def enrol_alone(tx: Writer) -> None:
+                forget_dead(tx, boot_id, before=_FOREVER_MS)
+                enrol(tx, boot_id, now=now, until=_FOREVER_MS)
+
+            await store.write(enrol_alone)
+            return lease
+
+        def enrol_among_others(tx: Writer) -> None:
+            now = server_time(tx)
+            forget_dead(tx, boot_id, before=now - _FORGOTTEN_MS)
+            enrol(tx, boot_id, now=now, until=now + LEASE_MS)
+
+        await store.write(enrol_among_others)
+        lease._renewing = asyncio.create_task(lease._renew_forever(), name="lease")
+        return lease
+
+    async def release(self) -> None:
+        """The process runs no generation any more."""
+        if self._renewing is not None:
+            self._renewing.cancel()
+            await asyncio.gather(self._renewing, return_exceptions=True)
+        try:
+            await self._store.write(lambda tx: leave(tx, self._boot_id))
+        except StoreError as error:
+            log.warning("lease.not_released", code=error.code)
+
+    async def _renew_forever(self) -> None:
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            try:
+                if not await self._store.write(self._renew):
+                    log.warning("lease.was_lost", boot_id=self._boot_id)
+                await recover_replies(self._store, boot_id=self._boot_id)
+            except StoreError as error:
+                log.warning("lease.not_renewed", code=error.code)
+
+    def _renew(self, tx: Writer) -> bool:
+        now = server_time(tx)
+        is_held = renew_lease(tx, self._boot_id, now=now, until=now + LEASE_MS)
+        if not is_held:
+            # Generations of the time before are the others' to end; new ones are safe again.
+            leave(tx, self._boot_id)
+            enrol(tx, self._boot_id, now=now, until=now + LEASE_MS)
+        return is_held

@@ -1,0 +1,55 @@
+"""Recovering: what a dead process left streaming becomes interrupted, with its text kept."""
+
+import structlog
+
+from talekeeper.ids import BootId
+from talekeeper.store import Store, Writer
+from talekeeper.store.conversations import hold_conversation
+from talekeeper.store.generations import Measures, abandoned_generations, end_generation
+from talekeeper.store.messages import close_message, message_at
+from talekeeper.store.processes import server_time
+
+log = structlog.get_logger(__name__)
+
+
+async def recover_replies(store: Store, *, boot_id: BootId) -> int:
+    """Every running generation of a dead process is ended as interrupted; how many there were.
+
+    On SQLite whoever holds the data folder is alone, so every other process is dead. On PostgreSQL
+    a process is dead once its lease has run out by the database's own clock.
+    """
+
+    def unit(tx: Writer) -> int:
+        is_alone = store.engine == "sqlite"
+        found = abandoned_generations(
+            tx,
+            boot_id=boot_id,
+            now=0 if is_alone else server_time(tx),
+            all_others_are_dead=is_alone,
+        )
+        for abandoned in found:
+            generation = abandoned.generation
+            held = hold_conversation(tx, generation.conversation_id, owner_id=None)
+            # Read before the chunks are folded away: the text so far is content and chunks.
+            text = message_at(tx, abandoned.message_key).message.content
+            is_ended = end_generation(
+                tx, generation, "interrupted", model=generation.model, measures=Measures()
+            )
+            if not is_ended:
+                continue
+            held.change(generation_id=None)
+            close_message(
+                tx,
+                held,
+                abandoned.message_key,
+                content=text,
+                status="interrupted",
+                model=generation.model or None,
+            )
+            held.save(tx)
+        return len(found)
+
+    count = await store.write(unit)
+    if count:
+        log.info("generation.recovered", replies=count)
+    return count

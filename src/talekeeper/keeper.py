@@ -1,0 +1,187 @@
+"""The keeper: everything built once, in the order it is needed, and closed in reverse.
+
+Opened, it has taken the data folder, brought the database up to date and marked what a dead
+process left streaming as interrupted. Only then may a port open.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
+
+import structlog
+
+from talekeeper.accounts.connecting import Connections
+from talekeeper.accounts.entering import open_identities
+from talekeeper.accounts.identifying import Identities
+from talekeeper.accounts.secrets import open_master_key
+from talekeeper.clock import Clock, SystemClock
+from talekeeper.conversations.sending import Sender
+from talekeeper.domain.conversations import Generation
+from talekeeper.domain.replies import Provider
+from talekeeper.errors import NotFound
+from talekeeper.generation.beginning import ServerChoice
+from talekeeper.generation.leasing import Lease
+from talekeeper.generation.recovering import recover_replies
+from talekeeper.generation.running import Generations, Reached
+from talekeeper.ids import BootId, fresh_id
+from talekeeper.live import MemoryHub
+from talekeeper.providers.catalogue import Connection, Providers, build_provider
+from talekeeper.providers.reach import Reach
+from talekeeper.settings import Settings
+from talekeeper.store import Store
+from talekeeper.store.accounts import account_of_id
+from talekeeper.store.folder_lock import FolderLock
+
+log = structlog.get_logger(__name__)
+
+MODELS: Final = "models"
+
+
+class Keeper:
+    """What a running Talekeeper is made of. Made by `open_keeper`."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        boot_id: BootId,
+        store: Store,
+        hub: MemoryHub,
+        identities: Identities,
+        connections: Connections,
+        generations: Generations,
+        sender: Sender,
+    ) -> None:
+        self.settings = settings
+        self.boot_id = boot_id
+        self.store = store
+        self.hub = hub
+        self.identities = identities
+        self.connections = connections
+        self.generations = generations
+        self.sender = sender
+        self.is_closing = False
+
+    def begin_closing(self) -> None:
+        """Every open stream ends, so that connections can close. Replies go on until the end."""
+        self.is_closing = True
+        self.hub.close()
+
+
+@asynccontextmanager
+async def open_keeper(settings: Settings, *, clock: Clock | None = None) -> AsyncGenerator[Keeper]:
+    """A keeper on the settings' data folder and database, closed at the end of the block.
+
+    Raises InstallationRefused, ConfigurationError or StoreUnavailable when it cannot be opened.
+    """
+    clock = clock or SystemClock()
+    boot_id = BootId(fresh_id())
+    hub = MemoryHub()
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(
+            opened_store(settings, boot_id=boot_id, hub=hub, clock=clock)
+        )
+        recovered = await recover_replies(store, boot_id=boot_id)
+        if recovered:
+            log.info("keeper.recovered", interrupted_replies=recovered)
+        token = settings.token
+        identities = await open_identities(
+            store, clock=clock, owner_token=token.get_secret_value() if token else None
+        )
+        choice = ServerChoice(settings.provider, settings.model)
+        anywhere = _providers(settings, Reach.ANYWHERE)
+        stack.push_async_callback(anywhere.aclose)
+        public_only = _providers(settings, Reach.PUBLIC_ONLY)
+        stack.push_async_callback(public_only.aclose)
+        connections = Connections(
+            store,
+            defaults=_defaults(settings),
+            choice=choice,
+            public_only=public_only,
+            anywhere=anywhere,
+            master_key=open_master_key(settings.key_file),
+        )
+        lease = await Lease.take(store, boot_id=boot_id, clock=clock)
+        stack.push_async_callback(lease.release)
+
+        async def reach(generation: Generation) -> Reached:
+            owner = await store.read(lambda tx: account_of_id(tx, generation.owner_id))
+            if owner is None:
+                raise NotFound("The account is gone.")
+            return Reached(*await connections.reach(owner, generation.provider, generation.model))
+
+        generations = Generations(store, hub, reach=reach, clock=clock)
+        stack.push_async_callback(generations.close)
+        keeper = Keeper(
+            settings=settings,
+            boot_id=boot_id,
+            store=store,
+            hub=hub,
+            identities=identities,
+            connections=connections,
+            generations=generations,
+            sender=Sender(store, generations, boot_id=boot_id, choice=choice),
+        )
+        stack.callback(keeper.begin_closing)
+        yield keeper
+
+
+@asynccontextmanager
+async def opened_store(
+    settings: Settings,
+    *,
+    boot_id: BootId | None = None,
+    hub: MemoryHub | None = None,
+    clock: Clock | None = None,
+) -> AsyncGenerator[Store]:
+    """The store of the settings' data folder, which is this process's alone until the block ends.
+
+    Raises InstallationRefused or StoreUnavailable.
+    """
+    lock = FolderLock.take(settings.data_dir, boot_id=boot_id or BootId(fresh_id()))
+    try:
+        store = await Store.open(
+            settings.data_dir,
+            database_url=settings.database_url,
+            announce=hub.announce if hub else None,
+            clock=clock,
+        )
+        try:
+            yield store
+        finally:
+            await store.close()
+    finally:
+        lock.release()
+
+
+def _providers(settings: Settings, reach: Reach) -> Providers:
+    def build(connection: Connection) -> Provider:
+        return build_provider(
+            connection,
+            models_folder=settings.data_dir / MODELS,
+            stall_seconds=settings.provider_stall_seconds,
+            first_token_seconds=settings.provider_first_token_seconds,
+            scripted_pace=settings.scripted_pace_ms / 1000,
+            reach=reach,
+        )
+
+    return Providers(build)
+
+
+def _defaults(settings: Settings) -> dict[str, Connection]:
+    """What the server itself was started with, by provider."""
+    keys = {
+        "openai": settings.openai_api_key,
+        "anthropic": settings.anthropic_api_key,
+        "google": settings.google_api_key,
+    }
+    addresses = {"openai": settings.openai_base_url, "ollama": settings.ollama_base_url}
+    return {
+        name: Connection(
+            provider=name,
+            base_url=addresses.get(name),
+            api_key=key.get_secret_value() if (key := keys.get(name)) else None,
+            model=settings.model if name == settings.provider else None,
+        )
+        for name in ("local", "openai", "anthropic", "google", "ollama", "scripted")
+    }

@@ -1,0 +1,67 @@
+"""The hub's protocol: what is told, to whom, and what a slow listener gets."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from talekeeper.domain.events import Recorded
+from talekeeper.ids import AccountId, ConversationId, GenerationId, MessageId
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """Text that a reply grew by. `offset` counts the characters before it in the message."""
+
+    conversation_id: ConversationId
+    message_id: MessageId
+    generation_id: GenerationId
+    offset: int
+    text: str
+
+    @property
+    def end(self) -> int:
+        return self.offset + len(self.text)
+
+
+class Subscription(Protocol):
+    """One listener's place. What was published after it was made is kept until it is taken."""
+
+    async def take(self) -> Sequence[Recorded | Delta]:
+        """Everything that waits, in order; waits while there is nothing.
+
+        Empty when the subscription is over: closed, or cut because its listener was too slow.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+class Hub(Protocol):
+    def announce(self, events: Sequence[Recorded]) -> None:
+        """Tell who follows the conversation or its owner. Called after the commit, in order."""
+        ...
+
+    def grow(self, delta: Delta) -> None:
+        """Tell who follows the conversation that its reply grew."""
+        ...
+
+    def tail(self, generation_id: GenerationId) -> Delta | None:
+        """All that a running generation has said; None when it is not known here."""
+        ...
+
+    def forget(self, generation_id: GenerationId) -> None:
+        """The generation has ended: its text is in the store."""
+        ...
+
+    def subscribe(
+        self,
+        *,
+        account_id: AccountId | None,
+        conversation_ids: Collection[ConversationId],
+    ) -> Subscription:
+        """Hear everything of these conversations, and the events of all the account's."""
+        ...
+
+    def close(self) -> None:
+        """Every subscription ends, and so does every later one at once."""
+        ...

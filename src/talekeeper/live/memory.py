@@ -1,0 +1,123 @@
+"""The hub of a single process: plain memory, on the event loop, nothing awaited while telling."""
+
+import asyncio
+from collections import deque
+from collections.abc import Collection, Sequence
+
+from talekeeper.domain.events import Recorded
+from talekeeper.ids import AccountId, ConversationId, GenerationId
+from talekeeper.live.hub import Delta, Subscription
+
+BACKLOG = 2_000
+"""Items that may wait for one listener; one more cuts it loose, and it resumes by itself."""
+
+
+class _MemorySubscription:
+    def __init__(self, hub: "MemoryHub", topics: frozenset[str]) -> None:
+        self._hub = hub
+        self.topics = topics
+        self._items: deque[Recorded | Delta] = deque()
+        self._arrived = asyncio.Event()
+        self._is_over = False
+
+    def put(self, item: Recorded | Delta) -> None:
+        if len(self._items) >= BACKLOG:
+            self._items.clear()
+            self.close()
+            return
+        self._items.append(item)
+        self._arrived.set()
+
+    async def take(self) -> Sequence[Recorded | Delta]:
+        while not self._items and not self._is_over:
+            self._arrived.clear()
+            await self._arrived.wait()
+        taken = list(self._items)
+        self._items.clear()
+        return taken
+
+    def close(self) -> None:
+        self._is_over = True
+        self._arrived.set()
+        self._hub.drop(self)
+
+
+class _Said:
+    """All that one running generation has said."""
+
+    def __init__(self, first: Delta) -> None:
+        self.first = first
+        self.pieces = [first.text]
+
+    def whole(self) -> Delta:
+        text = "".join(self.pieces)
+        self.pieces = [text]
+        first = self.first
+        return Delta(
+            first.conversation_id, first.message_id, first.generation_id, first.offset, text
+        )
+
+
+class MemoryHub:
+    """Listeners by topic. A listener never holds a speaker back."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[str, set[_MemorySubscription]] = {}
+        self._said: dict[GenerationId, _Said] = {}
+        self._is_closed = False
+
+    @property
+    def followers(self) -> int:
+        return len({one for listeners in self._listeners.values() for one in listeners})
+
+    def announce(self, events: Sequence[Recorded]) -> None:
+        for event in events:
+            by_owner = self._listeners.get(event.owner_id, ())
+            by_conversation = self._listeners.get(event.conversation_id, ())
+            for listener in {*by_owner, *by_conversation}:
+                listener.put(event)
+
+    def grow(self, delta: Delta) -> None:
+        said = self._said.get(delta.generation_id)
+        if said is None:
+            self._said[delta.generation_id] = _Said(delta)
+        else:
+            said.pieces.append(delta.text)
+        for listener in tuple(self._listeners.get(delta.conversation_id, ())):
+            listener.put(delta)
+
+    def tail(self, generation_id: GenerationId) -> Delta | None:
+        said = self._said.get(generation_id)
+        return None if said is None else said.whole()
+
+    def forget(self, generation_id: GenerationId) -> None:
+        self._said.pop(generation_id, None)
+
+    def subscribe(
+        self,
+        *,
+        account_id: AccountId | None,
+        conversation_ids: Collection[ConversationId],
+    ) -> Subscription:
+        topics = frozenset(conversation_ids) | ({account_id} if account_id else frozenset())
+        subscription = _MemorySubscription(self, topics)
+        if self._is_closed:
+            subscription.close()
+            return subscription
+        for topic in topics:
+            self._listeners.setdefault(topic, set()).add(subscription)
+        return subscription
+
+    def drop(self, subscription: _MemorySubscription) -> None:
+        for topic in subscription.topics:
+            listeners = self._listeners.get(topic)
+            if listeners is not None:
+                listeners.discard(subscription)
+                if not listeners:
+                    del self._listeners[topic]
+
+    def close(self) -> None:
+        self._is_closed = True
+        for listeners in list(self._listeners.values()):
+            for listener in tuple(listeners):
+                listener.close()

@@ -1,0 +1,49 @@
+"""Fitting: how much of the talk goes into a request.
+
+Tokens are estimated, since every model counts its own way: four characters of Latin text or one of
+CJK make a token, and a turn costs four more. The estimate errs on the large side for prose. What a
+provider really counted is stored with the reply.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from talekeeper.domain.conversations import Message
+
+TURN_COST: Final = 4
+LEAST_MESSAGES: Final = 10
+"""Messages that go in before the budget is asked, where the model's window has room at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """The newest messages that fit, eldest first, and how many elder ones were left out."""
+
+    messages: tuple[Message, ...]
+    tokens: int
+    left_out: int
+
+
+def estimated_tokens(text: str) -> int:
+    wide = sum(1 for character in text if "\u2e80" <= character <= "\uffdc")
+    return wide + (len(text) - wide + 3) // 4
+
+
+def fitted(history: Sequence[Message], *, budget: int, window: int) -> Fitted:
+    """The newest of `history` within `budget` tokens.
+
+    The last ten go in past the budget as long as the model's `window` holds them; the very last
+    always goes in, since it is what is being asked.
+    """
+    tokens = 0
+    taken = 0
+    for message in reversed(history):
+        cost = estimated_tokens(message.content) + TURN_COST
+        room = window if taken < LEAST_MESSAGES else budget
+        if taken and tokens + cost > room:
+            break
+        tokens += cost
+        taken += 1
+    messages = tuple(history[len(history) - taken :])
+    return Fitted(messages, tokens, len(history) - taken)

@@ -1,0 +1,1 @@
+"""The models' doors: one small file a wire protocol, all behind `domain.replies.Provider`."""

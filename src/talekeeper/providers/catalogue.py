@@ -1,0 +1,167 @@
+"""The kinds of provider there are, and how one is built from what a person connected."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from talekeeper.domain.replies import Provider
+from talekeeper.errors import ModelMissing
+from talekeeper.providers.reach import Reach
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderKind:
+    """One kind of provider, as the settings show it.
+
+    `is_remote` says that words leave this machine, or may: the address decides for `ollama`.
+    `unavailable` is the reason why this build cannot use it, None where it can.
+    """
+
+    name: str
+    title: str
+    is_remote: bool
+    base_url: str | None = None
+    needs_key: bool = False
+    takes_base_url: bool = False
+    default_model: str | None = None
+    unavailable: str | None = None
+
+
+KINDS: Final = (
+    ProviderKind(
+        "local",
+        "Built-in small model (a demonstration, on this machine)",
+        is_remote=False,
+        default_model="smollm2-135m-instruct",
+    ),
+    ProviderKind(
+        "ollama",
+        "Ollama",
+        is_remote=False,
+        base_url="http://127.0.0.1:11434/v1",
+        takes_base_url=True,
+    ),
+    ProviderKind(
+        "openai",
+        "OpenAI, or any server that speaks its language",
+        is_remote=True,
+        base_url="https://api.openai.com/v1",
+        needs_key=True,
+        takes_base_url=True,
+    ),
+    ProviderKind(
+        "anthropic",
+        "Anthropic Claude",
+        is_remote=True,
+        needs_key=True,
+        unavailable=(
+            "This version does not speak Anthropic's own language yet. Until it does, use "
+            "“OpenAI” with the address of a service that offers Claude, such as OpenRouter."
+        ),
+    ),
+    ProviderKind(
+        "google",
+        "Google Gemini",
+        is_remote=True,
+        needs_key=True,
+        unavailable=(
+            "This version does not speak Google's own language yet. Until it does, use “OpenAI” "
+            "with https://generativelanguage.googleapis.com/v1beta/openai and your Gemini key."
+        ),
+    ),
+    ProviderKind(
+        "scripted",
+        "Scripted demonstration (no model at all)",
+        is_remote=False,
+        default_model="scripted",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """What somebody connected: a kind of provider, where it is, the key, and the model.
+
+    `base_url` None means the kind's own. The key is never shown by `repr`.
+    """
+
+    provider: str
+    base_url: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    model: str | None = None
+
+
+def kind_named(name: str) -> ProviderKind | None:
+    return next((kind for kind in KINDS if kind.name == name), None)
+
+
+def build_provider(
+    connection: Connection,
+    *,
+    models_folder: Path,
+    stall_seconds: float = 60.0,
+    reach: Reach = Reach.ANYWHERE,
+) -> Provider:
+    """The provider for `connection`. Connects to nothing and loads nothing yet.
+
+    Raises ModelMissing when this build has no such provider.
+    """
+    kind = kind_named(connection.provider)
+    if kind is None:
+        raise ModelMissing(
+            f"There is no provider “{connection.provider}”. Choose another in the settings."
+        )
+    if kind.unavailable is not None:
+        raise ModelMissing(kind.unavailable)
+    # Each module is imported when it is first used: the HTTP client alone costs a tenth of a
+    # second at the start, and a table with only the built-in model never needs it.
+    match kind.name:
+        case "local":
+            from talekeeper.providers.local import LocalModel
+
+            return LocalModel(models_folder)
+        case "scripted":
+            from talekeeper.providers.scripted import Scripted
+
+            return Scripted(stall_seconds=stall_seconds)
+        case _:
+            from talekeeper.providers.openai_compatible import OpenAICompatible
+
+            return OpenAICompatible(
+                connection.base_url or kind.base_url or "",
+                api_key=connection.api_key,
+                name=kind.name,
+                stall_seconds=stall_seconds,
+                reach=reach,
+            )
+
+
+class Providers:
+    """One provider for each distinct connection, built when it is first asked for.
+
+    Two conversations with different models of one server share the provider and its connections.
+    """
+
+    def __init__(self, build: Callable[[Connection], Provider]) -> None:
+        self._build = build
+        self._built: dict[tuple[str, str | None, str | None], Provider] = {}
+
+    def of(self, connection: Connection) -> Provider:
+        """The provider for `connection`. Raises ModelMissing when this build has none."""
+        key = (connection.provider, connection.base_url, connection.api_key)
+        if key not in self._built:
+            self._built[key] = self._build(connection)
+        return self._built[key]
+
+    async def aclose(self) -> None:
+        """Close every provider; a fault in one does not keep the others open."""
+        built, self._built = list(self._built.values()), {}
+        faults: list[Exception] = []
+        for provider in built:
+            try:
+                await provider.aclose()
+            except Exception as error:  # noqa: BLE001 - raised together below
+                faults.append(error)
+        if faults:
+            raise ExceptionGroup("providers that could not be closed", faults)

@@ -1,0 +1,103 @@
+"""What a provider's refusal means, in words that a game master can act on.
+
+The answer's body is looked at to tell the cases apart and is never repeated: it may hold what the
+user wrote, a part of the key, or a page of somebody's proxy.
+"""
+
+import email.utils
+from typing import Final
+
+from talekeeper.clock import Clock
+from talekeeper.errors import (
+    ContextTooLong,
+    ProviderError,
+    ProviderFailed,
+    ProviderRateLimited,
+    ProviderRefusedKey,
+    ProviderRejected,
+)
+
+_LONGEST_WAIT: Final = 86_400.0
+_TOO_LONG: Final = (
+    "context_length",
+    "context length",
+    "context window",
+    "context size",
+    "context_size",
+    "maximum context",
+    "prompt is too long",
+    "input is too long",
+    "too many tokens",
+    "reduce the length",
+    "string_above_max_length",
+)
+_NO_CREDIT: Final = (
+    "insufficient_quota",
+    "insufficient credit",
+    "billing",
+    "exceeded your current",
+)
+
+
+def failure(status: int, *, said: str, model: str, retry_after: float | None) -> ProviderError:
+    """The error for an HTTP status that is no success, or for an error's code in a stream.
+
+    `said` is the answer's body, read for hints only.
+    """
+    hints = said.lower()
+    if status in (401, 403):
+        return ProviderRefusedKey(
+            "The provider refused the key. Check the API key in the settings, and that it may use "
+            "this model."
+        )
+    if status == 402 or (status == 429 and any(word in hints for word in _NO_CREDIT)):
+        message = "The provider's account has no credit left. Top it up there, then try again."
+        if status == 429:
+            return ProviderRateLimited(message, retry_after=retry_after)
+        return ProviderRejected(message)
+    if status == 429:
+        return ProviderRateLimited(
+            "The provider takes no more requests for the moment. Wait a little, then try again.",
+            retry_after=retry_after,
+        )
+    if status == 413 or (status in (400, 422) and any(word in hints for word in _TOO_LONG)):
+        return ContextTooLong(
+            "The conversation is too long for this model. Go on in a new conversation, or choose "
+            "a model with a longer memory."
+        )
+    if status == 404:
+        return ProviderRejected(
+            f"There is no model “{model}” at this address. Choose another model, or check the "
+            "address in the settings: it usually ends in /v1."
+        )
+    if 300 <= status < 400:
+        return ProviderRejected(
+            "The provider's address sends on to another one, and Talekeeper does not follow. "
+            "Enter the final address in the settings."
+        )
+    if status >= 500 or status in (408, 409, 425):
+        return ProviderFailed(
+            "The provider had a fault of its own. Try again; if it stays so, look at its status "
+            "page or log.",
+            retry_after=retry_after,
+        )
+    return ProviderRejected(
+        f"The provider did not accept the request (status {status}). Check the model's name in "
+        "the settings, or choose another model."
+    )
+
+
+def waiting_time(text: str | None, clock: Clock) -> float | None:
+    """Seconds from a `Retry-After` header, which holds seconds or a date; None if it is neither."""
+    if not text:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            then = email.utils.parsedate_to_datetime(text).timestamp()
+        except (ValueError, OverflowError, OSError):
+            return None
+        seconds = then - clock.now() / 1000
+    # A NaN fails both comparisons and becomes the longest wait; None says it better.
+    return min(max(seconds, 0.0), _LONGEST_WAIT) if seconds == seconds else None  # noqa: PLR0124

@@ -1,0 +1,227 @@
+"""Every setting, with its default and its reason. Only the command line, the API and the keeper
+see this.
+
+A setting `name` is read from the variable `TALEKEEPER_NAME`; a command's flag overrides it.
+"""
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from platformdirs import user_config_path, user_data_path
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
+
+from talekeeper.errors import ConfigurationError
+
+PREFIX = "TALEKEEPER_"
+
+ProviderName = Literal["local", "openai", "anthropic", "google", "ollama", "scripted"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+Names = Annotated[tuple[str, ...], NoDecode]
+"""Several words in one variable, separated by commas."""
+
+
+def _data_dir() -> Path:
+    return user_data_path("talekeeper")
+
+
+def _key_file() -> Path:
+    return user_config_path("talekeeper") / "master.key"
+
+
+class Settings(BaseSettings):
+    """What the server was told. It does not change while it runs."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    # Where it listens
+    host: str = Field(
+        "127.0.0.1",
+        min_length=1,
+        description="The address to listen on. Beyond this machine only with TLS or a proxy.",
+    )
+    port: int = Field(
+        8000, ge=0, le=65535, description="The port to listen on; 0 takes any free one."
+    )
+    allowed_hosts: Names = Field(
+        (),
+        description="Further names, as NAME or NAME:PORT, under which browsers may reach the "
+        "server, separated by commas. Others are refused, so that a foreign web page cannot reach "
+        "it by a name of its own.",
+    )
+    behind_proxy: bool = Field(
+        False, description="A reverse proxy stands in front and speaks TLS with the browsers."
+    )
+    proxy_addresses: Names = Field(
+        ("127.0.0.1", "::1"),
+        description="Whose X-Forwarded headers are believed behind a proxy; anyone could send them.",
+    )
+    public_url: str | None = Field(
+        None, description="The address that people type when a proxy stands in front; for links."
+    )
+    tls_cert: Path | None = Field(None, description="The certificate chain, as a PEM file.")
+    tls_key: Path | None = Field(None, description="The certificate's private key, as a PEM file.")
+    open_browser: bool | None = Field(
+        None, description="Open a browser at start; unset: where there is a display."
+    )
+
+    # Where things are kept
+    data_dir: Path = Field(
+        default_factory=_data_dir,
+        description="The folder of the database and the models: the platform's own for user data.",
+    )
+    database_url: str | None = Field(
+        None,
+        repr=False,
+        description="postgresql://… to keep everything there; unset: SQLite in the data folder, "
+        "which needs nothing.",
+    )
+    key_file: Path = Field(
+        default_factory=_key_file,
+        description="The master key that seals providers' keys. Outside the data folder, so that "
+        "a copy of the data does not hold it. Made when missing.",
+    )
+
+    # Who may come in
+    token: SecretStr | None = Field(
+        None, description="A bearer token of the owner, for scripts. It is compared, not stored."
+    )
+
+    # Who answers
+    provider: ProviderName = Field(
+        "local", description="Who answers where nothing else is chosen: the built-in small model."
+    )
+    model: str | None = Field(
+        None, description="The model to ask; unset: the provider's own choice."
+    )
+    openai_base_url: str | None = Field(
+        None, description="An OpenAI-compatible endpoint; unset: OpenAI's own."
+    )
+    openai_api_key: SecretStr | None = Field(None, description="The key for that endpoint.")
+    anthropic_api_key: SecretStr | None = Field(None, description="The key for Anthropic.")
+    google_api_key: SecretStr | None = Field(None, description="The key for Google's Gemini.")
+    ollama_base_url: str | None = Field(
+        None, description="Where Ollama listens; unset: its usual place on this machine."
+    )
+    provider_first_token_seconds: float = Field(
+        300,
+        gt=0,
+        le=86_400,
+        description="How long a model may take to begin: a large one on a small machine is slow.",
+    )
+    provider_stall_seconds: float = Field(
+        60, gt=0, le=86_400, description="How long a model that has begun may fall silent."
+    )
+    scripted_pace_ms: float = Field(
+        0, ge=0, le=60_000, description="Milliseconds between words of the scripted provider."
+    )
+
+    # What it says
+    log_level: LogLevel = Field(
+        "info", description="What is written to the log; debug also names every request."
+    )
+
+    @field_validator("allowed_hosts", "proxy_addresses", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(word.strip() for word in value.split(",") if word.strip())
+        return value
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _are_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            if any(sign in host for sign in "/@*?# "):
+                raise ValueError(f"{host!r} is not a host: write it as NAME or NAME:PORT")
+        return hosts
+
+    @field_validator("public_url", "openai_base_url", "ollama_base_url")
+    @classmethod
+    def _is_web_address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must begin with http:// or https:// and name a host")
+        if parts.username is not None or parts.password is not None:
+            raise ValueError("must not hold a name or password")
+        return value.rstrip("/")
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgresql(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("postgresql://", "postgres://")):
+            raise ValueError("must begin with postgresql:// (leave it unset for SQLite)")
+        return value
+
+    @field_validator("token")
+    @classmethod
+    def _fits_a_header(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            secret = value.get_secret_value()
+            if len(secret) > 1000 or not all("!" <= sign <= "~" for sign in secret):
+                raise ValueError("must be at most 1000 visible ASCII characters without spaces")
+        return value
+
+    @field_validator("data_dir", "key_file", "tls_cert", "tls_key")
+    @classmethod
+    def _is_absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else Path(value).expanduser().absolute()
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("TALEKEEPER_TLS_CERT and TALEKEEPER_TLS_KEY belong together: set both")
+        if self.key_file.is_relative_to(self.data_dir):
+            raise ValueError(
+                "TALEKEEPER_KEY_FILE must lie outside the data folder, or every copy of the data "
+                "would hold the key"
+            )
+        return self
+
+    @property
+    def is_tls(self) -> bool:
+        """The server itself speaks TLS."""
+        return self.tls_cert is not None
+
+    @property
+    def is_loopback(self) -> bool:
+        """Nobody but this machine can reach the address."""
+        return is_loopback(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    """`host` is this machine and nothing else."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """The settings from the environment; `overrides` that are not None stand above it.
+
+    Raises ConfigurationError, which names the variable and never repeats its value.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        raise ConfigurationError(_in_words(error)) from None
+    except SettingsError as error:
+        raise ConfigurationError(f"A setting cannot be read: {error}.") from None
+
+
+def _in_words(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    reason = str(first["msg"]).removeprefix("Value error, ").rstrip(".")
+    if not first["loc"]:
+        return f"{reason}."
+    return f"{PREFIX}{str(first['loc'][0]).upper()} is not usable: {reason}."

@@ -1,0 +1,43 @@
+"""One server a data folder: a lock that dies with its process, however that ends."""
+
+import fcntl
+import json
+import os
+from pathlib import Path
+from typing import Final
+
+from talekeeper.errors import DataFolderInUse
+from talekeeper.ids import BootId
+
+LOCK: Final = "server.lock"
+
+
+class FolderLock:
+    """Held from `take` until `release`, or until the process is gone.
+
+    The lock is `flock`'s; the pid and the boot id in the file only inform.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    @classmethod
+    def take(cls, data_dir: Path, *, boot_id: BootId) -> "FolderLock":
+        """Raises DataFolderInUse, naming the process that holds it."""
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(data_dir / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 200, 0).decode("utf-8", "replace").strip()
+            os.close(descriptor)
+            raise DataFolderInUse(
+                f"{data_dir} is in use by another Talekeeper ({holder or 'just starting'}). Use "
+                "that one, stop it, or give another folder with --data-dir."
+            ) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "boot_id": boot_id}).encode(), 0)
+        return cls(descriptor)
+
+    def release(self) -> None:
+        os.close(self._descriptor)

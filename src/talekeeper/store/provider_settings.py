@@ -1,0 +1,92 @@
+"""How accounts reach providers, and which one they chose. Keys are here only as they were sealed."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, delete, insert, select, update
+
+from talekeeper.domain.accounts import ProviderSettings
+from talekeeper.ids import AccountId
+from talekeeper.store.prepared import prepared
+from talekeeper.store.tables import accounts, provider_settings
+from talekeeper.store.units import Reader, Writer
+
+_p = provider_settings.c
+_COLUMNS = (_p.provider, _p.base_url, _p.model, _p.key_hint, _p.context_length, _p.sealed_key)
+_is_its = (_p.account_id == bindparam("owner_id"), _p.provider == bindparam("of_provider"))
+
+_OF_ACCOUNT = prepared(select(*_COLUMNS).where(_p.account_id == bindparam("owner_id")))
+_ONE = prepared(select(*_COLUMNS).where(*_is_its))
+_DELETE = prepared(delete(provider_settings).where(*_is_its))
+_INSERT = prepared(
+    insert(provider_settings).values(
+        {
+            name: bindparam(name)
+            for name in (
+                "account_id",
+                "provider",
+                "base_url",
+                "model",
+                "sealed_key",
+                "key_hint",
+                "context_length",
+            )
+        }
+    )
+)
+_CHOSEN = prepared(
+    select(accounts.c.provider, accounts.c.model).where(accounts.c.id == bindparam("owner_id"))
+)
+_CHOOSE = prepared(
+    update(accounts)
+    .where(accounts.c.id == bindparam("owner_id"))
+    .values(provider=bindparam("to_provider"), model=bindparam("to_model"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredProviderSettings:
+    """Settings with the key as it was sealed, None where there is none."""
+
+    settings: ProviderSettings
+    sealed_key: str | None
+
+
+def provider_settings_of(tx: Reader, owner_id: AccountId) -> dict[str, StoredProviderSettings]:
+    """The account's settings, by provider."""
+    rows = tx.all(_OF_ACCOUNT, owner_id=owner_id)
+    return {row[0]: StoredProviderSettings(ProviderSettings(*row[:5]), row[5]) for row in rows}
+
+
+def find_provider_settings(
+    tx: Reader, owner_id: AccountId, provider: str
+) -> StoredProviderSettings | None:
+    row = tx.first(_ONE, owner_id=owner_id, of_provider=provider)
+    return None if row is None else StoredProviderSettings(ProviderSettings(*row[:5]), row[5])
+
+
+def put_provider_settings(tx: Writer, owner_id: AccountId, kept: StoredProviderSettings) -> None:
+    """The account's settings for that provider are these."""
+    settings = kept.settings
+    tx.run(_DELETE, owner_id=owner_id, of_provider=settings.provider)
+    tx.run(
+        _INSERT,
+        account_id=owner_id,
+        provider=settings.provider,
+        base_url=settings.base_url,
+        model=settings.model,
+        sealed_key=kept.sealed_key,
+        key_hint=settings.key_hint,
+        context_length=settings.context_length,
+    )
+
+
+def chosen_provider(tx: Reader, owner_id: AccountId) -> tuple[str | None, str | None]:
+    """The provider and model that the account chose; None where it left the choice to the server."""
+    row = tx.first(_CHOSEN, owner_id=owner_id)
+    return (None, None) if row is None else (row[0], row[1])
+
+
+def choose_provider(
+    tx: Writer, owner_id: AccountId, *, provider: str | None, model: str | None
+) -> None:
+    tx.run(_CHOOSE, owner_id=owner_id, to_provider=provider, to_model=model)

@@ -1,0 +1,146 @@
+"""Rules of the house that no linter knows, each with what happened where it was not kept."""
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCES = ROOT / "src" / "talekeeper"
+
+MAY_OPEN_FILES = {
+    "accounts/secrets.py": "the master key, which lies outside the data folder",
+    "api/page.py": "the built page, read once at the start",
+    "providers/weights.py": "the built-in model's weights",
+    "store/installing.py": "the installation's marker, and the database before it is connected to",
+}
+"""Everything in cli/ may, too: a command is not the serving process."""
+
+
+def modules(*folders: str) -> Iterator[Path]:
+    for folder in folders:
+        yield from sorted((ROOT / folder).rglob("*.py"))
+
+
+def test_every_module_opens_with_a_sentence() -> None:
+    silent = [
+        path.relative_to(ROOT).as_posix()
+        for path in modules("src", "tools", "tests")
+        if not _first_sentence(path).endswith((".", ":", "!", "?"))
+    ]
+    assert silent == []
+
+
+def _first_sentence(path: Path) -> str:
+    said = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return said.partition("\n\n")[0].strip()
+
+
+@pytest.mark.req("R16")
+def test_the_serving_process_opens_no_file_that_sqlite_holds() -> None:
+    """Closing a file drops every lock that the process holds on it.
+
+    POSIX locks belong to the process, not to the handle: copying the database or its -shm file
+    inside the server let another process take the write lock that SQLite believed to hold. So
+    modules that open files at all are named above, with what they open.
+    """
+    opening = {
+        path.relative_to(SOURCES).as_posix()
+        for path in modules("src")
+        if not path.is_relative_to(SOURCES / "cli") and any(_openings(path))
+    }
+    assert opening - MAY_OPEN_FILES.keys() == set(), "opens files, and is not listed"
+    assert {name for name in MAY_OPEN_FILES if not (SOURCES / name).exists()} == set()
+
+
+@pytest.mark.parametrize(
+    ("line", "opens"),
+    [
+        ("open('talekeeper.db')", True),
+        ("path.open('rb')", True),
+        ("path.read_bytes()", True),
+        ("shutil.copy(a, b)", True),
+        ("os.open(path, os.O_RDONLY)", True),
+        ("settings.copy()", False),
+        ("await Store.open(path)", False),
+        ("webbrowser.open(url)", False),
+    ],
+)
+def test_the_rule_sees_how_files_are_opened(tmp_path: Path, line: str, opens: bool) -> None:
+    (tmp_path / "module.py").write_text(f"async def f():\n    {line}\n", encoding="utf-8")
+    assert any(_openings(tmp_path / "module.py")) is opens
+
+
+def _openings(path: Path) -> Iterator[ast.Call]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Call(func=ast.Name(id="open")):
+                yield node
+            case ast.Call(
+                func=ast.Attribute(attr="read_bytes" | "read_text" | "write_bytes" | "write_text")
+            ):
+                yield node
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="shutil"), attr=name)) if (
+                name.startswith(("copy", "move"))
+            ):
+                yield node
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=owner), attr="open")) if (
+                owner != "webbrowser" and not owner[0].isupper()
+            ):
+                yield node
+            case _:
+                pass
+
+
+def test_requirements_are_traced_as_the_marks_say() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "tools" / "traceability.py", "--check"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_an_unknown_requirement_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text("pytest_plugins = ['requirement_marks']\n")
+    (tmp_path / "test_it.py").write_text(
+        "import pytest\n@pytest.mark.req('FR-999')\ndef test_it(): pass\n"
+    )
+    asked = [sys.executable, "-m", "pytest", "-q", "-c", "/dev/null", "--rootdir", tmp_path]
+    done = subprocess.run(
+        [*asked, "-o", f"pythonpath={ROOT / 'tests'}", tmp_path],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "FR-999" in done.stdout + done.stderr
+
+
+def test_the_wire_contract_is_what_the_routes_say() -> None:
+    import openapi
+
+    written = json.loads((ROOT / "openapi.json").read_text(encoding="utf-8"))
+    assert written == openapi.described(), "`make types` writes openapi.json anew"
+
+
+def test_no_file_names_where_packages_are_fetched_from() -> None:
+    """A lock that carries a registry's address works only where that registry is reached."""
+    locks = [*(ROOT / "requirements").glob("*.txt"), ROOT / "web" / "package-lock.json"]
+    for lock in locks:
+        text = lock.read_text(encoding="utf-8")
+        assert "--index-url" not in text, lock
+        assert "--find-links" not in text, lock
+        assert '"resolved"' not in text, lock
+    assert not (ROOT / "uv.lock").exists()
+
+
+@pytest.mark.req("S12")
+def test_every_locked_package_has_its_hash() -> None:
+    for lock in (ROOT / "requirements").glob("*.txt"):
+        entries = lock.read_text(encoding="utf-8").replace("\\\n", "").splitlines()
+        for entry in entries:
+            if entry and not entry.startswith("#"):
+                assert "==" in entry, f"{lock.name}: {entry[:60]}"
+                assert "--hash=sha256:" in entry, f"{lock.name}: {entry[:60]}"

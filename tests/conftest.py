@@ -1,0 +1,94 @@
+"""What every test can lean on: real engines, the marks, and the switches for the long ones."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import engines
+from talekeeper.providers.weights import add_weights
+
+ROOT = Path(__file__).parents[1]
+
+pytest_plugins = ["requirement_marks"]
+
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run the tests marked long, too")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    engines.mark_the_run()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--long"):
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(pytest.mark.skip(reason="long: run with --long"))
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Coroutine tests run on asyncio, as the server does."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> engines.Postgres:
+    """The run's PostgreSQL, shared by all workers."""
+    return engines.running_postgres()
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres: engines.Postgres) -> str:
+    """Where the run's PostgreSQL listens. A test that writes takes `postgres_database`."""
+    return postgres.url()
+
+
+@pytest.fixture
+def postgres_database(postgres: engines.Postgres) -> Iterator[str]:
+    """The URL of an empty database of the test's own."""
+    url = postgres.fresh_database()
+    yield url
+    postgres.drop(url)
+
+
+@pytest.fixture(scope="session")
+def models_folder() -> Path:
+    """A folder that holds the built-in model's weights, which are fetched where they are not."""
+    folder = ROOT / ".venv" / "test-data" / "models"
+    add_weights(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    """The machine's Chromium where it has one, else the one that Playwright fetched."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    args = [*browser_type_launch_args.get("args", []), *CHROMIUM_FLAGS]
+    own = {"executable_path": found} if found else {}
+    return {**browser_type_launch_args, "args": args, **own}
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The developer's own TALEKEEPER_ variables, data and keys stay out of the tests."""
+    for name in list(os.environ):
+        if name.startswith("TALEKEEPER_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home" / "data"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home" / "config"))

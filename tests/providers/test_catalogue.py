@@ -1,0 +1,112 @@
+"""Every kind of provider is listed, only what works can be built, and keys are never shown."""
+
+import subprocess
+import sys
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+
+from talekeeper.domain.replies import Model, ReplyRequest, StreamPart
+from talekeeper.errors import ModelMissing
+from talekeeper.providers.catalogue import (
+    KINDS,
+    Connection,
+    Providers,
+    build_provider,
+    kind_named,
+)
+from talekeeper.providers.reach import Reach, checked_base_url
+
+KEY = "sk-the-players-own-key"
+
+
+def test_the_kinds_are_those_that_the_settings_name() -> None:
+    names = {kind.name for kind in KINDS}
+    assert names == {"local", "openai", "anthropic", "google", "ollama", "scripted"}
+
+
+def test_every_default_address_is_one_that_may_be_connected_to() -> None:
+    for kind in KINDS:
+        if kind.base_url is not None:
+            assert checked_base_url(kind.base_url, Reach.ANYWHERE) == kind.base_url
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+async def test_a_kind_can_be_built_or_says_why_not(kind, tmp_path: Path) -> None:
+    connection = Connection(kind.name, api_key=KEY)
+    if kind.unavailable is None:
+        provider = build_provider(connection, models_folder=tmp_path)
+        assert provider.name == kind.name
+        await provider.aclose()
+    else:
+        with pytest.raises(ModelMissing) as raised:
+            build_provider(connection, models_folder=tmp_path)
+        assert raised.value.message == kind.unavailable
+
+
+def test_an_unknown_kind_is_an_error(tmp_path: Path) -> None:
+    assert kind_named("oracle") is None
+    with pytest.raises(ModelMissing, match="oracle"):
+        build_provider(Connection("oracle"), models_folder=tmp_path)
+
+
+def test_a_connection_never_shows_its_key() -> None:
+    connection = Connection("openai", "https://api.openai.com/v1", KEY, "gpt")
+    assert KEY not in repr(connection)
+    assert KEY not in f"{connection}"
+
+
+class Closing:
+    """A provider that only counts how often it was closed."""
+
+    name = "closing"
+    continues_text = False
+
+    def __init__(self, *, fails: bool) -> None:
+        self.closed = 0
+        self.fails = fails
+
+    async def stream(self, request: ReplyRequest) -> AsyncGenerator[StreamPart]:
+        raise AssertionError("nobody asks")
+        yield
+
+    async def models(self) -> tuple[Model, ...]:
+        return ()
+
+    async def aclose(self) -> None:
+        self.closed += 1
+        if self.fails:
+            raise OSError("stuck")
+
+
+async def test_one_provider_serves_all_models_of_one_connection() -> None:
+    built: list[Closing] = []
+
+    def build(connection: Connection) -> Closing:
+        built.append(Closing(fails=connection.provider == "stuck"))
+        return built[-1]
+
+    providers = Providers(build)
+    first = providers.of(Connection("openai", "http://a", KEY, "large"))
+    assert providers.of(Connection("openai", "http://a", KEY, "small")) is first
+    assert providers.of(Connection("openai", "http://a", "another-key")) is not first
+    assert providers.of(Connection("openai", "http://b", KEY)) is not first
+    providers.of(Connection("stuck"))
+    providers.of(Connection("last"))
+    with pytest.raises(ExceptionGroup):
+        await providers.aclose()
+    assert [each.closed for each in built] == [1] * len(built)
+    await providers.aclose()
+    assert [each.closed for each in built] == [1] * len(built)
+
+
+def test_the_catalogue_loads_neither_the_http_client_nor_a_model() -> None:
+    program = (
+        "import sys, talekeeper.providers.catalogue, talekeeper.providers.reach;"
+        "print([name for name in ('aiohttp', 'xllamacpp') if name in sys.modules])"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == "[]"
