@@ -96,7 +96,8 @@ def running_postgres() -> Postgres:
 def _started() -> int:
     folder = _folder() / "postgres"
     data = folder / "data"
-    folder.mkdir(mode=0o755)
+    folder.mkdir()
+    folder.chmod(0o755)  # whatever the umask is: a server under test sets its own
     programs = _programs()
     user = None
     if os.geteuid() == 0:
@@ -152,7 +153,8 @@ def _programs() -> Path:
 
 def _folder() -> Path:
     folder = Path(tempfile.gettempdir()) / f"talekeeper-tests-{os.environ[RUN]}"
-    folder.mkdir(mode=0o755, exist_ok=True)
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o755)
     return folder
 
 

@@ -187,3 +187,18 @@ class ContextTooLong(ProviderError):
 
 class ModelMissing(ProviderError):
     code = "model_missing"
+
+
+def trail(error: BaseException) -> list[str]:
+    """The innermost lines of code that `error` came through, for the log.
+
+    Lines and no message: a message may quote what somebody wrote.
+    """
+    places: list[str] = []
+    step = error.__traceback__
+    while step is not None:
+        code = step.tb_frame.f_code
+        module = step.tb_frame.f_globals.get("__name__", "?")
+        places.append(f"{module}.{code.co_name}:{step.tb_lineno}")
+        step = step.tb_next
+    return places[-6:]

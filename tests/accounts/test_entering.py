@@ -88,13 +88,15 @@ async def test_a_token_opens_only_what_its_kind_opens(
     store: Store, identities: Identities, kind: TokenKind
 ):
     token = await issue_token(store, identities.owner.id, kind)
-    others = [other for other in EVERY_KIND if other != kind]
+    others: list[TokenKind] = [other for other in EVERY_KIND if other != kind]
     assert await is_let_in(identities, token, kind)
     assert not await is_let_in(identities, token, *others)
 
 
 @pytest.mark.req("S4")
-async def test_the_database_never_holds_a_token(store: Store, identities: Identities, tmp_path: Path):
+async def test_the_database_never_holds_a_token(
+    store: Store, identities: Identities, tmp_path: Path
+):
     added = await add_account(store, "Ada")
     login = await issue_login(store)
     session = await log_in(store, login)
@@ -138,7 +140,9 @@ async def test_a_login_link_works_once(store: Store, identities: Identities):
 @pytest.mark.req("S2")
 async def test_of_many_who_open_one_link_at_once_one_is_let_in(store: Store):
     login = await issue_login(store)
-    answers = await asyncio.gather(*(log_in(store, login) for _ in range(20)), return_exceptions=True)
+    answers = await asyncio.gather(
+        *(log_in(store, login) for _ in range(20)), return_exceptions=True
+    )
     assert sum(not isinstance(answer, BaseException) for answer in answers) == 1
 
 

@@ -28,7 +28,18 @@ def test_names_that_look_alike_share_a_key(one: str, other: str):
 @pytest.mark.req("S8")
 @pytest.mark.parametrize(
     "name",
-    ["", "   ", "a\nb", "a\x00b", "\u202eada", "a\u2066b", "a\U000e0041", "a\u200bb", "x" * 81, "\ud800"],
+    [
+        "",
+        "   ",
+        "a\nb",
+        "a\x00b",
+        "\u202eada",
+        "a\u2066b",
+        "a\U000e0041",
+        "a\u200bb",
+        "x" * 81,
+        "\ud800",
+    ],
 )
 def test_what_would_deceive_is_no_name(name: str):
     with pytest.raises(InvalidInput):

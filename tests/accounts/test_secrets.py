@@ -45,7 +45,9 @@ def test_a_key_sealed_for_one_record_does_not_open_in_another(tmp_path: Path):
 
 
 @pytest.mark.req("S10")
-@pytest.mark.parametrize("change", [lambda s: s[:-4], lambda s: "B" + s[1:], lambda _: "", lambda _: "?"])
+@pytest.mark.parametrize(
+    "change", [lambda s: s[:-4], lambda s: "B" + s[1:], lambda _: "", lambda _: "?"]
+)
 def test_a_damaged_seal_is_an_error_that_says_what_to_do(tmp_path: Path, change):
     key = open_master_key(tmp_path / "master.key")
     with pytest.raises(ConfigurationError, match="TALEKEEPER_KEY_FILE"):

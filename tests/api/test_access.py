@@ -7,11 +7,11 @@ import asyncio
 from typing import Any
 
 import pytest
-from api.asking import HOST, JSON, ask, guarded
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, StreamingResponse
 
+from api.asking import HOST, JSON, ask, guarded
 from talekeeper.api import access
 
 ALWAYS = {
@@ -41,7 +41,9 @@ def an_app(**settings: Any) -> FastAPI:
 
 
 @pytest.mark.req("S1")
-@pytest.mark.parametrize("host", ["127.0.0.1:8000", "localhost:8000", "[::1]:8000", "LocalHost:8000"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:8000", "localhost:8000", "[::1]:8000", "LocalHost:8000"]
+)
 async def test_the_machine_itself_is_answered_under_each_of_its_names(host: str):
     assert (await ask(an_app(), "GET", "/api/read", host=host.encode())).status == 200
 
@@ -172,7 +174,9 @@ async def test_what_a_form_could_send_never_acts_even_without_a_body(kind: str |
 
 
 @pytest.mark.req("S1")
-@pytest.mark.parametrize("kind", ["application/json; charset=utf-8", 'APPLICATION/JSON;charset="UTF-8"'])
+@pytest.mark.parametrize(
+    "kind", ["application/json; charset=utf-8", 'APPLICATION/JSON;charset="UTF-8"']
+)
 async def test_json_may_name_its_encoding(kind: str):
     assert (await ask(an_app(), "POST", "/api/act", ("content-type", kind))).status == 200
 

@@ -1,13 +1,14 @@
 """What cannot be kept, or would break whoever reads it back, is refused at the edge (S8, R20)."""
 
+import contextlib
 import json
 from typing import Any
 
 import pytest
-from api.asking import JSON, ask, guarded
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api.asking import JSON, ask, guarded
 from talekeeper.api.bodies import (
     Body,
     Cursor,
@@ -150,7 +151,8 @@ async def test_what_cannot_be_kept_is_refused(body: str):
 
 @pytest.mark.req("S8")
 @pytest.mark.parametrize(
-    "text", ["tab\tand\r\nline\n", "ünï\u0301code", "🐉", "\u202eturned", "\x7f\x85", '"\\', "[" * 50]
+    "text",
+    ["tab\tand\r\nline\n", "ünï\u0301code", "🐉", "\u202eturned", "\x7f\x85", '"\\', "[" * 50],
 )
 async def test_text_is_kept_byte_for_byte(text: str):
     for value in (json.dumps({"text": text}), json.dumps({"text": text}, ensure_ascii=False)):
@@ -238,7 +240,5 @@ def test_whatever_json_can_say_is_read_as_the_standard_parser_does(value: Any):
 @pytest.mark.req("S8")
 @given(st.binary())
 def test_any_bytes_are_read_or_refused(raw: bytes):
-    try:
-        parsed(raw)
-    except Refusal as refusal:
-        assert refusal.problem.status == 400
+    with contextlib.suppress(Refusal):
+        json.dumps(parsed(raw), ensure_ascii=False, allow_nan=False).encode()

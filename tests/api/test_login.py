@@ -5,9 +5,9 @@ from http.cookies import SimpleCookie
 from pathlib import Path
 
 import pytest
-from api.asking import TOKEN, Answer, ask, bearing, post, served
 from fastapi import FastAPI
 
+from api.asking import TOKEN, Answer, ask, bearing, post, served
 from talekeeper.accounts.entering import issue_login, issue_token
 
 
@@ -104,7 +104,9 @@ async def test_nothing_is_told_or_done_without_a_login(app: FastAPI, method: str
         ("cookie", f"tk_8000={TOKEN}"),
         ("cookie", f"tk={TOKEN}"),
     ):
-        answer = await ask(app, method, path, ("content-type", "application/json"), header, body=body)
+        answer = await ask(
+            app, method, path, ("content-type", "application/json"), header, body=body
+        )
         assert (answer.status, answer.json()["code"]) == (401, "unauthenticated")
         assert answer.headers["www-authenticate"] == "Bearer"
 

@@ -4,8 +4,8 @@ import gzip
 from pathlib import Path
 
 import pytest
-from api.asking import ask, guarded
 
+from api.asking import ask, guarded
 from talekeeper.api import page
 from talekeeper.api.page import mount_page
 
@@ -32,9 +32,7 @@ def an_app(folder: Path):
 
 @pytest.mark.req("S5")
 @pytest.mark.parametrize("path", ["/", "/c/3f2b8c1e", "/index.html", "/no/such/page.js"])
-async def test_every_address_that_is_not_a_file_shows_the_page_with_a_nonce(
-    built: Path, path: str
-):
+async def test_every_address_that_is_not_a_file_shows_the_page_with_a_nonce(built: Path, path: str):
     answer = await ask(an_app(built), "GET", path)
     policy = answer.headers["content-security-policy"]
     nonce = policy.partition("'nonce-")[2].partition("'")[0]

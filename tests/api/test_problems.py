@@ -1,11 +1,12 @@
 """Every error is a problem of one shape, and none says more than it should (S5, S8)."""
 
 import re
+from typing import Any
 
 import pytest
 import structlog
-from api.asking import ask, guarded, post
 
+from api.asking import ask, guarded, post
 from talekeeper import errors
 from talekeeper.api.bodies import Body, Limit, StrictRoute, Title
 from talekeeper.api.problems import STATUSES, problem_of
@@ -33,7 +34,7 @@ def an_app(error: Exception):
 
 @pytest.mark.parametrize("kind", every_error(), ids=lambda kind: kind.__name__)
 def test_every_class_of_error_has_a_status(kind: type[errors.TalekeeperError]):
-    given = {"generation_id": "g"} if kind is errors.GenerationRunning else {}
+    given: dict[str, Any] = {"generation_id": "g"} if kind is errors.GenerationRunning else {}
     problem = problem_of(kind("It is so.", **given))
     assert 400 <= problem.status < 600
     assert problem.code

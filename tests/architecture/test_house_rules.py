@@ -15,7 +15,9 @@ SOURCES = ROOT / "src" / "talekeeper"
 MAY_OPEN_FILES = {
     "accounts/secrets.py": "the master key, which lies outside the data folder",
     "api/page.py": "the built page, read once at the start",
+    "providers/local.py": "the weights, read through before they are loaded",
     "providers/weights.py": "the built-in model's weights",
+    "store/folder_lock.py": "the lock file of the data folder, which is not the database",
     "store/installing.py": "the installation's marker, and the database before it is connected to",
 }
 """Everything in cli/ may, too: a command is not the serving process."""

@@ -43,9 +43,7 @@ class Served:
             context = ssl.create_default_context()
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
-            return http.client.HTTPSConnection(
-                "127.0.0.1", self.port, timeout=10, context=context
-            )
+            return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=10, context=context)
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
 
     def get(self, path: str, **headers: str) -> http.client.HTTPResponse:
@@ -83,6 +81,7 @@ def command(environment: dict[str, str]) -> Callable[..., "subprocess.CompletedP
         return subprocess.run(
             [sys.executable, "-m", "talekeeper", *words],
             env=environment,
+            check=False,
             capture_output=True,
             text=True,
             timeout=60,

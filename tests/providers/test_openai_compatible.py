@@ -144,6 +144,13 @@ async def test_what_a_server_does_not_take_is_left_out_from_then_on(server: Faul
     assert ["stream_options" in asked.body for asked in server.requests] == [True, False, False]
 
 
+async def test_replies_at_once_all_learn_what_a_server_does_not_take(server: FaultyServer) -> None:
+    server.mode = "no_stream_options"
+    async with a_provider(server.base_url) as provider:
+        answers = await asyncio.gather(*(heard(provider) for _ in range(8)))
+    assert [error for _, error in answers] == [None] * 8
+
+
 async def test_a_finished_reply_does_not_wait_for_a_server_that_never_hangs_up(
     server: FaultyServer,
 ) -> None:
@@ -282,6 +289,24 @@ async def test_a_name_that_nobody_knows_is_unreachable() -> None:
     async with a_provider("http://no-such-host.invalid/v1") as provider:
         _, error = await heard(provider)
     assert type(error) is ProviderUnreachable
+
+
+@pytest.mark.req("R13")
+async def test_a_connection_that_cannot_be_made_secret_is_unreachable(
+    server: FaultyServer,
+) -> None:
+    async with a_provider(server.base_url.replace("http:", "https:")) as provider:
+        _, error = await heard(provider)
+    assert type(error) is ProviderUnreachable
+    assert "https://" in error.message
+
+
+async def test_a_conversation_of_3_mb_is_sent_whole(server: FaultyServer) -> None:
+    long = "Brìd 🐉 " * 300_000
+    async with a_provider(server.base_url) as provider:
+        _, error = await heard(provider, ReplyRequest("storyteller", (Turn("user", long),)))
+    assert error is None
+    assert server.requests[0].body["messages"][0]["content"] == long
 
 
 @pytest.mark.req("R13")

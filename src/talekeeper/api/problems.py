@@ -142,23 +142,11 @@ def lost(error: BaseException, scope: Scope) -> Response:
         "api.unexpected",
         status=500,
         error=type(error).__qualname__,
-        at=_trail(error),
+        at=errors.trail(error),
         reference=reference,
         **_asked(scope),
     )
     return Problem(500, "internal", _LOST, retryable=True).bearing(reference)
-
-
-def _trail(error: BaseException) -> list[str]:
-    """The innermost lines of code that `error` came through."""
-    trail: list[str] = []
-    step = error.__traceback__
-    while step is not None:
-        code = step.tb_frame.f_code
-        module = step.tb_frame.f_globals.get("__name__", "?")
-        trail.append(f"{module}.{code.co_name}:{step.tb_lineno}")
-        step = step.tb_next
-    return trail[-6:]
 
 
 def _asked(scope: Scope) -> dict[str, str]:

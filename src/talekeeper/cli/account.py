@@ -1,15 +1,18 @@
-"""`talekeeper account` and `talekeeper login-link`: through the running server, or without one."""
+"""`talekeeper account` and `talekeeper login-link`: through the running server, or without one.
+
+Only what opens the store itself imports it: asking a server is quick.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from talekeeper.accounts.adding import add_account, list_accounts
-from talekeeper.accounts.entering import ensure_owner, issue_login, login_path
 from talekeeper.cli.folder import prepare_data_dir
 from talekeeper.cli.running import RunningServer, find_server, public_address
 from talekeeper.settings import Settings
-from talekeeper.store import Store
+
+if TYPE_CHECKING:
+    from talekeeper.store import Store
 
 T = TypeVar("T")
 
@@ -17,7 +20,10 @@ T = TypeVar("T")
 def add(settings: Settings, name: str) -> None:
     """The account stands, and its token was printed. Raises InvalidInput."""
 
-    async def directly(store: Store) -> dict[str, Any]:
+    async def directly(store: "Store") -> dict[str, Any]:
+        from talekeeper.accounts.adding import add_account
+        from talekeeper.accounts.entering import ensure_owner
+
         await ensure_owner(store)
         added = await add_account(store, name)
         return {"name": added.account.name, "token": added.token}
@@ -31,7 +37,10 @@ def add(settings: Settings, name: str) -> None:
 def list_all(settings: Settings) -> None:
     """Every account was printed, eldest first."""
 
-    async def directly(store: Store) -> dict[str, Any]:
+    async def directly(store: "Store") -> dict[str, Any]:
+        from talekeeper.accounts.adding import list_accounts
+        from talekeeper.accounts.entering import ensure_owner
+
         await ensure_owner(store)
         return {
             "items": [
@@ -48,7 +57,9 @@ def list_all(settings: Settings) -> None:
 def login_link(settings: Settings, name: str | None) -> None:
     """A link that logs one browser in was printed. Raises NotFound for an unknown name."""
 
-    async def directly(store: Store) -> dict[str, Any]:
+    async def directly(store: "Store") -> dict[str, Any]:
+        from talekeeper.accounts.entering import issue_login, login_path
+
         return {"path": login_path(await issue_login(store, name=name))}
 
     body: dict[str, Any] = {} if name is None else {"name": name}
@@ -63,7 +74,7 @@ def login_link(settings: Settings, name: str | None) -> None:
 def _through(
     settings: Settings,
     asking: Callable[[RunningServer], dict[str, Any]],
-    directly: Callable[[Store], Awaitable[dict[str, Any]]],
+    directly: Callable[["Store"], Awaitable[dict[str, Any]]],
 ) -> tuple[RunningServer | None, dict[str, Any]]:
     """What the running server answers; where none runs, what the store itself says."""
     server = find_server(settings.data_dir)
@@ -75,7 +86,7 @@ def _through(
     return None, asyncio.run(_with_store(settings, directly))
 
 
-async def _with_store(settings: Settings, unit: Callable[[Store], Awaitable[T]]) -> T:
+async def _with_store(settings: Settings, unit: Callable[["Store"], Awaitable[T]]) -> T:
     from talekeeper.keeper import opened_store
 
     prepare_data_dir(settings.data_dir)

@@ -10,7 +10,8 @@ from talekeeper.errors import ConfigurationError
 
 def prepare_data_dir(folder: Path) -> None:
     """The data folder is there and, as far as it is ours, open to nobody else; so is every file
-    that this process makes from now on. Raises ConfigurationError."""
+    that this process makes from now on. Raises ConfigurationError.
+    """
     os.umask(0o077)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

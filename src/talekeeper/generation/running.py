@@ -23,7 +23,7 @@ import structlog
 from talekeeper.clock import Clock
 from talekeeper.domain.conversations import Generation, Message, MessageStatus, ReplyError
 from talekeeper.domain.replies import Finished, Provider, ReasoningDelta, TextDelta, Usage
-from talekeeper.errors import NotFound, ProviderError, ProviderStreamCut, StoreError
+from talekeeper.errors import NotFound, ProviderError, ProviderStreamCut, StoreError, trail
 from talekeeper.generation.beginning import Begun
 from talekeeper.generation.checkpointing import INTERVAL, SIZE
 from talekeeper.generation.folding import folded, joined, needs_more_for_seam, settled
@@ -190,7 +190,9 @@ class Generations:
         except Exception as failure:
             ending = "failed"
             error = ReplyError("internal", "Something went wrong in Talekeeper. Try again.", True)
-            log.exception("generation.broke", error=type(failure).__name__, **ids)
+            log.error(
+                "generation.broke", error=type(failure).__name__, at=trail(failure), **ids
+            )
         growing.ending = ending
         try:
             self._settle_text(growing)

@@ -101,6 +101,8 @@ def build_provider(
     *,
     models_folder: Path,
     stall_seconds: float = 60.0,
+    first_token_seconds: float = 300.0,
+    scripted_pace: float = 0.0,
     reach: Reach = Reach.ANYWHERE,
 ) -> Provider:
     """The provider for `connection`. Connects to nothing and loads nothing yet.
@@ -124,7 +126,7 @@ def build_provider(
         case "scripted":
             from talekeeper.providers.scripted import Scripted
 
-            return Scripted(stall_seconds=stall_seconds)
+            return Scripted(pace=scripted_pace, stall_seconds=stall_seconds)
         case _:
             from talekeeper.providers.openai_compatible import OpenAICompatible
 
@@ -133,6 +135,7 @@ def build_provider(
                 api_key=connection.api_key,
                 name=kind.name,
                 stall_seconds=stall_seconds,
+                first_token_seconds=first_token_seconds,
                 reach=reach,
             )
 

@@ -1,4 +1,4 @@
-"""What a provider's refusal means, in words that a game master can act on.
+"""What went wrong at a provider, in words that a game master can act on.
 
 The answer's body is looked at to tell the cases apart and is never repeated: it may hold what the
 user wrote, a part of the key, or a page of somebody's proxy.
@@ -15,6 +15,9 @@ from talekeeper.errors import (
     ProviderRateLimited,
     ProviderRefusedKey,
     ProviderRejected,
+    ProviderSentGarbage,
+    ProviderStalled,
+    ProviderStreamCut,
 )
 
 _LONGEST_WAIT: Final = 86_400.0
@@ -101,3 +104,27 @@ def waiting_time(text: str | None, clock: Clock) -> float | None:
         seconds = then - clock.now() / 1000
     # A NaN fails both comparisons and becomes the longest wait; None says it better.
     return min(max(seconds, 0.0), _LONGEST_WAIT) if seconds == seconds else None  # noqa: PLR0124
+
+
+def broken_off() -> ProviderStreamCut:
+    """The connection ended before the answer did."""
+    return ProviderStreamCut(
+        "The connection to the provider broke off before its answer was whole. What came is kept: "
+        "continue it, or try again."
+    )
+
+
+def not_the_protocol() -> ProviderSentGarbage:
+    """Something else than a model answered."""
+    return ProviderSentGarbage(
+        "What came back is not what a model's server sends. Check that the address in the "
+        "settings leads to an OpenAI-compatible server: it usually ends in /v1."
+    )
+
+
+def fell_silent() -> ProviderStalled:
+    """Nothing came for longer than the setting allows."""
+    return ProviderStalled(
+        "The model has said nothing for too long, so Talekeeper stopped waiting. What came is "
+        "kept: continue it, or try again."
+    )

@@ -20,7 +20,7 @@ from talekeeper.errors import (
 from talekeeper.store.units import Cursor
 
 _OPTIONS: Final = (
-    "-c statement_timeout=5000 -c lock_timeout=500 -c idle_in_transaction_session_timeout=10000"
+    "-c synchronous_commit=on -c statement_timeout=5000 -c lock_timeout=500 -c idle_in_transaction_session_timeout=10000"
     " -c timezone=UTC"
 )
 _LOCK = "SELECT id FROM conversations WHERE id = ANY(%(ids)s) ORDER BY id FOR UPDATE"

@@ -1,5 +1,6 @@
 """Reading: a few threads, each with a read-only connection of its own."""
 
+import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -25,13 +26,17 @@ class ReaderPool:
         self._local = threading.local()
         self._connections: set[DriverConnection] = set()
         self._guard = threading.Lock()
-        self._is_closing = False
-        self.executor = ThreadPoolExecutor(READERS, thread_name_prefix="talekeeper-reader")
+        self.is_closing = False
+        self._executor = ThreadPoolExecutor(READERS, thread_name_prefix="talekeeper-reader")
 
-    def run(self, unit: ReadUnit[T]) -> T:
-        """Run `unit` in the calling thread. Raises a StoreError when the database cannot answer."""
-        if self._is_closing:
+    async def read(self, unit: ReadUnit[T]) -> T:
+        """Run `unit` on one of the threads. Raises a StoreError when the database cannot answer."""
+        if self.is_closing:
             raise StoreUnavailable("Talekeeper is closing. Try again when it is back.")
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, self._run, unit)
+
+    def _run(self, unit: ReadUnit[T]) -> T:
         for is_last_try in (False, True):
             try:
                 return self._run_once(unit)
@@ -73,8 +78,8 @@ class ReaderPool:
 
     def close(self) -> None:
         """What runs is done; every connection is closed."""
-        self._is_closing = True
-        self.executor.shutdown(wait=True)
+        self.is_closing = True
+        self._executor.shutdown(wait=True)
         with self._guard:
             for connection in self._connections:
                 connection.close()

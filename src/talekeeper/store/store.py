@@ -107,8 +107,7 @@ class Store:
 
     async def read(self, unit: ReadUnit[T]) -> T:
         """Run `unit` on a read-only connection, on one consistent snapshot."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._readers.executor, self._readers.run, unit)
+        return await self._readers.read(unit)
 
     @property
     def is_serving(self) -> bool:

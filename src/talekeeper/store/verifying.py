@@ -1,0 +1,229 @@
+"""Verifying: every invariant derived again from the rows. An empty list says that all of them hold.
+
+Each rule is a query for what breaks it, so a violation names the row. Constraints of the schema
+are not repeated here, except where one engine could have been written to without them.
+"""
+
+from typing import Final
+
+from sqlalchemy import and_, exists, func, or_, select, text
+from sqlalchemy.orm import aliased
+
+from talekeeper.store.prepared import Prepared, prepared
+from talekeeper.store.store import Store
+from talekeeper.store.tables import chunks, conversations, events, generations, messages
+from talekeeper.store.units import Reader
+
+_c, _m, _e, _g, _k = conversations.c, messages.c, events.c, generations.c, chunks.c
+_child = aliased(messages, name="child")
+_parent = aliased(messages, name="parent")
+_elder = aliased(generations, name="elder")
+_is_in_flight = or_(_m.status == "pending", _m.status == "streaming")
+_log = (
+    select(
+        _e.conversation_id,
+        func.count().label("events"),
+        func.min(_e.seq).label("first"),
+        func.max(_e.seq).label("last"),
+    )
+    .group_by(_e.conversation_id)
+    .subquery("log")
+)
+_grown = (
+    select(
+        _k.generation_id,
+        func.sum(func.length(_k.text)).label("characters"),
+        func.min(_k.start_offset).label("first"),
+        func.max(_k.start_offset + func.length(_k.text)).label("end"),
+    )
+    .group_by(_k.generation_id)
+    .subquery("grown")
+)
+
+_RULES: Final[tuple[tuple[str, Prepared], ...]] = (
+    (
+        "conversation {}: its log does not run from 1 to its seq without a gap",
+        prepared(
+            select(_c.id)
+            .outerjoin(_log, _log.c.conversation_id == _c.id)
+            .where(
+                or_(
+                    func.coalesce(_log.c.events, 0) != _c.seq,
+                    func.coalesce(_log.c.last, 0) != _c.seq,
+                    func.coalesce(_log.c.first, 1) != 1,
+                )
+            )
+        ),
+    ),
+    (
+        "message {}: not exactly one event of its conversation, at its seq, tells that it was added",
+        prepared(
+            select(_m.id).where(
+                select(func.count())
+                .where(_e.message_key == _m.key, _e.kind == "message_added")
+                .scalar_subquery()
+                != 1
+            )
+        ),
+    ),
+    (
+        "message {}: the event at its seq tells of something else",
+        prepared(
+            select(_m.id).where(
+                ~exists().where(
+                    _e.conversation_id == _m.conversation_id,
+                    _e.seq == _m.seq,
+                    _e.kind == "message_added",
+                    _e.message_key == _m.key,
+                )
+            )
+        ),
+    ),
+    (
+        "message {}: its parent is in another conversation, or is not elder",
+        prepared(
+            select(_m.id)
+            .join(_parent, _parent.c.key == _m.parent_key)
+            .where(
+                or_(
+                    _parent.c.conversation_id != _m.conversation_id,
+                    _parent.c.seq >= _m.seq,
+                    _parent.c.key >= _m.key,
+                )
+            )
+        ),
+    ),
+    (
+        "message {}: its parent is missing",
+        prepared(
+            select(_m.id)
+            .outerjoin(_parent, _parent.c.key == _m.parent_key)
+            .where(_m.parent_key.is_not(None), _parent.c.key.is_(None))
+        ),
+    ),
+    (
+        "conversation {}: its active leaf is missing, of another conversation, or not a leaf",
+        prepared(
+            select(_c.id)
+            .outerjoin(messages, _m.key == _c.leaf_key)
+            .where(
+                _c.leaf_key.is_not(None),
+                or_(
+                    _m.key.is_(None),
+                    _m.conversation_id != _c.id,
+                    exists().where(
+                        _child.c.parent_key == _m.key, _child.c.conversation_id == _c.id
+                    ),
+                ),
+            )
+        ),
+    ),
+    (
+        "conversation {}: it has messages and no active leaf",
+        prepared(
+            select(_c.id).where(_c.leaf_key.is_(None), exists().where(_m.conversation_id == _c.id))
+        ),
+    ),
+    (
+        "message {}: it grows, but no running generation fills it",
+        prepared(
+            select(_m.id).where(
+                _is_in_flight,
+                ~exists().where(
+                    _g.id == _m.generation_id, _g.status == "running", _g.message_key == _m.key
+                ),
+            )
+        ),
+    ),
+    (
+        "generation {}: it runs, but its message does not grow by it",
+        prepared(
+            select(_g.id)
+            .join(messages, _m.key == _g.message_key)
+            .where(
+                _g.status == "running",
+                or_(
+                    ~_is_in_flight,
+                    _m.generation_id != _g.id,
+                    _m.conversation_id != _g.conversation_id,
+                ),
+            )
+        ),
+    ),
+    (
+        "generation {}: its epoch is not its own in its conversation",
+        prepared(
+            select(_g.id)
+            .join(conversations, _c.id == _g.conversation_id)
+            .where(
+                or_(
+                    _g.epoch > _c.epoch,
+                    exists().where(
+                        _elder.c.conversation_id == _g.conversation_id,
+                        _elder.c.epoch == _g.epoch,
+                        _elder.c.id != _g.id,
+                    ),
+                )
+            )
+        ),
+    ),
+    (
+        "generation {}: another one ran after it, yet it is running",
+        prepared(
+            select(_g.id)
+            .join(conversations, _c.id == _g.conversation_id)
+            .where(_g.status == "running", _g.epoch != _c.epoch)
+        ),
+    ),
+    (
+        "message {}: its state is not how its latest generation ended",
+        prepared(
+            select(_m.id)
+            .join(generations, _g.id == _m.generation_id)
+            .where(
+                _g.status != "running",
+                or_(
+                    and_(_g.status == "finished", _m.status != "complete"),
+                    and_(_g.status != "finished", _m.status != _g.status),
+                ),
+            )
+        ),
+    ),
+    (
+        "generation {}: it has ended, but its chunks were not folded",
+        prepared(
+            select(_g.id).where(_g.status != "running", exists().where(_k.generation_id == _g.id))
+        ),
+    ),
+    (
+        "generation {}: its chunks do not go on from where its message stops, without gap or double",
+        prepared(
+            select(_g.id)
+            .join(_grown, _grown.c.generation_id == _g.id)
+            .join(messages, _m.key == _g.message_key)
+            .where(
+                or_(
+                    _grown.c.first != _g.start_offset,
+                    _grown.c.first != func.length(_m.content),
+                    _grown.c.end - _grown.c.first != _grown.c.characters,
+                )
+            )
+        ),
+    ),
+)
+
+_FOREIGN_KEYS: Final = prepared(text("PRAGMA foreign_key_check"))
+_INTEGRITY: Final = prepared(text("PRAGMA integrity_check"))
+
+
+async def verify(store: Store) -> list[str]:
+    """Every violation found, in words that name the row. Reads everything: not for everyday."""
+
+    def unit(tx: Reader) -> list[str]:
+        found = [sentence.format(row[0]) for sentence, rule in _RULES for row in tx.all(rule)]
+        if store.engine == "sqlite":
+            found += [f"table {row[0]}: a row refers to nothing" for row in tx.all(_FOREIGN_KEYS)]
+            found += [f"database: {row[0]}" for row in tx.all(_INTEGRITY) if row[0] != "ok"]
+        return found
+
+    return await store.read(unit)

@@ -1,0 +1,248 @@
+"""One way to write: an answer only when it is on disk, nobody harmed by a neighbour (R1, NFR-004)."""
+
+import asyncio
+import sqlite3
+import threading
+import time
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from tales import a_table, an_account, new_id, opened
+from talekeeper.conversations.opening import open_conversation
+from talekeeper.domain.events import Recorded
+from talekeeper.errors import StoreBusy, StoreUnavailable
+from talekeeper.store import Store, Writer
+from talekeeper.store.conversations import hold_conversation
+from talekeeper.store.messages import add_message
+from talekeeper.store.prepared import prepared
+from talekeeper.store.sqlite import Sqlite
+from talekeeper.store.tables import messages
+
+COUNT = prepared(select(func.count()).select_from(messages))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def store(request: Any, tmp_path: Path) -> AsyncGenerator[Store]:
+    url = request.getfixturevalue("postgres_database") if request.param != "sqlite" else None
+    async with opened(tmp_path, database_url=url) as store:
+        yield store
+
+
+async def _count(store: Store) -> int:
+    rows = await store.read(lambda tx: tx.all(COUNT))
+    return rows[0][0]
+
+
+async def _a_conversation(store: Store) -> tuple[str, str]:
+    owner = await an_account(store)
+    return owner.id, (await open_conversation(store, owner_id=owner.id)).id
+
+
+def _adding(owner_id: Any, conversation_id: Any, text: str = "a word") -> Any:
+    def unit(tx: Writer) -> str:
+        held = hold_conversation(tx, conversation_id, owner_id=owner_id)
+        stored = add_message(tx, held, new_id(), parent=None, role="user", content=text)  # type: ignore[arg-type]
+        held.save(tx)
+        return stored.message.id
+
+    return unit
+
+
+@pytest.mark.req("NFR-009", "R10")
+async def test_many_writers_at_once_are_all_stored_in_one_order(store: Store) -> None:
+    owner_id, conversation_id = await _a_conversation(store)
+    unit = _adding(owner_id, conversation_id)
+    ids = await asyncio.gather(
+        *(store.write(unit, conversation_id=conversation_id) for _ in range(60))
+    )
+    assert len(set(ids)) == 60
+    assert await _count(store) == 60
+
+
+async def test_writes_that_wait_together_share_a_commit(store: Store) -> None:
+    owner_id, conversation_id = await _a_conversation(store)
+    before = store.counts
+    unit = _adding(owner_id, conversation_id)
+    await asyncio.gather(*(store.write(unit, conversation_id=conversation_id) for _ in range(200)))
+    after = store.counts
+    assert after.units - before.units == 200
+    assert after.commits - before.commits < 50
+
+
+@pytest.mark.req("R20")
+async def test_a_unit_that_fails_leaves_nothing_and_harms_no_neighbour(store: Store) -> None:
+    owner_id, conversation_id = await _a_conversation(store)
+    good = _adding(owner_id, conversation_id)
+
+    def bad(tx: Writer) -> None:
+        good(tx)
+        raise ValueError("no")
+
+    results = await asyncio.gather(
+        *(
+            store.write(bad if n % 3 == 0 else good, conversation_id=conversation_id)
+            for n in range(30)
+        ),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(r, ValueError) for r in results) == 10
+    assert await _count(store) == 20
+
+
+async def test_a_constraint_that_is_broken_fails_its_own_unit_only(store: Store) -> None:
+    owner_id, conversation_id = await _a_conversation(store)
+    good = _adding(owner_id, conversation_id)
+
+    def bad(tx: Writer) -> None:
+        held = hold_conversation(tx, conversation_id, owner_id=owner_id)  # type: ignore[arg-type]
+        add_message(tx, held, new_id(), parent=None, role="villain")  # type: ignore[arg-type]
+
+    results = await asyncio.gather(
+        *(
+            store.write(bad if n == 4 else good, conversation_id=conversation_id)
+            for n in range(9)
+        ),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(r, Exception) for r in results) == 1
+    assert await _count(store) == 8
+
+
+@pytest.mark.req("NFR-006")
+async def test_a_cancelled_writer_never_tears_its_transaction(store: Store) -> None:
+    owner_id, conversation_id = await _a_conversation(store)
+    unit = _adding(owner_id, conversation_id)
+    for _ in range(20):
+        task = asyncio.create_task(store.write(unit, conversation_id=conversation_id))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    await store.write(unit, conversation_id=conversation_id)
+    assert 1 <= await _count(store) <= 21
+
+
+async def test_an_event_is_announced_after_its_commit_and_before_the_answer(
+    tmp_path: Path,
+) -> None:
+    seen: list[tuple[str, int]] = []
+    path = tmp_path / "talekeeper.db"
+
+    def announce(events: Any) -> None:
+        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as other:
+            rows = other.execute("SELECT count(*) FROM events").fetchone()[0]
+        other.close()
+        seen.extend((event.kind, rows) for event in events if isinstance(event, Recorded))
+
+    store = await Store.open(tmp_path, announce=announce)
+    owner = await an_account(store)
+    await open_conversation(store, owner_id=owner.id)
+    assert seen == [("conversation", 1)]
+    await store.close()
+
+
+async def test_a_unit_that_failed_announces_nothing(tmp_path: Path) -> None:
+    seen: list[Any] = []
+    store = await Store.open(tmp_path, announce=seen.extend)
+    owner_id, conversation_id = await _a_conversation(store)
+    seen.clear()
+
+    def bad(tx: Writer) -> None:
+        _adding(owner_id, conversation_id)(tx)
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        await store.write(bad)
+    assert seen == []
+    await store.close()
+
+
+@pytest.mark.req("NFR-005", "FR-006", "R5")
+async def test_a_foreign_lock_is_waited_for_half_a_second_and_then_refused(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path) as store:
+        owner_id, conversation_id = await _a_conversation(store)
+        other = sqlite3.connect(tmp_path / "talekeeper.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        begun = time.monotonic()
+        results = await asyncio.gather(
+            *(store.write(_adding(owner_id, conversation_id)) for _ in range(5)),
+            return_exceptions=True,
+        )
+        assert all(isinstance(result, StoreBusy) for result in results)
+        assert 0.4 < time.monotonic() - begun < 2.0
+        assert await _count(store) == 0
+        other.execute("ROLLBACK")
+        other.close()
+        await store.write(_adding(owner_id, conversation_id))
+        assert await _count(store) == 1
+
+
+@pytest.mark.req("NFR-001", "NFR-007")
+async def test_a_lock_that_is_given_back_in_time_costs_nothing(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        owner_id, conversation_id = await _a_conversation(store)
+        other = sqlite3.connect(
+            tmp_path / "talekeeper.db", isolation_level=None, check_same_thread=False
+        )
+        other.execute("BEGIN IMMEDIATE")
+        timer = threading.Timer(0.15, lambda: other.execute("ROLLBACK"))
+        timer.start()
+        await store.write(_adding(owner_id, conversation_id))
+        timer.join()
+        other.close()
+        assert await _count(store) == 1
+
+
+@pytest.mark.req("NFR-004")
+def test_every_pragma_of_the_writer_reads_back_as_it_was_set(tmp_path: Path) -> None:
+    path = tmp_path / "talekeeper.db"
+    sqlite3.connect(path).close()
+    path.touch()
+    connection = Sqlite(path).connect_writer()
+    read = {
+        name: connection.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("journal_mode", "synchronous", "foreign_keys", "wal_autocheckpoint")
+    }
+    connection.close()
+    assert read == {
+        "journal_mode": "wal",
+        "synchronous": 2,
+        "foreign_keys": 1,
+        "wal_autocheckpoint": 0,
+    }
+
+
+async def test_a_reader_cannot_write(store: Store) -> None:
+    owner_id, conversation_id = await _a_conversation(store)
+    unit = _adding(owner_id, conversation_id)
+
+    def sneaky(tx: Any) -> Any:
+        writer = Writer(tx._cursor, store.engine, now=lambda: 0)  # type: ignore[arg-type,return-value]
+        return unit(writer)
+
+    with pytest.raises(Exception, match=r"cannot be opened for writing|read-only"):
+        await store.read(sneaky)
+    assert await _count(store) == 0
+
+
+async def test_a_closed_store_refuses_in_plain_words(tmp_path: Path) -> None:
+    store = await Store.open(tmp_path)
+    await store.close()
+    with pytest.raises(StoreUnavailable, match="closing"):
+        await store.write(lambda tx: None)
+    with pytest.raises(StoreUnavailable, match="closing"):
+        await store.read(lambda tx: None)
+
+
+async def test_the_write_ahead_log_is_emptied_when_nothing_is_to_do(tmp_path: Path) -> None:
+    async with a_table(tmp_path) as table:
+        await table.said()
+        wal = tmp_path / "talekeeper.db-wal"
+        async with asyncio.timeout(8):
+            while wal.stat().st_size:
+                await asyncio.sleep(0.1)
