@@ -15,9 +15,9 @@ help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
 run: $(MADE)/run ## Install what is needed, build the page, start the server (TALEKEEPER_… variables are obeyed)
-	@$(BIN)/python tools/page.py node || { echo 'This machine has no Node to build the page with: installing one into $(VENV).'; \
-		tools/install.sh -r requirements/node.txt; }
-	@$(BIN)/python tools/page.py build
+	@$(BIN)/python tools/page.py build 2>$(MADE)/page.log || { [ $$? = 3 ] || { cat $(MADE)/page.log >&2; exit 1; }; \
+		echo 'This machine has no Node to build the page with: installing one into $(VENV).'; \
+		tools/install.sh -r requirements/node.txt && $(BIN)/python tools/page.py build; }
 	@tools/weights.sh
 	@echo 'Starting the server. Ctrl-C stops it.'
 	@exec $(BIN)/talekeeper serve
@@ -26,8 +26,9 @@ test: $(MADE)/test browser ## Install what the tests need, then run every check 
 	@$(STEP) 'Formatting and lint' $(MAKE) --no-print-directory lint
 	@$(STEP) 'Types' $(BIN)/basedpyright
 	@$(STEP) 'Import contracts' $(BIN)/lint-imports --no-logo
-	@$(STEP) 'The page: lint and types' $(BIN)/python tools/page.py npm run check
-	@$(STEP) 'The page: tests' $(BIN)/python tools/page.py npm test
+	@$(STEP) 'The page: lint and types' $(BIN)/python tools/page.py npm run --silent check
+	@$(STEP) 'The page: types made from openapi.json' $(BIN)/python tools/page.py npm run --silent types -- --check
+	@$(STEP) 'The page: tests' $(BIN)/python tools/page.py npm test --silent
 	@$(STEP) 'The page: build' $(BIN)/python tools/page.py build
 	@$(STEP) 'The built-in model, for the tests' $(BIN)/talekeeper model add --data-dir $(VENV)/test-data
 	@$(STEP) 'Tests' $(PYTEST)
@@ -41,7 +42,8 @@ check: $(MADE)/test ## Formatting, lint, types, import contracts, the page's che
 	@$(STEP) 'Formatting and lint' $(MAKE) --no-print-directory lint
 	@$(STEP) 'Types' $(BIN)/basedpyright
 	@$(STEP) 'Import contracts' $(BIN)/lint-imports --no-logo
-	@$(STEP) 'The page: lint and types' $(BIN)/python tools/page.py npm run check
+	@$(STEP) 'The page: lint and types' $(BIN)/python tools/page.py npm run --silent check
+	@$(STEP) 'The page: types made from openapi.json' $(BIN)/python tools/page.py npm run --silent types -- --check
 
 .PHONY: lint
 lint:

@@ -49,7 +49,9 @@ async def opened(
 async def an_account(store: Store, name: str = "Ada") -> Account:
     account_id = AccountId(fresh_id())
     return await store.write(
-        lambda tx: add_account(tx, account_id=account_id, name=name, key=name.casefold(), is_admin=True)
+        lambda tx: add_account(
+            tx, account_id=account_id, name=name, key=name.casefold(), is_admin=True
+        )
     )
 
 

@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from talekeeper.api.app import create_app
-from talekeeper.settings import Settings
+from talekeeper.settings import load_settings
 
 CONTRACT = Path(__file__).resolve().parents[1] / "openapi.json"
 
 
 def described() -> dict[str, Any]:
     """The contract as it should be."""
-    return create_app(Settings()).openapi()
+    return create_app(load_settings()).openapi()
 
 
 if __name__ == "__main__":

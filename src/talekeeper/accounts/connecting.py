@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from talekeeper.accounts.secrets import MasterKey
-from talekeeper.domain.changes import KEPT, Kept
 from talekeeper.domain.accounts import Account, ProviderSettings
+from talekeeper.domain.changes import KEPT, Kept
 from talekeeper.domain.replies import Model, Provider
 from talekeeper.errors import InvalidInput, ModelMissing, NotFound
 from talekeeper.generation.beginning import ServerChoice
@@ -93,10 +93,10 @@ class Connections:
         account: Account,
         provider: str,
         *,
-        base_url: str | None | Kept = KEPT,
-        api_key: str | None | Kept = KEPT,
-        model: str | None | Kept = KEPT,
-        context_length: int | None | Kept = KEPT,
+        base_url: str | Kept | None = KEPT,
+        api_key: str | Kept | None = KEPT,
+        model: str | Kept | None = KEPT,
+        context_length: int | Kept | None = KEPT,
     ) -> Connected:
         """What is given is changed; the key is sealed before it is stored.
 

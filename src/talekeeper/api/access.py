@@ -81,7 +81,9 @@ class Doors:
     """Under which names the server may be reached, and from which page."""
 
     hosts: frozenset[bytes]
-    public_origin: bytes | None
+    public_origin: bytes | None = None
+    tls_host: bytes | None = None
+    """The host that a proxy serves over TLS, whether or not it says so in its headers."""
     logs_all: bool = False
 
     @classmethod
@@ -95,14 +97,17 @@ class Doors:
         hosts = {host for name in names for host in _spellings(name, settings.port, scheme)}
         if settings.behind_proxy:
             hosts.update(name for name in settings.allowed_hosts if not _has_port(name))
-        origin = None
+        origin = tls_host = None
         if settings.public_url is not None:
             parts = urlsplit(settings.public_url)
             hosts.update(_spellings(parts.netloc, _default_port(parts.scheme), parts.scheme))
             origin = _origin(parts.scheme, parts.netloc.lower().encode())
+            if settings.behind_proxy and parts.scheme == "https":
+                tls_host = origin.removeprefix(b"https://")
         return cls(
             frozenset(host.lower().encode() for host in hosts),
             origin,
+            tls_host,
             settings.log_level == "debug",
         )
 
@@ -146,6 +151,8 @@ class Access:
         scope.setdefault("state", {})["nonce"] = nonce
         path: str = scope["path"]
         is_api = path.startswith("/api")
+        if self.doors.tls_host is not None and (b"host", self.doors.tls_host) in scope["headers"]:
+            scope["scheme"] = "https"
         is_tls = scope.get("scheme") == "https"
         status = 0
 

@@ -13,7 +13,7 @@ from talekeeper.api.accounts import mount_accounts
 from talekeeper.api.page import mount_page
 from talekeeper.api.problems import mount_problems
 from talekeeper.keeper import open_keeper
-from talekeeper.settings import Settings
+from talekeeper.settings import Settings, load_settings
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -34,6 +34,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         openapi_url="/openapi.json",
         separate_input_output_schemas=False,
+        redirect_slashes=False,
     )
     mount_problems(app)
     mount_accounts(app)
@@ -46,4 +47,4 @@ def create_app(settings: Settings) -> FastAPI:
 
 def openapi_document() -> dict[str, Any]:
     """The wire contract, made from the routes. Opens nothing."""
-    return create_app(Settings()).openapi()
+    return create_app(load_settings()).openapi()

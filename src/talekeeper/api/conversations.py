@@ -119,7 +119,7 @@ async def change_one(
         keeper.store,
         ConversationId(conversation_id),
         owner_id=account.id,
-        title=body.title if body.title else KEPT,
+        title=body.title or KEPT,
         provider=_usable(body.provider) if "provider" in given else KEPT,
         model=body.model if "model" in given else KEPT,
         leaf_id=MessageId(body.leaf_id) if body.leaf_id else KEPT,
@@ -139,7 +139,7 @@ async def send(
     body: MessageIn,
 ) -> Sent:
     """Save what was said, and begin the reply. It is on disk when this is answered."""
-    parent: MessageId | None | Kept = KEPT
+    parent: MessageId | Kept | None = KEPT
     if "parent_id" in body.model_fields_set:
         parent = MessageId(body.parent_id) if body.parent_id else None
     outcome = await keeper.sender.send_message(
@@ -160,6 +160,7 @@ async def show_path(
     keeper: TheKeeper,
     account: CurrentAccount,
     conversation_id: Id,
+    *,
     leaf_id: Annotated[Id | None, Query()] = None,
     before: Annotated[Id | None, Query()] = None,
     limit: Annotated[Limit, Query()] = PAGE,

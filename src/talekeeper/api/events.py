@@ -14,8 +14,8 @@ from fastapi import Header, Query
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from talekeeper.api.resources import CurrentAccount, TheKeeper, resource
 from talekeeper.api.bodies import Id
+from talekeeper.api.resources import CurrentAccount, TheKeeper, resource
 from talekeeper.conversations.following import (
     Grew,
     Happened,
@@ -88,7 +88,9 @@ class AccountNames(Names):
         return ",".join(f"{key}@{seq}" for key, seq in self._seen.items())
 
 
-@router.get("/conversations/{conversation_id}/events", response_class=StreamingResponse, responses=_STREAM)
+@router.get(
+    "/conversations/{conversation_id}/events", response_class=StreamingResponse, responses=_STREAM
+)
 async def follow_conversation(
     keeper: TheKeeper,
     account: CurrentAccount,

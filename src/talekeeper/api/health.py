@@ -1,7 +1,6 @@
 """Whether the server is alive, and whether it is ready: open to everybody, telling nobody's news."""
 
 import shutil
-import sqlite3
 import sys
 from dataclasses import dataclass, field
 
@@ -53,7 +52,7 @@ async def readyz(keeper: TheKeeper, response: Response) -> Ready:
         database=keeper.store.engine,
         versions={
             "python": ".".join(map(str, sys.version_info[:3])),
-            "sqlite": sqlite3.sqlite_version,
+            **keeper.store.versions,
         },
         warnings=_warnings(keeper),
     )

@@ -57,6 +57,12 @@ def list_models(data_dir: DataDir = None) -> None:
         print(f"{weights.SMOLLM2.name}: ready, {path.stat().st_size // 1_000_000} MB, {path}")
 
 
+@app.command("path")
+def print_path(data_dir: DataDir = None) -> None:
+    """Print where the weights' file is, for scripts."""
+    print(weights.find_weights(models_folder(data_dir)))
+
+
 def models_folder(data_dir: Path | None) -> Path:
     """Where the weights lie in the data folder."""
     return load_settings(data_dir=data_dir).data_dir / "models"

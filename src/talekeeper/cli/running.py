@@ -108,7 +108,20 @@ def _opener() -> urllib.request.OpenerDirector:
 
 
 def find_server(data_dir: Path) -> RunningServer | None:
-    """The server that said it serves `data_dir`; it may have died since. None where none did."""
+    """The server that serves `data_dir`; None where none does, as far as its file says."""
+    found = _said(data_dir)
+    if found is None:
+        return None
+    try:
+        os.kill(found.pid, 0)
+    except ProcessLookupError:
+        return None  # killed: another program may have its port by now
+    except PermissionError:
+        pass
+    return found
+
+
+def _said(data_dir: Path) -> RunningServer | None:
     try:
         found: Any = json.loads((data_dir / FILE).read_bytes())
         return RunningServer(
@@ -138,7 +151,7 @@ def announce_server(data_dir: Path, server: RunningServer) -> None:
 
 def withdraw_server(data_dir: Path, server: RunningServer) -> None:
     """Commands no longer find it; another server's file is left alone."""
-    found = find_server(data_dir)
+    found = _said(data_dir)
     if found is not None and found.boot_id == server.boot_id:
         (data_dir / FILE).unlink(missing_ok=True)
 

@@ -21,6 +21,7 @@ from socket import socket
 from types import FrameType
 from typing import Any
 
+import structlog
 import uvicorn
 
 from talekeeper.cli.binding import bound_sockets, check_binding, not_bound
@@ -38,6 +39,8 @@ from talekeeper.errors import ConfigurationError
 from talekeeper.settings import Settings
 
 STOPPING_SECONDS = 2
+
+log = structlog.stdlib.get_logger("talekeeper.serve")
 
 
 def run_server(settings: Settings) -> None:
@@ -103,7 +106,10 @@ async def _serve(settings: Settings, config: uvicorn.Config, sockets: list[socke
         )
 
         async def tell() -> None:
-            announce_server(settings.data_dir, running)
+            try:
+                announce_server(settings.data_dir, running)
+            except OSError as error:
+                log.warning("serve.not_announced", error=error.strerror)
             link = running.address + login_path(login)
             print(_greeting(settings, running.address, link), flush=True)
             if opens_browser(settings):
@@ -176,11 +182,20 @@ def _greeting(settings: Settings, address: str, link: str) -> str:
         "",
         f"    {link}",
         "",
+        *_about_names(settings),
         f"Your tales are kept in {_kept_in(settings)}",
         "Stop with Ctrl-C. Nothing is lost by it, not even an answer that is being written.",
         "",
     ]
     return "\n".join(lines)
+
+
+def _about_names(settings: Settings) -> list[str]:
+    if settings.is_loopback or settings.public_url or settings.allowed_hosts:
+        return []
+    return [
+        "To reach it from elsewhere, name it in TALEKEEPER_ALLOWED_HOSTS; other names are refused.",
+    ]
 
 
 def _kept_in(settings: Settings) -> str:

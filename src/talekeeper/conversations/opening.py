@@ -74,8 +74,8 @@ async def change_conversation(
     *,
     owner_id: AccountId,
     title: str | Kept = KEPT,
-    provider: str | None | Kept = KEPT,
-    model: str | None | Kept = KEPT,
+    provider: str | Kept | None = KEPT,
+    model: str | Kept | None = KEPT,
     leaf_id: MessageId | Kept = KEPT,
 ) -> Conversation:
     """What is given is changed, in one transaction.

@@ -67,7 +67,7 @@ class Sender:
         content: str,
         *,
         owner_id: AccountId,
-        parent_id: MessageId | None | Kept,
+        parent_id: MessageId | Kept | None,
         wants_reply: bool = True,
         role: Role = "user",
     ) -> Outcome:
@@ -196,7 +196,7 @@ class Sender:
         return outcome
 
 
-def _parent(tx: Writer, held: HeldConversation, parent_id: MessageId | None | Kept) -> Place | None:
+def _parent(tx: Writer, held: HeldConversation, parent_id: MessageId | Kept | None) -> Place | None:
     leaf_id = held.conversation.leaf_id
     if isinstance(parent_id, Kept) or (parent_id is not None and parent_id == leaf_id):
         if held.leaf_key is None or leaf_id is None:

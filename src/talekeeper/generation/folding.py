@@ -42,13 +42,12 @@ def joined(before: str, text: str) -> str:
     """`text` as it goes on after `before`: without an echo of its end, and with a space between
     words where there was no echo to show how they join.
     """
+    if not before or not text:
+        return text
     start = text.lstrip(" \n\t…«\"'“")
     for length in range(min(len(before), len(start), _LOOK), 3, -1):
         if before.endswith(start[:length]):
             rest = start[length:]
             return rest.removeprefix("»")
-    if before[-1:].isalnum() and text[:1].isalnum():
-        return f" {text}"
-    if before[-1:] in ".,;:!?" and text[:1].isalnum():
-        return f" {text}"
-    return text
+    ends_a_word = before[-1].isalnum() or before[-1] in ".,;:!?"
+    return f" {text}" if ends_a_word and text[0].isalnum() else text

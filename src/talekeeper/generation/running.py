@@ -44,6 +44,7 @@ from talekeeper.store.messages import begin_streaming, close_message, message_at
 
 log = structlog.get_logger(__name__)
 
+_UNCOUNTED: Final = Usage(None, None)
 _RETRY_FIRST: Final = 0.1
 _RETRY_LAST: Final = 5.0
 
@@ -83,7 +84,7 @@ class _Growing:
     seam: str | None = None
     is_streaming: bool = False
     first_token: float | None = None
-    usage: Usage = Usage(None, None)
+    usage: Usage = _UNCOUNTED
     ending: Ending | None = None
     has_lost_lock: bool = False
     task: "asyncio.Task[None] | None" = None
@@ -187,12 +188,11 @@ class Generations:
         except StoreError as failure:
             ending, error = "failed", _told(failure)
             log.warning("generation.failed", code=failure.code, **ids)
-        except Exception as failure:
+        except Exception as failure:  # noqa: BLE001 - a reply must end, whatever broke
             ending = "failed"
             error = ReplyError("internal", "Something went wrong in Talekeeper. Try again.", True)
-            log.error(
-                "generation.broke", error=type(failure).__name__, at=trail(failure), **ids
-            )
+            # No traceback: it may quote what somebody wrote.
+            log.error("generation.broke", error=type(failure).__name__, at=trail(failure), **ids)  # noqa: TRY400
         growing.ending = ending
         try:
             self._settle_text(growing)

@@ -99,7 +99,9 @@ class MemoryHub:
         account_id: AccountId | None,
         conversation_ids: Collection[ConversationId],
     ) -> Subscription:
-        topics = frozenset(conversation_ids) | ({account_id} if account_id else frozenset())
+        topics: frozenset[str] = frozenset(
+            (*conversation_ids, *([account_id] if account_id else ()))
+        )
         subscription = _MemorySubscription(self, topics)
         if self._is_closed:
             subscription.close()

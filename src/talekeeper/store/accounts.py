@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, delete, insert, or_, select, update
 from talekeeper.clock import Millis
 from talekeeper.domain.accounts import Account, TokenKind
 from talekeeper.ids import AccountId, TokenId
-from talekeeper.store.prepared import Row, prepared
+from talekeeper.store.prepared import Row, named, prepared
 from talekeeper.store.tables import access_tokens, accounts
 from talekeeper.store.units import Reader, Writer
 
@@ -38,9 +38,7 @@ _TOKEN = (
 )
 
 _ADD_ACCOUNT = prepared(
-    insert(accounts).values(
-        {name: bindparam(name) for name in ("id", "name", "name_key", "is_admin", "created_at")}
-    )
+    insert(accounts).values(named("id", "name", "name_key", "is_admin", "created_at"))
 )
 _ACCOUNTS = prepared(
     select(*_ACCOUNT)
@@ -58,10 +56,7 @@ _OWNER = prepared(
 
 _ADD_TOKEN = prepared(
     insert(access_tokens).values(
-        {
-            name: bindparam(name)
-            for name in ("id", "account_id", "kind", "hash", "created_at", "expires_at")
-        }
+        named("id", "account_id", "kind", "hash", "created_at", "expires_at")
     )
 )
 _TOKEN_OF_HASH = prepared(

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import and_, bindparam, case, func, insert, or_, select, update
-from sqlalchemy.orm import aliased
 
 from talekeeper.clock import Millis
 from talekeeper.domain.conversations import (
@@ -77,7 +76,7 @@ _hold = (
 _HOLD = prepared(_hold)
 _HOLD_OWNED = prepared(_hold.where(_c.owner_id == bindparam("owner_id")))
 
-_others = aliased(conversations)
+_others = conversations.alias("others")
 _newest = (
     select(func.coalesce(func.max(_others.c.activity), 0))
     .where(_others.c.owner_id == bindparam("owner_id"))

@@ -7,7 +7,7 @@ from sqlalchemy import and_, bindparam, delete, exists, insert, literal, or_, se
 from talekeeper.domain.conversations import Generation, GenerationKind, GenerationStatus
 from talekeeper.errors import NotFound
 from talekeeper.ids import AccountId, BootId, ConversationId, GenerationId, MessageId
-from talekeeper.store.prepared import Row, prepared
+from talekeeper.store.prepared import Row, named, prepared
 from talekeeper.store.tables import chunks, conversations, generations, messages, processes
 from talekeeper.store.units import Reader, Writer
 
@@ -42,21 +42,18 @@ _RUNNING_IN = prepared(
 )
 _INSERT = prepared(
     insert(generations).values(
-        {
-            name: bindparam(name)
-            for name in (
-                "id",
-                "conversation_id",
-                "message_key",
-                "kind",
-                "epoch",
-                "boot_id",
-                "start_offset",
-                "provider",
-                "model",
-                "created_at",
-            )
-        }
+        named(
+            "id",
+            "conversation_id",
+            "message_key",
+            "kind",
+            "epoch",
+            "boot_id",
+            "start_offset",
+            "provider",
+            "model",
+            "created_at",
+        )
         | {"status": "running"}
     )
 )
@@ -68,9 +65,15 @@ _holds_lock = and_(
 _CHECKPOINT = prepared(
     insert(chunks).from_select(
         ["generation_id", "start_offset", "text"],
-        select(_g.id, bindparam("offset", type_=_g.start_offset.type), bindparam("grown")).where(
-            _holds_lock
-        ),
+        select(
+            _g.id,
+            bindparam("offset", type_=_g.start_offset.type),
+            bindparam("grown", type_=chunks.c.text.type),
+        )
+        # The end comes on another of PostgreSQL's writers: the row's lock puts the two in order.
+        # Without it a chunk could be committed after the end had folded them all.
+        .where(_holds_lock)
+        .with_for_update(read=True),
     )
 )
 _RECEIPT = prepared(update(generations).where(_holds_lock).values(receipt=bindparam("told")))
@@ -100,7 +103,10 @@ _ABANDONED = prepared(
                 processes.c.boot_id == _g.boot_id, processes.c.lease_until > bindparam("now")
             ),
         ),
-    ).order_by(_g.conversation_id)
+    )
+    .order_by(_g.conversation_id)
+    # Whoever froze may be about to keep one more chunk: it is kept before this, or not at all.
+    .with_for_update(of=generations)
 )
 
 

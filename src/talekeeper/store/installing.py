@@ -9,28 +9,19 @@ acknowledged here, so an unfinished first start is simply finished.
 
 import json
 import os
-import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
-
-import psycopg
-import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 
 from talekeeper.clock import Clock
-from talekeeper.errors import DatabaseDamaged, DatabaseTooNew, StoreUnavailable
-from talekeeper.ids import fresh_id
-from talekeeper.store.postgresql import Postgresql
-from talekeeper.store.sqlite import APPLICATION_ID, Sqlite
-from talekeeper.store.tables import installation as table
+from talekeeper.errors import DatabaseDamaged
+from talekeeper.store.migrations import HEAD
+from talekeeper.store.seam import EngineSeam
 
 MARKER: Final = "installation.json"
-_HEADER: Final = b"SQLite format 3\x00"
+
+_INSTALLATION: Final = "SELECT installation_id FROM installation"
+_REVISION: Final = "SELECT version_num FROM alembic_version"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,146 +33,67 @@ class Installation:
     warnings: tuple[str, ...] = ()
 
 
-def opened_installation(data_dir: Path, seam: Sqlite | Postgresql, clock: Clock) -> Installation:
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a database says of itself; None where it does not yet."""
+
+    installation_id: str | None
+    revision: str | None
+
+
+def opened_installation(data_dir: Path, seam: EngineSeam, clock: Clock) -> Installation:
     """The folder's installation, whole and at this version's schema.
 
     Raises InstallationRefused (see the module), or StoreUnavailable when no server answers.
     """
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     marker = _read_marker(data_dir)
-    if isinstance(seam, Sqlite):
-        _check_file(seam.path, is_installed=marker is not None)
-    engine = _sqlalchemy_engine(seam)
-    try:
-        with engine.connect() as connection:
-            found = _found_installation(connection)
-            if marker is not None and found is None:
-                raise DatabaseDamaged(
-                    f"{data_dir} holds installation {marker}, but its database is empty. Restore a "
-                    f"backup, or give another folder with --data-dir to start afresh. Nothing was "
-                    "changed."
-                )
-            if marker is not None and found != marker:
-                raise DatabaseDamaged(
-                    f"{data_dir} holds installation {marker}, but the database is that of {found}. "
-                    "Put the right database back, or give the right --data-dir."
-                )
-            schema = _migrated(connection)
-            if found is None:
-                found = fresh_id()
-                connection.execute(
-                    sa.insert(table).values(id=1, installation_id=found, created_at=clock.now())
-                )
-            connection.commit()
-    except sa.exc.OperationalError as error:
-        if isinstance(seam, Postgresql):
-            raise StoreUnavailable(
-                "The PostgreSQL server cannot be reached. Check that it runs and that "
-                "TALEKEEPER_DATABASE_URL is right."
-            ) from error
-        raise _damaged(seam.path, str(error.orig)) from error
-    except sa.exc.DatabaseError as error:
-        if isinstance(seam, Postgresql):
-            raise
-        raise _damaged(seam.path, str(error.orig)) from error
-    finally:
-        engine.dispose()
+    seam.check_database(is_installed=marker is not None)
+    found = _found_in(seam)
+    if marker is not None and found.installation_id is None:
+        raise DatabaseDamaged(
+            f"{data_dir} holds installation {marker}, but its database is empty. Restore a "
+            "backup, or give another folder with --data-dir to start afresh. Nothing was changed."
+        )
+    if marker is not None and found.installation_id != marker:
+        raise DatabaseDamaged(
+            f"{data_dir} holds installation {marker}, but the database is that of "
+            f"{found.installation_id}. Put the right database back, or give the right --data-dir. "
+            "Nothing was changed."
+        )
+    if found.installation_id is None or found.revision != HEAD:
+        # The migration tool is slow to import, and most starts have nothing to migrate.
+        from talekeeper.store.migrating import migrate
+
+        migrate(seam, clock)
+        found = _found_in(seam)
+    assert found.installation_id is not None
     if marker is None:
-        _write_marker(data_dir, found, clock)
-    return Installation(id=found, schema=schema)
+        _write_marker(data_dir, found.installation_id, clock)
+    return Installation(id=found.installation_id, schema=HEAD)
 
 
-def _check_file(path: Path, *, is_installed: bool) -> None:
-    """`path` is a whole SQLite database, or is about to be made one for the first time."""
-    # Before any connection of ours is open: closing a file drops this process's locks on it.
-    size = path.stat().st_size if path.exists() else None
-    if not is_installed and not size:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        return
-    if size is None:
-        raise DatabaseDamaged(
-            f"{path} is missing, but {path.parent} has been in use. Restore a backup into its "
-            "place, or give another folder with --data-dir to start afresh. Nothing was changed."
-        )
-    with path.open("rb") as file:
-        header = file.read(100)
-    if not header.startswith(_HEADER):
-        found = "empty" if size == 0 else "not a database (its header is wrong)"
-        raise DatabaseDamaged(
-            f"{path} is {found}. Restore a backup into its place; keep the file as it is until "
-            "then. Nothing was changed."
-        )
-    connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
+def _found_in(seam: EngineSeam) -> _Found:
     try:
-        found = connection.execute("PRAGMA quick_check(3)").fetchall()
-    except sqlite3.Error as error:
-        raise _damaged(path, str(error)) from error
-    finally:
-        connection.close()
-    if found != [("ok",)]:
-        raise _damaged(path, "; ".join(str(row[0]) for row in found))
+        connection = seam.connect_reader()
+        try:
+            cursor = connection.cursor()
+            tables = seam.tables(cursor)
+            installation_id = _first(cursor, _INSTALLATION) if "installation" in tables else None
+            revision = _first(cursor, _REVISION) if "alembic_version" in tables else None
+        finally:
+            connection.close()
+    except Exception as error:
+        typed = seam.store_error(error)
+        if typed is None:
+            raise
+        raise typed from error
+    return _Found(installation_id, revision)
 
 
-def _damaged(path: Path, what: str) -> DatabaseDamaged:
-    return DatabaseDamaged(
-        f"{path} is damaged ({what}). Restore the newest good backup into its place; keep the "
-        "damaged file until then. Nothing was changed."
-    )
-
-
-def _sqlalchemy_engine(seam: Sqlite | Postgresql) -> sa.Engine:
-    """An engine for migrations only; everything else runs on the driver itself."""
-    if isinstance(seam, Postgresql):
-        engine = sa.create_engine(
-            "postgresql+psycopg://", creator=lambda: psycopg.connect(seam.url, connect_timeout=5)
-        )
-        # Two servers may be started at once: the second waits, and finds everything in place.
-        sa.event.listen(
-            engine,
-            "begin",
-            lambda c: c.exec_driver_sql(f"SELECT pg_advisory_xact_lock({APPLICATION_ID})"),
-        )
-        return engine
-
-    def connect() -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            f"file:{quote(str(seam.path))}?mode=rw", uri=True, isolation_level=None
-        )
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        return connection
-
-    engine = sa.create_engine("sqlite://", creator=connect, poolclass=sa.NullPool)
-    # The driver would begin nothing before CREATE TABLE, and a killed upgrade would stay half done.
-    sa.event.listen(engine, "begin", lambda c: c.exec_driver_sql("BEGIN IMMEDIATE"))
-    return engine
-
-
-def _found_installation(connection: sa.Connection) -> str | None:
-    """The database's installation; None where there is no schema or its making was not finished."""
-    if not sa.inspect(connection).has_table(table.name):
-        return None
-    return connection.execute(sa.select(table.c.installation_id)).scalar_one_or_none()
-
-
-def _migrated(connection: sa.Connection) -> str:
-    """The schema's revision, after bringing it up to date. Raises DatabaseTooNew."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.attributes["connection"] = connection
-    script = ScriptDirectory.from_config(config)
-    known = {revision.revision for revision in script.walk_revisions()}
-    current = MigrationContext.configure(connection).get_current_revision()
-    if current is not None and current not in known:
-        raise DatabaseTooNew(
-            f"This database was written by a newer Talekeeper (schema {current}). Install that "
-            "version, or restore a backup made with this one. Nothing was changed."
-        )
-    command.upgrade(config, "head")
-    head = script.get_current_head()
-    assert head is not None
-    return head
+def _first(cursor: Any, sql: str) -> str | None:
+    rows = cursor.execute(sql).fetchall()
+    return rows[0][0] if rows else None
 
 
 def _read_marker(data_dir: Path) -> str | None:

@@ -6,10 +6,8 @@ plus the chunks of its generation, and is given so by every function here.
 """
 
 from dataclasses import dataclass, fields
-from typing import Any
 
-from sqlalchemy import Select, bindparam, func, insert, literal, select, update
-from sqlalchemy.orm import aliased
+from sqlalchemy import CTE, ClauseElement, bindparam, func, insert, literal, null, select, update
 
 from talekeeper.clock import Millis
 from talekeeper.domain.conversations import (
@@ -25,12 +23,12 @@ from talekeeper.domain.conversations import (
 from talekeeper.errors import NotFound
 from talekeeper.ids import AccountId, ConversationId, GenerationId, MessageId
 from talekeeper.store.conversations import HeldConversation
-from talekeeper.store.prepared import Row, prepared
+from talekeeper.store.prepared import Row, named, prepared
 from talekeeper.store.tables import chunks, conversations, events, messages
 from talekeeper.store.units import Reader, Writer
 
 _m = messages.c
-_parent = aliased(messages, name="parent")
+_parent = messages.alias("parent")
 _COLUMNS = (
     _m.key,
     _m.parent_key,
@@ -68,23 +66,20 @@ _OWNED = prepared(
 _INSERT = prepared(
     insert(messages)
     .values(
-        {
-            name: bindparam(name)
-            for name in (
-                "id",
-                "conversation_id",
-                "parent_key",
-                "seq",
-                "role",
-                "status",
-                "created_at",
-                "updated_at",
-                "generation_id",
-                "provider",
-                "model",
-                "content",
-            )
-        }
+        named(
+            "id",
+            "conversation_id",
+            "parent_key",
+            "seq",
+            "role",
+            "status",
+            "created_at",
+            "updated_at",
+            "generation_id",
+            "provider",
+            "model",
+            "content",
+        )
         | {"revision": 1}
     )
     .returning(_m.key)
@@ -97,10 +92,10 @@ _REOPEN = prepared(
         revision=_m.revision + 1,
         generation_id=bindparam("by"),
         updated_at=bindparam("now"),
-        error_code=None,
-        error_message=None,
-        error_retryable=None,
-        error_retry_after=None,
+        error_code=null(),
+        error_message=null(),
+        error_retryable=null(),
+        error_retry_after=null(),
     )
 )
 _BEGIN_STREAMING = prepared(
@@ -127,21 +122,23 @@ _CLOSE = prepared(
 )
 
 
-def _walk(*, limit: bool) -> Any:
-    """The path from the message `leaf_key` towards the root, `depth` counted from 1."""
+def _walk() -> CTE:
+    """The last `limit` messages of the path from the message `leaf_key` towards the root, `depth` counted from 1."""
     path = (
         select(_m.key, _m.parent_key, literal(1).label("depth"))
         .where(_m.key == bindparam("leaf_key"))
         .cte("path", recursive=True)
     )
-    step = select(_m.key, _m.parent_key, path.c.depth + 1).join(path, _m.key == path.c.parent_key)
-    if limit:
-        step = step.where(path.c.depth < bindparam("limit"))
+    step = (
+        select(_m.key, _m.parent_key, path.c.depth + 1)
+        .join(path, _m.key == path.c.parent_key)
+        .where(path.c.depth < bindparam("limit"))
+    )
     return path.union_all(step)
 
 
-def _path_statement() -> Select[Any]:
-    path = _walk(limit=True)
+def _path_statement() -> ClauseElement:
+    path = _walk()
     return (
         select(*_COLUMNS)
         .select_from(path.join(_with_parent, _m.key == path.c.key))
@@ -149,8 +146,8 @@ def _path_statement() -> Select[Any]:
     )
 
 
-def _siblings_statement() -> Select[Any]:
-    path = _walk(limit=True)
+def _siblings_statement() -> ClauseElement:
+    path = _walk()
     return (
         select(_m.parent_key, _m.id)
         .select_from(path.join(messages, _m.parent_key == path.c.parent_key))
@@ -159,7 +156,7 @@ def _siblings_statement() -> Select[Any]:
     )
 
 
-def _subtree_statement() -> Select[Any]:
+def _subtree_statement() -> ClauseElement:
     tree = select(_m.key).where(_m.key == bindparam("top")).cte("subtree", recursive=True)
     tree = tree.union_all(select(_m.key).join(tree, _m.parent_key == tree.c.key))
     return select(func.max(tree.c.key))

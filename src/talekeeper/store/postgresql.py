@@ -17,23 +17,40 @@ from talekeeper.errors import (
     StoreFull,
     StoreUnavailable,
 )
+from talekeeper.store.prepared import Engine
 from talekeeper.store.units import Cursor
 
 _OPTIONS: Final = (
     "-c synchronous_commit=on -c statement_timeout=5000 -c lock_timeout=500 -c idle_in_transaction_session_timeout=10000"
     " -c timezone=UTC"
 )
-_LOCK = "SELECT id FROM conversations WHERE id = ANY(%(ids)s) ORDER BY id FOR UPDATE"
+_MIGRATION_LOCK: Final = 0x54414C45
+_LOCK: Final = "SELECT id FROM conversations WHERE id = ANY(%(ids)s) ORDER BY id FOR UPDATE"
 
 
 class Postgresql:
     """A database on a server. `url` is a libpq address, which may hold a password: never shown."""
 
-    name: Final = "postgresql"
-    writers: Final = 3
-
     def __init__(self, url: str) -> None:
         self.url = url
+        self.name: Engine = "postgresql"
+        self.writers = 3
+
+    @property
+    def begin_migration(self) -> tuple[str, ...]:
+        return (
+            "BEGIN",
+            "SET LOCAL statement_timeout = 0",
+            "SET LOCAL lock_timeout = 0",
+            f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})",
+        )
+
+    def check_database(self, *, is_installed: bool) -> None:
+        """The server looks after its own files."""
+
+    def tables(self, cursor: Cursor) -> set[str]:
+        cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()", {})
+        return {row[0] for row in cursor.fetchall()}
 
     def connect_writer(self) -> "psycopg.Connection[Any]":
         connection = self._connect()

@@ -7,11 +7,12 @@ cursor runs it, and rows come back as plain tuples in the order of the selected 
 """
 
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
-from sqlalchemy import Dialect
+from sqlalchemy import BindParameter, Dialect, bindparam
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import ClauseElement
 
 Engine = Literal["sqlite", "postgresql"]
@@ -44,7 +45,13 @@ def prepared(statement: ClauseElement) -> Prepared:
     return Prepared(statement)
 
 
+def named(*names: str) -> dict[str, BindParameter[Any]]:
+    """Values for an insert: each column takes the parameter of its own name."""
+    return {name: bindparam(name) for name in names}
+
+
 def _compiled(statement: ClauseElement, dialect: Dialect) -> tuple[str, dict[str, Any]]:
-    compiled = statement.compile(dialect=dialect)
-    constants = {name: value for name, value in compiled.params.items() if value is not None}
+    compiled = cast("SQLCompiler", statement.compile(dialect=dialect))
+    given_later = {compiled.bind_names[bind] for bind in compiled.bind_names if bind.required}
+    constants = {name: value for name, value in compiled.params.items() if name not in given_later}
     return str(compiled), constants

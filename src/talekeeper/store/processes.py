@@ -1,6 +1,6 @@
 """Server processes and their leases: who may still be writing a reply."""
 
-from sqlalchemy import bindparam, delete, insert, literal_column, select, update
+from sqlalchemy import BigInteger, bindparam, delete, insert, literal_column, select, update
 
 from talekeeper.ids import BootId
 from talekeeper.store.prepared import prepared
@@ -27,7 +27,7 @@ _FORGET = prepared(
     )
 )
 _SERVER_TIME = prepared(
-    select(literal_column("(extract(epoch from clock_timestamp()) * 1000)::bigint"))
+    select(literal_column("(extract(epoch from clock_timestamp()) * 1000)::bigint", BigInteger))
 )
 
 

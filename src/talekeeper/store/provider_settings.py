@@ -6,7 +6,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 
 from talekeeper.domain.accounts import ProviderSettings
 from talekeeper.ids import AccountId
-from talekeeper.store.prepared import prepared
+from talekeeper.store.prepared import named, prepared
 from talekeeper.store.tables import accounts, provider_settings
 from talekeeper.store.units import Reader, Writer
 
@@ -19,18 +19,15 @@ _ONE = prepared(select(*_COLUMNS).where(*_is_its))
 _DELETE = prepared(delete(provider_settings).where(*_is_its))
 _INSERT = prepared(
     insert(provider_settings).values(
-        {
-            name: bindparam(name)
-            for name in (
-                "account_id",
-                "provider",
-                "base_url",
-                "model",
-                "sealed_key",
-                "key_hint",
-                "context_length",
-            )
-        }
+        named(
+            "account_id",
+            "provider",
+            "base_url",
+            "model",
+            "sealed_key",
+            "key_hint",
+            "context_length",
+        )
     )
 )
 _CHOSEN = prepared(

@@ -18,9 +18,29 @@ class DriverConnection(Protocol):
 class EngineSeam(Protocol):
     """One engine. Methods are called from the store's own threads, never from the event loop."""
 
-    name: Engine
-    writers: int
-    """Threads that write. Units of one conversation always go to the same one."""
+    @property
+    def name(self) -> Engine: ...
+
+    @property
+    def writers(self) -> int:
+        """Threads that write. Units of one conversation always go to the same one."""
+        ...
+
+    @property
+    def begin_migration(self) -> tuple[str, ...]:
+        """Statements that begin a migration's transaction, alone on the database."""
+        ...
+
+    def check_database(self, *, is_installed: bool) -> None:
+        """The database is whole, or is about to be made for the first time.
+
+        Raises DatabaseDamaged, with nothing changed.
+        """
+        ...
+
+    def tables(self, cursor: Cursor) -> set[str]:
+        """The names of the tables that there are."""
+        ...
 
     def connect_writer(self) -> DriverConnection: ...
 
@@ -48,6 +68,10 @@ class EngineSeam(Protocol):
 
     def is_connection_lost(self, error: Exception) -> bool:
         """Whether the connection must be dropped: it is gone, or its cache may lie."""
+        ...
+
+    def size(self) -> int | None:
+        """Bytes of the database on this machine's disk; None where it is elsewhere."""
         ...
 
     def tidy(self, cursor: Cursor, *, idle: bool) -> None:

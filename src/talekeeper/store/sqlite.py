@@ -5,6 +5,7 @@ up to 903 acknowledged rows were lost in one. Only the writer's connection write
 which keeps clear of the WAL-reset race of SQLite before 3.51.3. `mmap_size` stays 0.
 """
 
+import os
 import sqlite3
 from collections.abc import Collection
 from pathlib import Path
@@ -19,11 +20,13 @@ from talekeeper.errors import (
     StoreUnavailable,
     SyncFailed,
 )
+from talekeeper.store.prepared import Engine
 from talekeeper.store.units import Cursor
 
 APPLICATION_ID: Final = 0x54414C45
 """'TALE' in the file's header: what tools such as `file` can tell a database of ours by."""
 
+_HEADER: Final = b"SQLite format 3\x00"
 _PRAGMAS: Final = {
     "synchronous": 2,
     "foreign_keys": 1,
@@ -42,11 +45,21 @@ _TRUNCATE_PAGES: Final = (64 << 20) // 4096
 class Sqlite:
     """A database file. The folder's lock is held by whoever made this object."""
 
-    name: Final = "sqlite"
-    writers: Final = 1
-
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.name: Engine = "sqlite"
+        self.writers = 1
+
+    @property
+    def begin_migration(self) -> tuple[str, ...]:
+        return (f"PRAGMA application_id = {APPLICATION_ID}", "BEGIN IMMEDIATE")
+
+    def check_database(self, *, is_installed: bool) -> None:
+        _check_file(self.path, is_installed=is_installed)
+
+    def tables(self, cursor: Cursor) -> set[str]:
+        cursor.execute("SELECT name FROM sqlite_master WHERE type = 'table'", {})
+        return {row[0] for row in cursor.fetchall()}
 
     def connect_writer(self) -> sqlite3.Connection:
         """The one connection that writes. Raises InstallationRefused when a PRAGMA does not hold."""
@@ -74,7 +87,7 @@ class Sqlite:
             cached_statements=256,
         )
 
-    def begin_write(self, cursor: Cursor, *, conversation_ids: Collection[str]) -> None:
+    def begin_write(self, cursor: Cursor, *, conversation_ids: Collection[str]) -> None:  # noqa: ARG002
         # IMMEDIATE: a deferred transaction that reads and then writes fails at once when another
         # has written in between, whatever the time-out.
         cursor.execute("BEGIN IMMEDIATE", {})
@@ -138,6 +151,43 @@ class Sqlite:
             return self.path.with_name(self.path.name + "-wal").stat().st_size // 4120
         except FileNotFoundError:
             return 0
+
+
+def _check_file(path: Path, *, is_installed: bool) -> None:
+    # Before any connection of ours is open: closing a file drops this process's locks on it.
+    size = path.stat().st_size if path.exists() else None
+    if not is_installed and not size:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        return
+    if size is None:
+        raise DatabaseDamaged(
+            f"{path} is missing, but {path.parent} has been in use. Restore a backup into its "
+            "place, or give another folder with --data-dir to start afresh. Nothing was changed."
+        )
+    with path.open("rb") as file:
+        header = file.read(100)
+    if not header.startswith(_HEADER):
+        found = "empty" if size == 0 else "not a database (its header is wrong)"
+        raise DatabaseDamaged(
+            f"{path} is {found}. Restore a backup into its place; keep the file as it is until "
+            "then. Nothing was changed."
+        )
+    connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
+    try:
+        found = connection.execute("PRAGMA quick_check(3)").fetchall()
+    except sqlite3.Error as error:
+        raise _damaged(path, str(error)) from error
+    finally:
+        connection.close()
+    if found != [("ok",)]:
+        raise _damaged(path, "; ".join(str(row[0]) for row in found))
+
+
+def _damaged(path: Path, what: str) -> DatabaseDamaged:
+    return DatabaseDamaged(
+        f"{path} is damaged ({what}). Restore the newest good backup into its place; keep the "
+        "damaged file until then. Nothing was changed."
+    )
 
 
 def _primary(error: sqlite3.Error) -> int:

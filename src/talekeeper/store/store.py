@@ -1,26 +1,26 @@
 """The store itself: opened once, handed units, closed at the end."""
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 from zlib import crc32
 
-import structlog
+import sqlalchemy
 
 from talekeeper.clock import Clock, SystemClock
 from talekeeper.domain.events import Recorded
 from talekeeper.store.installing import Installation, opened_installation
-from talekeeper.store.postgresql import Postgresql
 from talekeeper.store.prepared import Engine
 from talekeeper.store.reading import ReaderPool
+from talekeeper.store.seam import EngineSeam
 from talekeeper.store.sqlite import Sqlite
 from talekeeper.store.units import ReadUnit, WriteUnit
 from talekeeper.store.writing import Announce, WriterThread
 
 T = TypeVar("T")
-log = structlog.get_logger(__name__)
 
 DATABASE_NAME = "talekeeper.db"
 
@@ -68,7 +68,7 @@ class Store:
         calls holds the folder's lock.
         """
         clock = clock or SystemClock()
-        seam = Postgresql(database_url) if database_url else Sqlite(data_dir / DATABASE_NAME)
+        seam = _seam(data_dir, database_url)
         installation = await asyncio.to_thread(opened_installation, data_dir, seam, clock)
         loop = asyncio.get_running_loop()
         writers = [
@@ -121,6 +121,11 @@ class Store:
             waiting=sum(writer.waiting for writer in self._writers),
         )
 
+    @property
+    def versions(self) -> dict[str, str]:
+        """What the store is built on."""
+        return {"sqlite": sqlite3.sqlite_version, "sqlalchemy": sqlalchemy.__version__}
+
     def size(self) -> int | None:
         """Bytes that the database takes on this machine's disk; None where it is elsewhere."""
         return self._size()
@@ -130,6 +135,15 @@ class Store:
         for writer in self._writers:
             await asyncio.to_thread(writer.close)
         await asyncio.to_thread(self._readers.close)
+
+
+def _seam(data_dir: Path, database_url: str | None) -> EngineSeam:
+    if database_url is None:
+        return Sqlite(data_dir / DATABASE_NAME)
+    # Its driver is slow to import, and a laptop never needs it.
+    from talekeeper.store.postgresql import Postgresql
+
+    return Postgresql(database_url)
 
 
 def _unheard(_events: Sequence[Recorded]) -> None:

@@ -85,7 +85,7 @@ access_tokens = Table(
     "access_tokens",
     metadata,
     Column("id", Text, primary_key=True),
-    Column("account_id", ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False),
+    Column("account_id", Text, ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False),
     Column("kind", Text, nullable=False),
     Column("hash", Text, nullable=False, unique=True),
     Column("created_at", Whole, nullable=False),
@@ -101,7 +101,7 @@ Index(None, access_tokens.c.account_id)  # an account's tokens, to list and to r
 provider_settings = Table(
     "provider_settings",
     metadata,
-    Column("account_id", ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True),
+    Column("account_id", Text, ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True),
     Column("provider", Text, primary_key=True),
     Column("base_url", Text),
     Column("model", Text),
@@ -116,7 +116,7 @@ conversations = Table(
     "conversations",
     metadata,
     Column("id", Text, primary_key=True),
-    Column("owner_id", ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False),
+    Column("owner_id", Text, ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False),
     Column("title", Text, nullable=False),
     Column("purpose", Text, nullable=False),
     # A part this conversation plays for its account; at most one plays each.
@@ -157,7 +157,9 @@ messages = Table(
     metadata,
     Column("key", Whole, Identity(always=True), primary_key=True),
     Column("id", Text, nullable=False, unique=True),
-    Column("conversation_id", ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False),
+    Column(
+        "conversation_id", Text, ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False
+    ),
     Column("parent_key", Whole, ForeignKey("messages.key", ondelete="CASCADE")),
     Column("seq", Whole, nullable=False),
     Column("role", Text, nullable=False),
@@ -195,7 +197,7 @@ generations = Table(
     Column("id", Text, primary_key=True),
     # The message's own, repeated because the lock below is on it.
     Column("conversation_id", Text, nullable=False),
-    Column("message_key", ForeignKey("messages.key", ondelete="CASCADE"), nullable=False),
+    Column("message_key", Whole, ForeignKey("messages.key", ondelete="CASCADE"), nullable=False),
     Column("kind", Text, nullable=False),
     Column("status", Text, nullable=False),
     Column("epoch", Whole, nullable=False),
@@ -233,7 +235,9 @@ Index(
 chunks = Table(
     "chunks",
     metadata,
-    Column("generation_id", ForeignKey("generations.id", ondelete="CASCADE"), primary_key=True),
+    Column(
+        "generation_id", Text, ForeignKey("generations.id", ondelete="CASCADE"), primary_key=True
+    ),
     Column("start_offset", Whole, primary_key=True),
     Column("text", Text, nullable=False),
     sqlite_strict=True,
@@ -245,7 +249,12 @@ chunks = Table(
 events = Table(
     "events",
     metadata,
-    Column("conversation_id", ForeignKey("conversations.id", ondelete="CASCADE"), primary_key=True),
+    Column(
+        "conversation_id",
+        Text,
+        ForeignKey("conversations.id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
     Column("seq", Whole, primary_key=True),
     Column("kind", Text, nullable=False),
     Column("message_key", Whole),

@@ -7,19 +7,17 @@ that the store begins and commits; it holds no state of its own, so that it can 
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import bindparam, insert
+from sqlalchemy import insert
 
 from talekeeper.clock import Millis
 from talekeeper.domain.events import Recorded
-from talekeeper.store.prepared import Engine, Prepared, Row, prepared
+from talekeeper.store.prepared import Engine, Prepared, Row, named, prepared
 from talekeeper.store.tables import events
 
 T = TypeVar("T")
 
 _APPEND_EVENT = prepared(
-    insert(events).values(
-        {name: bindparam(name) for name in ("conversation_id", "seq", "kind", "message_key")}
-    )
+    insert(events).values(named("conversation_id", "seq", "kind", "message_key"))
 )
 
 

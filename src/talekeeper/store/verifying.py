@@ -7,7 +7,6 @@ are not repeated here, except where one engine could have been written to withou
 from typing import Final
 
 from sqlalchemy import and_, exists, func, or_, select, text
-from sqlalchemy.orm import aliased
 
 from talekeeper.store.prepared import Prepared, prepared
 from talekeeper.store.store import Store
@@ -15,9 +14,9 @@ from talekeeper.store.tables import chunks, conversations, events, generations, 
 from talekeeper.store.units import Reader
 
 _c, _m, _e, _g, _k = conversations.c, messages.c, events.c, generations.c, chunks.c
-_child = aliased(messages, name="child")
-_parent = aliased(messages, name="parent")
-_elder = aliased(generations, name="elder")
+_child = messages.alias("child")
+_parent = messages.alias("parent")
+_elder = generations.alias("elder")
 _is_in_flight = or_(_m.status == "pending", _m.status == "streaming")
 _log = (
     select(

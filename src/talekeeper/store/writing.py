@@ -14,6 +14,8 @@ What holds, and why:
   still stands, and if not, everything is rolled back and each unit is run again by itself.
 - Nobody is answered, and no event announced, before COMMIT has returned. If COMMIT fails, the
   outcome is unknown to us: everybody is told so by a StoreError and may ask again.
+- Whatever a unit or a driver raises is caught here: it belongs to whoever handed the unit over,
+  and the thread must outlive it.
 - Waiting for a foreign lock ends 500 ms after the unit was handed over, retries included.
 """
 
@@ -177,7 +179,7 @@ class WriterThread:
             cursor = connection.cursor()
             if not self._begin(cursor, batch):
                 return True
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             self._fail(batch, error)
             return True
         for waiting in batch:
@@ -191,14 +193,14 @@ class WriterThread:
                 if not alone:
                     cursor.execute("RELEASE unit")
                 waiting.recorded = tx.recorded
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001
                 if alone or not self._seam.transaction_stands(connection):
                     self._roll_back(cursor)
                     return self._give_up(waiting, error) if alone else False
                 try:
                     cursor.execute("ROLLBACK TO unit")
                     cursor.execute("RELEASE unit")
-                except Exception:
+                except Exception:  # noqa: BLE001
                     self._roll_back(cursor)
                     return False
                 if self._seam.may_rerun(error):
@@ -207,7 +209,7 @@ class WriterThread:
                 waiting.error = self._typed(error)
         try:
             cursor.execute("COMMIT")
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             self._roll_back(cursor)
             if not alone and self._seam.may_rerun(error):
                 return False
@@ -292,7 +294,7 @@ class WriterThread:
     def _roll_back(self, cursor: Any) -> None:
         try:
             cursor.execute("ROLLBACK")
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             # "No transaction is active" where the engine had ended it by itself.
             if self._seam.is_connection_lost(error):
                 self._disconnect()
@@ -302,7 +304,7 @@ class WriterThread:
             return
         try:
             self._seam.tidy(self._connection.cursor(), idle=idle)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             log.warning("store.tidy_failed", error=type(error).__name__)
             if self._seam.is_connection_lost(error):
                 self._disconnect()
@@ -312,7 +314,7 @@ class WriterThread:
         if connection is not None:
             try:
                 connection.close()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001
                 log.warning("store.close_failed", error=type(error).__name__)
 
 

@@ -1,1 +1,1 @@
-"""The schema's history: migrations go forward only and import nothing that lives on."""
+"""One file a revision."""
