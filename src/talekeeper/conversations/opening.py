@@ -1,7 +1,5 @@
 """Opening, naming and choosing: what is done to a conversation as a whole."""
 
-from typing import Final
-
 from talekeeper.domain.changes import KEPT, Kept
 from talekeeper.domain.conversations import Conversation, ConversationPage, Purpose
 from talekeeper.errors import InvalidInput
@@ -16,8 +14,6 @@ from talekeeper.store.conversations import (
 )
 from talekeeper.store.messages import find_message, newest_leaf_under
 
-UNTITLED: Final = "New conversation"
-
 
 async def open_conversation(
     store: Store,
@@ -28,14 +24,17 @@ async def open_conversation(
     provider: str | None = None,
     model: str | None = None,
 ) -> Conversation:
-    """A new, empty conversation. It is not made the current one."""
+    """A new, empty conversation. It is not made the current one.
+
+    Without a title it takes one from the first thing that is said in it.
+    """
     conversation_id = ConversationId(fresh_id())
     return await store.write(
         lambda tx: insert_conversation(
             tx,
             conversation_id,
             owner_id=owner_id,
-            title=title or UNTITLED,
+            title=title or "",
             purpose=purpose,
             provider=provider,
             model=model,
@@ -56,7 +55,7 @@ async def current(store: Store, *, owner_id: AccountId) -> tuple[Conversation, b
             tx,
             conversation_id,
             owner_id=owner_id,
-            title=UNTITLED,
+            title="",
             purpose="general",
             role="current_global",
         )

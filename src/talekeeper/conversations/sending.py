@@ -8,6 +8,7 @@ after the commit.
 
 from dataclasses import dataclass
 
+from talekeeper.conversations.titling import title_from
 from talekeeper.domain.changes import Kept
 from talekeeper.domain.conversations import Message, Role, Sent
 from talekeeper.errors import IdReused, InvalidInput, UnknownParent
@@ -85,6 +86,8 @@ class Sender:
                 _check_same(known.message, conversation_id, content, role)
                 return _stored_before(tx, held, known)
             parent = _parent(tx, held, parent_id)
+            if not held.conversation.title and role == "user":
+                held.change(title=title_from(content))
             added = add_message(tx, held, message_id, parent=parent, role=role, content=content)
             is_under_leaf = isinstance(parent_id, Kept)
             branched = not is_under_leaf and has_elder_sibling(tx, added)

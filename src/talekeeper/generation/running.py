@@ -82,7 +82,8 @@ class _Growing:
     unsaved: list[str] = field(default_factory=list[str])
     held: str = ""
     seam: str | None = None
-    is_streaming: bool = False
+    receipt: str | None = None
+    """What the model was told, until it is on disk: it goes with the first write there is."""
     first_token: float | None = None
     usage: Usage = _UNCOUNTED
     ending: Ending | None = None
@@ -257,9 +258,7 @@ class Generations:
             )
 
         asked = await self._store.read(unit)
-        receipt = msgspec.json.encode(asked.receipt()).decode()
-        if not await self._store.write(lambda tx: keep_receipt(tx, generation, receipt)):
-            self._lose(growing)
+        growing.receipt = msgspec.json.encode(asked.receipt()).decode()
         return asked
 
     def _take(self, growing: _Growing, piece: str) -> None:
@@ -317,7 +316,7 @@ class Generations:
     async def _checkpoint(self) -> None:
         """What every growing reply grew by is on disk; who lost its lock is ended."""
         due = [
-            (growing, growing.saved, "".join(growing.unsaved), not growing.is_streaming)
+            (growing, growing.saved, "".join(growing.unsaved), growing.receipt)
             for growing in self._growing.values()
             if growing.unsaved
         ]
@@ -328,10 +327,11 @@ class Generations:
 
         def unit(tx: Writer) -> list[bool]:
             kept: list[bool] = []
-            for growing, offset, text, is_first in due:
+            for growing, offset, text, receipt in due:
                 is_mine = add_chunk(tx, growing.generation, offset=offset, text=text)
-                if is_mine and is_first:
+                if is_mine and receipt is not None:
                     begin_streaming(tx, growing.begun.message_key)
+                    keep_receipt(tx, growing.generation, receipt)
                 kept.append(is_mine)
             return kept
 
@@ -347,7 +347,7 @@ class Generations:
             return
         for (growing, offset, text, _), is_mine in zip(due, kept, strict=True):
             growing.saved = offset + len(text)
-            growing.is_streaming = True
+            growing.receipt = None
             if not is_mine and growing.generation.id in self._growing:
                 self._lose(growing)
 
@@ -370,6 +370,8 @@ class Generations:
         )
 
         def unit(tx: Writer) -> bool:
+            if growing.receipt is not None:
+                keep_receipt(tx, generation, growing.receipt)
             if not end_generation(
                 tx,
                 generation,

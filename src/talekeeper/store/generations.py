@@ -190,12 +190,9 @@ def add_chunk(tx: Writer, generation: Generation, *, offset: int, text: str) -> 
     )
 
 
-def keep_receipt(tx: Writer, generation: Generation, receipt: str) -> bool:
-    """Keep what the model is about to be told. False when the lock is another's."""
-    return (
-        tx.run(_RECEIPT, generation_id=generation.id, held_epoch=generation.epoch, told=receipt)
-        == 1
-    )
+def keep_receipt(tx: Writer, generation: Generation, receipt: str) -> None:
+    """Keep what the model was told, while the lock is this generation's."""
+    tx.run(_RECEIPT, generation_id=generation.id, held_epoch=generation.epoch, told=receipt)
 
 
 def end_generation(
