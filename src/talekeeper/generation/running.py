@@ -15,6 +15,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, Literal
 
 import msgspec
@@ -40,7 +41,13 @@ from talekeeper.store.generations import (
     find_generation,
     keep_receipt,
 )
-from talekeeper.store.messages import begin_streaming, close_message, message_at, path_to
+from talekeeper.store.messages import (
+    begin_streaming,
+    close_message,
+    message_at,
+    path_to,
+    restore_reply,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -382,10 +389,10 @@ class Generations:
             ):
                 return False
             held = hold_conversation(tx, generation.conversation_id, owner_id=None)
-            close_message(
+            close = partial(
+                close_message,
                 tx,
                 held,
-                growing.begun.message_key,
                 content=content,
                 status=_MESSAGE_STATUS[ending],
                 model=growing.model or None,
@@ -393,6 +400,10 @@ class Generations:
                 output_tokens=measures.output_tokens,
                 error=error,
             )
+            try:
+                close(growing.begun.message_key)
+            except NotFound:
+                close(restore_reply(tx, held, growing.begun.message))
             held.save(tx)
             return True
 

@@ -24,7 +24,7 @@ from talekeeper.errors import NotFound
 from talekeeper.ids import AccountId, ConversationId, GenerationId, MessageId
 from talekeeper.store.conversations import HeldConversation
 from talekeeper.store.prepared import Row, named, prepared
-from talekeeper.store.tables import chunks, conversations, events, messages
+from talekeeper.store.tables import chunks, conversations, events, generations, messages
 from talekeeper.store.units import Reader, Writer
 
 _m = messages.c
@@ -119,6 +119,13 @@ _CLOSE = prepared(
         error_retryable=bindparam("retryable"),
         error_retry_after=bindparam("retry_after"),
     )
+)
+
+
+_FOLLOW_RESTORED = prepared(
+    update(generations)
+    .where(generations.c.id == bindparam("of_generation"))
+    .values(message_key=bindparam("to_key"))
 )
 
 
@@ -328,7 +335,10 @@ def close_message(
     output_tokens: int | None = None,
     error: ReplyError | None = None,
 ) -> StoredMessage:
-    """The reply has its final text and state; the change is told when `held` is saved."""
+    """The reply has its final text and state; the change is told when `held` is saved.
+
+    Raises NotFound when its row is missing, which `restore_reply` mends.
+    """
     tx.run(
         _CLOSE,
         at=key,
@@ -344,6 +354,26 @@ def close_message(
         retry_after=round(error.retry_after) if error and error.retry_after is not None else None,
     )
     return _report_change(tx, held, key)
+
+
+def restore_reply(tx: Writer, held: HeldConversation, reply: Message) -> int:
+    """A reply whose row something else removed stands again, as a new node; its key.
+
+    Nothing of ours removes it while it grows. But what was said must not be lost with it (FR-007).
+    """
+    parent = None if reply.parent_id is None else find_message(tx, reply.parent_id)
+    restored = add_message(
+        tx,
+        held,
+        reply.id,
+        parent=parent.place if parent else None,
+        role=reply.role,
+        status="streaming",
+        generation_id=reply.generation_id,
+        provider=reply.provider,
+    )
+    tx.run(_FOLLOW_RESTORED, of_generation=reply.generation_id, to_key=restored.key)
+    return restored.key
 
 
 def _report_change(tx: Writer, held: HeldConversation, key: int) -> StoredMessage:
