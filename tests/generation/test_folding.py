@@ -57,6 +57,7 @@ def test_a_lone_half_becomes_the_replacement_character() -> None:
         ("He waits.", "Then he goes.", "He waits. Then he goes."),
         ("the goblin", "runs away", "the goblin runs away"),
         ("the goblin ", "runs away", "the goblin runs away"),
+        ("The bridge is ", "«The bridge is» out", "The bridge is out"),
         ("the gob", " lin", "the gob lin"),
         ("", "Hello", "Hello"),
         ("Once", "", "Once"),

@@ -44,10 +44,11 @@ def joined(before: str, text: str) -> str:
     """
     if not before or not text:
         return text
+    end = before.rstrip()
     start = text.lstrip(" \n\t…«\"'“")
-    for length in range(min(len(before), len(start), _LOOK), 3, -1):
-        if before.endswith(start[:length]):
-            rest = start[length:]
-            return rest.removeprefix("»")
+    for length in range(min(len(end), len(start), _LOOK), 3, -1):
+        if end.endswith(start[:length]):
+            rest = start[length:].removeprefix("»")
+            return rest if end == before else rest.lstrip(" ")
     ends_a_word = before[-1].isalnum() or before[-1] in ".,;:!?"
     return f" {text}" if ends_a_word and text[0].isalnum() else text
