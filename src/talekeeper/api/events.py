@@ -6,12 +6,13 @@ One stream may be left for another at any time: its id says all that was seen, a
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Annotated, Any, Final
 
 import msgspec
 from fastapi import Header, Query
-from fastapi.responses import StreamingResponse
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from talekeeper.api.bodies import Id
@@ -43,20 +44,62 @@ _STREAM: Final[dict[int | str, dict[str, Any]]] = {
 _json = msgspec.json.Encoder()
 
 
-class EventStream(StreamingResponse):
-    """A stream of bursts. Whatever ends it, its follower is closed."""
+class EventStream(Response):
+    """Bursts as they come, and a comment whenever nothing was sent for a while.
+
+    Written to the ASGI interface itself: a burst is one send, and leaving is noticed at once. The
+    follower is closed here, outside of every generator, however the stream ends.
+    """
 
     media_type = "text/event-stream"
 
-    def __init__(self, bursts: AsyncGenerator[list[Told]], *, opening: bytes, names: "Names"):
+    def __init__(
+        self, bursts: AsyncGenerator[list[Told]], *, opening: bytes, names: "Names"
+    ) -> None:
+        super().__init__(headers=_HEADERS)
+        del self.headers["content-length"]
         self._bursts = bursts
-        super().__init__(_beaten(bursts, opening, names), headers=_HEADERS)
+        self._opening = opening
+        self._names = names
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+        await send(start)
+        tasks = (
+            asyncio.create_task(self._pump(send)),
+            asyncio.create_task(_beat(send)),
+            asyncio.create_task(_left(receive)),
+        )
         try:
-            await super().__call__(scope, receive, send)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await self._bursts.aclose()
+        with suppress(OSError):
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _pump(self, send: Send) -> None:
+        await _send(send, self._opening)
+        async for told in self._bursts:
+            await _send(send, b"".join(_encoded(one, self._names) for one in told))
+
+
+async def _beat(send: Send) -> None:
+    while True:
+        await asyncio.sleep(HEARTBEAT)
+        await _send(send, b": still here\n\n")
+
+
+async def _left(receive: Receive) -> None:
+    """Returns when the client has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _send(send: Send, body: bytes) -> None:
+    await send({"type": "http.response.body", "body": body, "more_body": True})
 
 
 class Names:
@@ -88,9 +131,7 @@ class AccountNames(Names):
         return ",".join(f"{key}@{seq}" for key, seq in self._seen.items())
 
 
-@router.get(
-    "/conversations/{conversation_id}/events", response_class=StreamingResponse, responses=_STREAM
-)
+@router.get("/conversations/{conversation_id}/events", response_class=Response, responses=_STREAM)
 async def follow_conversation(
     keeper: TheKeeper,
     account: CurrentAccount,
@@ -104,7 +145,7 @@ async def follow_conversation(
     return await _opened(bursts, keeper.boot_id, Names())
 
 
-@router.get("/events", response_class=StreamingResponse, responses=_STREAM)
+@router.get("/events", response_class=Response, responses=_STREAM)
 async def follow_account(
     keeper: TheKeeper,
     account: CurrentAccount,
@@ -140,34 +181,6 @@ async def _opened(bursts: AsyncGenerator[list[Told]], boot_id: BootId, names: Na
     await anext(bursts, None)
     opening = _event("ready", {"boot_id": boot_id}, None)
     return EventStream(bursts, opening=b"retry: 1000\n" + opening, names=names)
-
-
-async def _beaten(
-    bursts: AsyncGenerator[list[Told]], opening: bytes, names: Names
-) -> AsyncGenerator[bytes]:
-    """The stream's bytes, with a comment whenever nothing happened for a while."""
-    yield opening
-    waiting: asyncio.Task[list[Told] | None] | None = None
-    try:
-        while True:
-            if waiting is None:
-                waiting = asyncio.create_task(_next(bursts))
-            done, _ = await asyncio.wait((waiting,), timeout=HEARTBEAT)
-            if not done:
-                yield b": still here\n\n"
-                continue
-            told, waiting = waiting.result(), None
-            if told is None:
-                return
-            yield b"".join(_encoded(one, names) for one in told)
-    finally:
-        if waiting is not None:
-            waiting.cancel()
-            await asyncio.gather(waiting, return_exceptions=True)
-
-
-async def _next(bursts: AsyncGenerator[list[Told]]) -> list[Told] | None:
-    return await anext(bursts, None)
 
 
 def _encoded(told: Told, names: Names) -> bytes:
