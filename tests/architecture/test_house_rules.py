@@ -18,7 +18,8 @@ MAY_OPEN_FILES = {
     "providers/local.py": "the weights, read through before they are loaded",
     "providers/weights.py": "the built-in model's weights",
     "store/folder_lock.py": "the lock file of the data folder, which is not the database",
-    "store/installing.py": "the installation's marker, and the database before it is connected to",
+    "store/installing.py": "the installation's marker",
+    "store/sqlite.py": "the database, before anything is connected to it",
 }
 """Everything in cli/ may, too: a command is not the serving process."""
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tales import a_table
 from talekeeper.conversations.opening import change_conversation
 from talekeeper.conversations.reading import read_conversation
 from talekeeper.conversations.titling import title_from
+from tales import a_table
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from talekeeper.store.conversations import (
     hold_conversation,
     insert_conversation,
 )
-from talekeeper.store.messages import find_message, newest_leaf_under
+from talekeeper.store.messages import find_message
+from talekeeper.store.walking import newest_leaf_under
 
 
 async def open_conversation(

@@ -5,12 +5,8 @@ from talekeeper.errors import NotFound
 from talekeeper.ids import AccountId, ConversationId, MessageId
 from talekeeper.store import Reader, Store
 from talekeeper.store.conversations import get_conversation
-from talekeeper.store.messages import (
-    StoredMessage,
-    find_message,
-    path_page,
-    tree_page,
-)
+from talekeeper.store.messages import StoredMessage, find_message
+from talekeeper.store.walking import path_page, tree_page
 
 
 async def read_conversation(

@@ -14,9 +14,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 import structlog
@@ -26,8 +26,8 @@ from talekeeper.domain.conversations import Generation, Message, MessageStatus, 
 from talekeeper.domain.replies import Finished, Provider, ReasoningDelta, TextDelta, Usage
 from talekeeper.errors import NotFound, ProviderError, ProviderStreamCut, StoreError, trail
 from talekeeper.generation.beginning import Begun
-from talekeeper.generation.checkpointing import INTERVAL, SIZE
-from talekeeper.generation.folding import folded, joined, needs_more_for_seam, settled
+from talekeeper.generation.checkpointing import Checkpoints
+from talekeeper.generation.growing import Ending, Growing
 from talekeeper.ids import GenerationId
 from talekeeper.live import Delta, Hub
 from talekeeper.prompts import Composed, composed
@@ -36,26 +36,18 @@ from talekeeper.store import Reader, Store, Writer
 from talekeeper.store.conversations import get_conversation, hold_conversation
 from talekeeper.store.generations import (
     Measures,
-    add_chunk,
     end_generation,
     find_generation,
     keep_receipt,
 )
-from talekeeper.store.messages import (
-    begin_streaming,
-    close_message,
-    message_at,
-    path_to,
-    restore_reply,
-)
+from talekeeper.store.messages import close_message, message_at, restore_reply
+from talekeeper.store.walking import path_to
 
 log = structlog.get_logger(__name__)
 
-_UNCOUNTED: Final = Usage(None, None)
 _RETRY_FIRST: Final = 0.1
 _RETRY_LAST: Final = 5.0
 
-Ending = Literal["finished", "stopped", "interrupted", "failed"]
 _MESSAGE_STATUS: Final[dict[Ending, MessageStatus]] = {
     "finished": "complete",
     "stopped": "stopped",
@@ -76,37 +68,6 @@ class Reached:
 Reach = Callable[[Generation], Awaitable[Reached]]
 
 
-@dataclass(eq=False, slots=True)
-class _Growing:
-    """A reply while it grows: all its text, and how much of it is on disk."""
-
-    begun: Begun
-    started: float
-    model: str
-    text: list[str] = field(default_factory=list[str])
-    end: int = 0
-    saved: int = 0
-    unsaved: list[str] = field(default_factory=list[str])
-    held: str = ""
-    seam: str | None = None
-    receipt: str | None = None
-    """What the model was told, until it is on disk: it goes with the first write there is."""
-    first_token: float | None = None
-    usage: Usage = _UNCOUNTED
-    ending: Ending | None = None
-    has_lost_lock: bool = False
-    task: "asyncio.Task[None] | None" = None
-    reader: "asyncio.Task[None] | None" = None
-
-    @property
-    def generation(self) -> Generation:
-        return self.begun.generation
-
-    @property
-    def unsaved_length(self) -> int:
-        return self.end - self.saved
-
-
 class Generations:
     """Every generation that this process runs."""
 
@@ -115,11 +76,9 @@ class Generations:
         self._hub = hub
         self._reach = reach
         self._clock = clock
-        self._growing: dict[GenerationId, _Growing] = {}
-        self._is_dirty = asyncio.Event()
-        self._is_large = asyncio.Event()
+        self._growing: dict[GenerationId, Growing] = {}
+        self._checkpoints = Checkpoints(store, self._growing.values)
         self._is_closing = False
-        self._ticker = asyncio.create_task(self._checkpoint_forever(), name="checkpoints")
 
     @property
     def running(self) -> int:
@@ -127,24 +86,22 @@ class Generations:
 
     @property
     def is_serving(self) -> bool:
-        return not self._ticker.done()
+        return self._checkpoints.is_serving
 
     def begin(self, begun: Begun) -> None:
         """The generation runs until it ends by itself, is stopped, or the process goes."""
-        growing = _Growing(begun, self._clock.monotonic(), begun.generation.model)
-        growing.text.append(begun.message.content)
-        growing.end = growing.saved = len(begun.message.content)
+        growing = Growing(begun, self._clock.monotonic(), begun.generation.model)
         self._growing[begun.generation.id] = growing
         growing.task = asyncio.create_task(self._run(growing), name=f"reply {begun.message.id}")
         if self._is_closing:
-            self._interrupt(growing, "interrupted")
+            growing.interrupt("interrupted")
 
     async def stop(self, generation: Generation) -> None:
         """The generation has ended and what it said is kept, when this returns."""
         growing = self._growing.get(generation.id)
         if growing is None or growing.task is None:
             return
-        self._interrupt(growing, "stopped")
+        growing.interrupt("stopped")
         await asyncio.shield(growing.task)
 
     async def wait(self, generation_id: GenerationId) -> None:
@@ -158,22 +115,15 @@ class Generations:
         self._is_closing = True
         tasks = [growing.task for growing in self._growing.values() if growing.task]
         for growing in list(self._growing.values()):
-            self._interrupt(growing, "interrupted")
+            growing.interrupt("interrupted")
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=patience)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-        self._ticker.cancel()
-        await asyncio.gather(self._ticker, return_exceptions=True)
+        await self._checkpoints.close()
 
-    def _interrupt(self, growing: _Growing, ending: Ending) -> None:
-        if growing.ending is None:
-            growing.ending = ending
-        if growing.reader is not None:
-            growing.reader.cancel()
-
-    async def _run(self, growing: _Growing) -> None:
+    async def _run(self, growing: Growing) -> None:
         generation = growing.generation
         ids = {
             "generation_id": generation.id,
@@ -203,7 +153,7 @@ class Generations:
             log.error("generation.broke", error=type(failure).__name__, at=trail(failure), **ids)  # noqa: TRY400
         growing.ending = ending
         try:
-            self._settle_text(growing)
+            self._grow(growing, growing.rest())
             await self._write_end(growing, ending, error)
         finally:
             self._growing.pop(generation.id, None)
@@ -217,21 +167,20 @@ class Generations:
             **ids,
         )
 
-    async def _read(self, growing: _Growing) -> None:
+    async def _read(self, growing: Growing) -> None:
         """Ask the model and take in all it says. Raises ProviderError."""
         reached = await self._reach(growing.generation)
         growing.model = reached.model
         asked = await self._composed(growing, reached)
-        is_continuing = growing.generation.kind == "continue"
-        if is_continuing and not reached.provider.continues_text and growing.end:
-            growing.seam = ""
+        if growing.is_continuing and not reached.provider.continues_text:
+            growing.look_for_seam()
         is_finished = False
         stream = reached.provider.stream(asked.request)
         try:
             async for part in stream:
                 match part:
                     case TextDelta(text):
-                        self._take(growing, text)
+                        self._grow(growing, growing.taken(text))
                     case Usage():
                         growing.usage = part
                     case Finished():
@@ -243,52 +192,33 @@ class Generations:
         if not is_finished:
             raise ProviderStreamCut("The model's answer broke off. Continue it, or try again.")
 
-    async def _composed(self, growing: _Growing, reached: Reached) -> Composed:
+    async def _composed(self, growing: Growing, reached: Reached) -> Composed:
         generation = growing.generation
         begun = growing.begun
-        is_continuing = generation.kind == "continue"
 
-        def unit(tx: Reader) -> Composed:
+        def compose(tx: Reader) -> Composed:
             conversation = get_conversation(
                 tx, generation.conversation_id, owner_id=generation.owner_id
             )
             history = list(path_to(tx, begun.message_key, limit=HISTORY_LIMIT))
-            if not is_continuing:
+            if generation.kind != "continue" or not begun.message.content:
                 history.pop()
             return composed(
                 history,
                 purpose=conversation.purpose,
                 model=reached.model,
                 window=reached.window,
-                continues=is_continuing and bool(begun.message.content),
+                continues=growing.is_continuing,
                 continues_text=reached.provider.continues_text,
             )
 
-        asked = await self._store.read(unit)
+        asked = await self._store.read(compose)
         growing.receipt = msgspec.json.encode(asked.receipt()).decode()
         return asked
 
-    def _take(self, growing: _Growing, piece: str) -> None:
-        text, growing.held = folded(growing.held, piece)
-        if growing.seam is not None:
-            growing.seam += text
-            if needs_more_for_seam(growing.seam):
-                return
-            text, growing.seam = joined(growing.begun.message.content, growing.seam), None
-        if text:
-            self._grow(growing, text)
-
-    def _settle_text(self, growing: _Growing) -> None:
-        """What was held back for the next piece is told: there is none."""
-        rest = settled(growing.held)
-        growing.held = ""
-        if growing.seam is not None:
-            rest = joined(growing.begun.message.content, growing.seam) + rest
-            growing.seam = None
-        if rest and not growing.has_lost_lock:
-            self._grow(growing, rest)
-
-    def _grow(self, growing: _Growing, text: str) -> None:
+    def _grow(self, growing: Growing, text: str) -> None:
+        if not text or growing.has_lost_lock:
+            return
         if growing.first_token is None:
             growing.first_token = self._clock.monotonic() - growing.started
         generation = growing.generation
@@ -301,74 +231,14 @@ class Generations:
                 text,
             )
         )
-        growing.text.append(text)
-        growing.unsaved.append(text)
-        growing.end += len(text)
-        self._is_dirty.set()
-        if growing.unsaved_length >= SIZE:
-            self._is_large.set()
+        growing.add(text)
+        self._checkpoints.grew(growing)
 
-    async def _checkpoint_forever(self) -> None:
-        while True:
-            await self._is_dirty.wait()
-            self._is_dirty.clear()
-            try:
-                async with asyncio.timeout(INTERVAL):
-                    await self._is_large.wait()
-            except TimeoutError:
-                pass
-            self._is_large.clear()
-            await self._checkpoint()
-
-    async def _checkpoint(self) -> None:
-        """What every growing reply grew by is on disk; who lost its lock is ended."""
-        due = [
-            (growing, growing.saved, "".join(growing.unsaved), growing.receipt)
-            for growing in self._growing.values()
-            if growing.unsaved
-        ]
-        if not due:
-            return
-        for growing, *_ in due:
-            growing.unsaved = []
-
-        def unit(tx: Writer) -> list[bool]:
-            kept: list[bool] = []
-            for growing, offset, text, receipt in due:
-                is_mine = add_chunk(tx, growing.generation, offset=offset, text=text)
-                if is_mine and receipt is not None:
-                    begin_streaming(tx, growing.begun.message_key)
-                    keep_receipt(tx, growing.generation, receipt)
-                kept.append(is_mine)
-            return kept
-
-        try:
-            kept = await self._store.write(unit)
-        except StoreError as error:
-            # The text is still here: it goes with the next checkpoint, or with the end.
-            log.warning("generation.checkpoint_failed", code=error.code, replies=len(due))
-            for growing, _, text, _ in due:
-                growing.unsaved.insert(0, text)
-            await asyncio.sleep(_RETRY_FIRST)
-            self._is_dirty.set()
-            return
-        for (growing, offset, text, _), is_mine in zip(due, kept, strict=True):
-            growing.saved = offset + len(text)
-            growing.receipt = None
-            if not is_mine and growing.generation.id in self._growing:
-                self._lose(growing)
-
-    def _lose(self, growing: _Growing) -> None:
-        """Another process took the conversation over: this one writes nothing more there."""
-        if growing.ending is None:
-            growing.has_lost_lock = True
-        self._interrupt(growing, "interrupted")
-
-    async def _write_end(self, growing: _Growing, ending: Ending, error: ReplyError | None) -> None:
+    async def _write_end(self, growing: Growing, ending: Ending, error: ReplyError | None) -> None:
         if growing.has_lost_lock:
             return
         generation = growing.generation
-        content = "".join(growing.text)
+        content = growing.text
         measures = Measures(
             first_token_ms=_millis(growing.first_token),
             duration_ms=_millis(self._clock.monotonic() - growing.started),
@@ -376,7 +246,7 @@ class Generations:
             output_tokens=growing.usage.output_tokens,
         )
 
-        def unit(tx: Writer) -> bool:
+        def end(tx: Writer) -> bool:
             if growing.receipt is not None:
                 keep_receipt(tx, generation, growing.receipt)
             if not end_generation(
@@ -410,7 +280,7 @@ class Generations:
         pause = _RETRY_FIRST
         while True:
             try:
-                is_mine = await self._store.write(unit, conversation_id=generation.conversation_id)
+                is_mine = await self._store.write(end, conversation_id=generation.conversation_id)
                 break
             except StoreError as failure:
                 log.warning("generation.end_not_stored", code=failure.code, again_in=pause)

@@ -1,35 +1,31 @@
-"""Messages in the store: nodes of a tree, walked from a leaf to the root.
+"""Messages in the store: nodes of a tree.
 
-Every walk is a recursive query over integer keys: 50 steps in a tree of a million cost about as
-much as reading 50 neighbouring rows twice. The text of a reply that still grows is its content
-plus the chunks of its generation, and is given so by every function here.
+The text of a reply that still grows is its content plus the chunks of its generation, and every
+function of the store gives it so.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
-from sqlalchemy import CTE, ClauseElement, bindparam, func, insert, literal, null, select, update
+from sqlalchemy import bindparam, func, insert, null, select, update
 
 from talekeeper.clock import Millis
 from talekeeper.domain.conversations import (
     IN_FLIGHT,
     Message,
     MessageStatus,
-    PathMessage,
-    PathPage,
     ReplyError,
     Role,
-    TreePage,
 )
 from talekeeper.errors import NotFound
 from talekeeper.ids import AccountId, ConversationId, GenerationId, MessageId
 from talekeeper.store.conversations import HeldConversation
 from talekeeper.store.prepared import Row, named, prepared
-from talekeeper.store.tables import chunks, conversations, events, generations, messages
+from talekeeper.store.tables import chunks, conversations, generations, messages
 from talekeeper.store.units import Reader, Writer
 
 _m = messages.c
 _parent = messages.alias("parent")
-_COLUMNS = (
+MESSAGE_COLUMNS = (
     _m.key,
     _m.parent_key,
     _m.id,
@@ -52,14 +48,14 @@ _COLUMNS = (
     _m.error_retryable,
     _m.error_retry_after,
 )
-_with_parent = messages.outerjoin(_parent, _parent.c.key == _m.parent_key)
-_select = select(*_COLUMNS).select_from(_with_parent)
+MESSAGES_WITH_PARENT = messages.outerjoin(_parent, _parent.c.key == _m.parent_key)
+_select = select(*MESSAGE_COLUMNS).select_from(MESSAGES_WITH_PARENT)
 
 _BY_ID = prepared(_select.where(_m.id == bindparam("id")))
 _BY_KEY = prepared(_select.where(_m.key == bindparam("key")))
 _OWNED = prepared(
-    select(*_COLUMNS)
-    .select_from(_with_parent.join(conversations, conversations.c.id == _m.conversation_id))
+    select(*MESSAGE_COLUMNS)
+    .select_from(MESSAGES_WITH_PARENT.join(conversations, conversations.c.id == _m.conversation_id))
     .where(_m.id == bindparam("id"), conversations.c.owner_id == bindparam("owner_id"))
 )
 
@@ -129,54 +125,6 @@ _FOLLOW_RESTORED = prepared(
 )
 
 
-def _walk() -> CTE:
-    """The last `limit` messages of the path from the message `leaf_key` towards the root, `depth` counted from 1."""
-    path = (
-        select(_m.key, _m.parent_key, literal(1).label("depth"))
-        .where(_m.key == bindparam("leaf_key"))
-        .cte("path", recursive=True)
-    )
-    step = (
-        select(_m.key, _m.parent_key, path.c.depth + 1)
-        .join(path, _m.key == path.c.parent_key)
-        .where(path.c.depth < bindparam("limit"))
-    )
-    return path.union_all(step)
-
-
-def _path_statement() -> ClauseElement:
-    path = _walk()
-    return (
-        select(*_COLUMNS)
-        .select_from(path.join(_with_parent, _m.key == path.c.key))
-        .order_by(path.c.depth.desc())
-    )
-
-
-def _siblings_statement() -> ClauseElement:
-    path = _walk()
-    return (
-        select(_m.parent_key, _m.id)
-        .select_from(path.join(messages, _m.parent_key == path.c.parent_key))
-        .where(_m.conversation_id == bindparam("conversation_id"))
-        .order_by(_m.key)
-    )
-
-
-def _subtree_statement() -> ClauseElement:
-    tree = select(_m.key).where(_m.key == bindparam("top")).cte("subtree", recursive=True)
-    tree = tree.union_all(select(_m.key).join(tree, _m.parent_key == tree.c.key))
-    return select(func.max(tree.c.key))
-
-
-_PATH = prepared(_path_statement())
-_SIBLINGS = prepared(_siblings_statement())
-_ROOTS = prepared(
-    select(_m.id)
-    .where(_m.parent_key.is_(None), _m.conversation_id == bindparam("conversation_id"))
-    .order_by(_m.key)
-)
-_NEWEST_UNDER = prepared(_subtree_statement())
 _FIRST_CHILD = prepared(
     select(func.min(_m.key)).where(
         _m.parent_key == bindparam("parent_key"),
@@ -196,17 +144,6 @@ _FIRST_REPLY = prepared(
     )
     .order_by(_m.key)
     .limit(1)
-)
-_TREE = prepared(
-    select(*_COLUMNS)
-    .select_from(events.join(_with_parent, _m.key == events.c.message_key))
-    .where(
-        events.c.conversation_id == bindparam("conversation_id"),
-        events.c.seq > bindparam("after"),
-        events.c.kind == "message_added",
-    )
-    .order_by(events.c.seq)
-    .limit(bindparam("limit"))
 )
 _GROWN = prepared(
     select(chunks.c.text)
@@ -239,7 +176,7 @@ class Place:
 def find_message(tx: Reader, message_id: MessageId) -> StoredMessage | None:
     """The message of that name, whoever owns it."""
     row = tx.first(_BY_ID, id=message_id)
-    return None if row is None else _stored(tx, row)
+    return None if row is None else stored_message(tx, row)
 
 
 def get_message(tx: Reader, message_id: MessageId, *, owner_id: AccountId) -> StoredMessage:
@@ -247,14 +184,14 @@ def get_message(tx: Reader, message_id: MessageId, *, owner_id: AccountId) -> St
     row = tx.first(_OWNED, id=message_id, owner_id=owner_id)
     if row is None:
         raise NotFound("There is no such message. It may have been deleted.")
-    return _stored(tx, row)
+    return stored_message(tx, row)
 
 
 def message_at(tx: Reader, key: int) -> StoredMessage:
     row = tx.first(_BY_KEY, key=key)
     if row is None:
         raise NotFound("There is no such message. It may have been deleted.")
-    return _stored(tx, row)
+    return stored_message(tx, row)
 
 
 def add_message(
@@ -398,60 +335,11 @@ def first_reply(tx: Reader, stored: StoredMessage) -> StoredMessage | None:
         parent_key=stored.key,
         conversation_id=stored.message.conversation_id,
     )
-    return None if row is None else _stored(tx, row)
-
-
-def newest_leaf_under(tx: Reader, stored: StoredMessage) -> StoredMessage:
-    """The newest message of the subtree, which is a leaf: a child would be newer."""
-    row = tx.first(_NEWEST_UNDER, top=stored.key)
-    assert row is not None
-    return message_at(tx, row[0])
-
-
-def path_to(tx: Reader, key: int, *, limit: int) -> tuple[Message, ...]:
-    """The last `limit` messages of the path that ends in `key`, eldest first."""
-    rows = tx.all(_PATH, leaf_key=key, limit=limit)
-    return tuple(_stored(tx, row).message for row in rows)
-
-
-def path_page(
-    tx: Reader, conversation_id: ConversationId, *, leaf_key: int | None, limit: int
-) -> PathPage:
-    """The last `limit` messages of the path that ends in `leaf_key`, with their siblings."""
-    if leaf_key is None:
-        return PathPage((), None)
-    rows = tx.all(_PATH, leaf_key=leaf_key, limit=limit)
-    siblings: dict[int | None, list[MessageId]] = {}
-    for parent_key, message_id in tx.all(
-        _SIBLINGS, leaf_key=leaf_key, limit=limit, conversation_id=conversation_id
-    ):
-        siblings.setdefault(parent_key, []).append(message_id)
-    reaches_root = rows[0][1] is None
-    if reaches_root:
-        siblings[None] = [row[0] for row in tx.all(_ROOTS, conversation_id=conversation_id)]
-    items = tuple(
-        _path_message(_stored(tx, row).message, tuple(siblings.get(row[1], ()))) for row in rows
-    )
-    return PathPage(items, None if reaches_root else items[0].id)
-
-
-def tree_page(tx: Reader, conversation_id: ConversationId, *, after: int, limit: int) -> TreePage:
-    """Up to `limit` messages of every branch whose `seq` is larger than `after`, by `seq`."""
-    rows = tx.all(_TREE, conversation_id=conversation_id, after=after, limit=limit + 1)
-    items = tuple(_stored(tx, row).message for row in rows[:limit])
-    return TreePage(items, items[-1].seq if len(rows) > limit else None)
+    return None if row is None else stored_message(tx, row)
 
 
 def stored_message(tx: Reader, row: Row) -> StoredMessage:
-    """The message in a row that begins with MESSAGE_COLUMNS."""
-    return _stored(tx, row)
-
-
-MESSAGE_COLUMNS = _COLUMNS
-MESSAGES_WITH_PARENT = _with_parent
-
-
-def _stored(tx: Reader, row: Row) -> StoredMessage:
+    """The message in a row that begins with MESSAGEMESSAGE_COLUMNS."""
     content, status, generation_id = row[7], row[8], row[12]
     if status in IN_FLIGHT and generation_id is not None:
         content += "".join(chunk for (chunk,) in tx.all(_GROWN, generation_id=generation_id))
@@ -477,11 +365,3 @@ def _stored(tx: Reader, row: Row) -> StoredMessage:
         error=error,
     )
     return StoredMessage(row[0], row[1], message)
-
-
-_MESSAGE_FIELDS = tuple(field.name for field in fields(Message))
-
-
-def _path_message(message: Message, sibling_ids: tuple[MessageId, ...]) -> PathMessage:
-    state = {name: getattr(message, name) for name in _MESSAGE_FIELDS}
-    return PathMessage(**state, sibling_ids=sibling_ids)

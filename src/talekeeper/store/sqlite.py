@@ -52,7 +52,8 @@ class Sqlite:
 
     @property
     def begin_migration(self) -> tuple[str, ...]:
-        return (f"PRAGMA application_id = {APPLICATION_ID}", "BEGIN IMMEDIATE")
+        # Within the transaction: a newer version's database is left byte for byte as it was.
+        return ("BEGIN IMMEDIATE", f"PRAGMA application_id = {APPLICATION_ID}")
 
     def check_database(self, *, is_installed: bool) -> None:
         _check_file(self.path, is_installed=is_installed)
@@ -87,7 +88,8 @@ class Sqlite:
             cached_statements=256,
         )
 
-    def begin_write(self, cursor: Cursor, *, conversation_ids: Collection[str]) -> None:  # noqa: ARG002
+    def begin_write(self, cursor: Cursor, *, conversation_ids: Collection[str]) -> None:
+        del conversation_ids  # a single writer waits for nobody's rows
         # IMMEDIATE: a deferred transaction that reads and then writes fails at once when another
         # has written in between, whatever the time-out.
         cursor.execute("BEGIN IMMEDIATE", {})

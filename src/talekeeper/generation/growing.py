@@ -1,0 +1,98 @@
+"""A reply while it grows: all its text, and how much of it is on disk."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from talekeeper.domain.conversations import Generation
+from talekeeper.domain.replies import Usage
+from talekeeper.generation.beginning import Begun
+from talekeeper.generation.folding import folded, joined, needs_more_for_seam, settled
+
+Ending = Literal["finished", "stopped", "interrupted", "failed"]
+
+_UNCOUNTED: Final = Usage(None, None)
+
+
+@dataclass(eq=False, slots=True)
+class Growing:
+    """What the server knows of a reply that it is filling.
+
+    `end` counts the message's characters, what was there before a continue included; those up to
+    `saved` are on disk, and `unsaved` is the rest.
+    """
+
+    begun: Begun
+    started: float
+    model: str
+    end: int = 0
+    saved: int = 0
+    unsaved: list[str] = field(default_factory=list[str])
+    receipt: str | None = None
+    """What the model was told, until it is on disk: it goes with the first write there is."""
+    first_token: float | None = None
+    usage: Usage = _UNCOUNTED
+    ending: Ending | None = None
+    has_lost_lock: bool = False
+    task: "asyncio.Task[None] | None" = None
+    reader: "asyncio.Task[None] | None" = None
+    _text: list[str] = field(default_factory=list[str])
+    _held: str = ""
+    _seam: str | None = None
+
+    def __post_init__(self) -> None:
+        self._text.append(self.begun.message.content)
+        self.end = self.saved = len(self.begun.message.content)
+
+    @property
+    def generation(self) -> Generation:
+        return self.begun.generation
+
+    @property
+    def is_continuing(self) -> bool:
+        return self.generation.kind == "continue" and bool(self.begun.message.content)
+
+    @property
+    def text(self) -> str:
+        """All of the message's text, as far as it has grown."""
+        return "".join(self._text)
+
+    def look_for_seam(self) -> None:
+        """What comes next may repeat the end of what is there: that is taken away."""
+        self._seam = ""
+
+    def taken(self, piece: str) -> str:
+        """What a piece of the model's adds to the text now; the rest is held for the next."""
+        text, self._held = folded(self._held, piece)
+        if self._seam is not None:
+            self._seam += text
+            if needs_more_for_seam(self._seam):
+                return ""
+            text, self._seam = joined(self.begun.message.content, self._seam), None
+        return text
+
+    def rest(self) -> str:
+        """What was held for the next piece, when there is none."""
+        rest, self._held = settled(self._held), ""
+        if self._seam is not None:
+            rest, self._seam = joined(self.begun.message.content, self._seam) + rest, None
+        return rest
+
+    def add(self, text: str) -> None:
+        """The text has grown by `text`, which is not on disk yet."""
+        self._text.append(text)
+        self.unsaved.append(text)
+        self.end += len(text)
+
+    def interrupt(self, ending: Ending) -> None:
+        """The model is asked no further; the first reason given is how the reply ends."""
+        if self.ending is None:
+            self.ending = ending
+        if self.reader is not None:
+            self.reader.cancel()
+
+    def lose_lock(self) -> None:
+        """Another process took the conversation over: this one writes nothing more there."""
+        if self.ending is None:
+            self.has_lost_lock = True
+        self.interrupt("interrupted")
