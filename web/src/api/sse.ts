@@ -1,0 +1,111 @@
+/**
+ * An event stream read over fetch.
+ *
+ * EventSource can set no header on its first request, tells nothing of statuses and cannot be watched
+ * for silence; this one resumes with Last-Event-ID, gives up on a stream that has been quiet for longer
+ * than the server's heartbeat allows, and tries again with growing pauses for as long as it is wanted.
+ */
+import { backoff, pause } from './retrying'
+
+export interface Frame {
+  event: string
+  data: string
+  id: string | null
+}
+
+/** Frames out of text that arrives in pieces of any size. */
+export function frameReader(take: (frame: Frame) => void): (piece: string) => void {
+  let rest = ''
+  let event = ''
+  let data: string[] = []
+  let id: string | null = null
+
+  const line = (text: string) => {
+    if (text === '') {
+      if (data.length > 0) take({ event: event || 'message', data: data.join('\n'), id })
+      event = ''
+      data = []
+      return
+    }
+    if (text.startsWith(':')) return
+    const colon = text.indexOf(':')
+    const field = colon < 0 ? text : text.slice(0, colon)
+    const value = colon < 0 ? '' : text.slice(colon + 1).replace(/^ /, '')
+    if (field === 'event') event = value
+    else if (field === 'data') data.push(value)
+    else if (field === 'id' && !value.includes('\0')) id = value
+  }
+
+  return (piece) => {
+    rest += piece
+    // A carriage return at the very end may be half of a line end.
+    const lines = rest.split(/\r\n|\n|\r(?!$)/)
+    rest = lines.pop() ?? ''
+    for (const each of lines) line(each)
+  }
+}
+
+export interface StreamOptions {
+  url: string
+  onFrame: (frame: Frame) => void
+  onOpen?: () => void
+  /** The stream ended or could not be had; it is tried again unless the status is 401. */
+  onLost?: (status: number) => void
+  heartbeat?: number
+}
+
+/** Keep a stream open until the returned function is called. */
+export function openStream({ url, onFrame, onOpen, onLost, heartbeat = 40_000 }: StreamOptions): () => void {
+  const closed = new AbortController()
+  let lastId: string | null = null
+
+  async function once(): Promise<number> {
+    const attempt = new AbortController()
+    const abort = () => attempt.abort()
+    closed.signal.addEventListener('abort', abort)
+    let watchdog = setTimeout(abort, heartbeat)
+    try {
+      const response = await fetch(url, {
+        signal: attempt.signal,
+        cache: 'no-store',
+        headers: { Accept: 'text/event-stream', ...(lastId === null ? {} : { 'Last-Event-ID': lastId }) },
+      })
+      if (!response.ok || response.body === null) return response.status
+      onOpen?.()
+      const read = frameReader((frame) => {
+        if (frame.id !== null) lastId = frame.id
+        if (!closed.signal.aborted) onFrame(frame)
+      })
+      const reader = response.body.getReader()
+      const decoder = new TextDecoder()
+      for (;;) {
+        const { done, value } = await reader.read()
+        if (done) return 200
+        clearTimeout(watchdog)
+        watchdog = setTimeout(abort, heartbeat)
+        read(decoder.decode(value, { stream: true }))
+      }
+    } catch {
+      return 0
+    } finally {
+      clearTimeout(watchdog)
+      closed.signal.removeEventListener('abort', abort)
+    }
+  }
+
+  async function keep(): Promise<void> {
+    let attempt = 0
+    while (!closed.signal.aborted) {
+      const began = Date.now()
+      const status = await once()
+      if (closed.signal.aborted) return
+      onLost?.(status)
+      if (status === 401) return
+      attempt = Date.now() - began > 5000 ? 0 : attempt + 1
+      await pause(backoff(Math.max(0, attempt - 1)), closed.signal)
+    }
+  }
+
+  void keep()
+  return () => closed.abort()
+}

@@ -1,0 +1,55 @@
+import { Button } from '../ui/Button'
+import { useConversations } from './queries'
+import { RailRow } from './RailRow'
+
+function moveFocus(list: HTMLElement, by: 1 | -1): void {
+  const links = [...list.querySelectorAll<HTMLElement>('[data-rail-link]')]
+  const at = links.indexOf(document.activeElement as HTMLElement)
+  if (at >= 0) links[at + by]?.focus()
+}
+
+export function RailList({ onOpened }: { onOpened: () => void }) {
+  const { data, isPending, isError, error, refetch, hasNextPage, fetchNextPage, isFetchingNextPage } =
+    useConversations()
+
+  if (isPending) {
+    return (
+      <div role="status" aria-label="Loading conversations" className="space-y-3 px-4 py-2">
+        {[70, 52, 84, 60, 44].map((width) => (
+          <div key={width} className="skeleton h-4" style={{ width: `${width}%` }} />
+        ))}
+      </div>
+    )
+  }
+  if (isError) {
+    return (
+      <div role="alert" className="px-4 py-2 text-[0.9375rem] text-quiet">
+        <p className="mb-2">The list could not be loaded. {error.message}</p>
+        <Button onClick={() => refetch()}>Retry</Button>
+      </div>
+    )
+  }
+  const conversations = data.pages.flatMap((page) => page.items)
+  return (
+    <ul
+      className="space-y-px"
+      onKeyDown={(event) => {
+        if (event.key !== 'ArrowDown' && event.key !== 'ArrowUp') return
+        if (!(event.target instanceof HTMLAnchorElement)) return
+        event.preventDefault()
+        moveFocus(event.currentTarget, event.key === 'ArrowDown' ? 1 : -1)
+      }}
+    >
+      {conversations.map((conversation) => (
+        <RailRow key={conversation.id} conversation={conversation} onOpened={onOpened} />
+      ))}
+      {hasNextPage && (
+        <li className="px-4 py-2">
+          <Button weight="text" onClick={() => fetchNextPage()} disabled={isFetchingNextPage}>
+            {isFetchingNextPage ? 'Loading…' : 'Older conversations'}
+          </Button>
+        </li>
+      )}
+    </ul>
+  )
+}

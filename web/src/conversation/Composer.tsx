@@ -1,0 +1,113 @@
+import { ArrowUp, Square, X } from 'lucide-react'
+import { type KeyboardEvent, useEffect, useLayoutEffect, useRef, useState } from 'react'
+import { IconButton } from '../ui/IconButton'
+import { keepDraft, keptDraft } from './drafts'
+import type { Editing } from './TalkContext'
+
+interface ComposerProps {
+  conversationId: string
+  isLoading: boolean
+  isAnswering: boolean
+  editing: Editing | null
+  onSend: (text: string) => void
+  onStop: () => void
+  onLeaveEditing: () => void
+  /** The up arrow in an empty composer. */
+  onEditLast: () => void
+}
+
+export function Composer(props: ComposerProps) {
+  const { conversationId, isLoading, isAnswering, editing, onSend, onStop, onLeaveEditing, onEditLast } =
+    props
+  const [text, setText] = useState(() => editing?.content ?? keptDraft(conversationId))
+  const area = useRef<HTMLTextAreaElement>(null)
+  const isEmpty = text.trim() === ''
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: its height follows from the text in it
+  useLayoutEffect(() => {
+    const element = area.current
+    if (element === null) return
+    element.style.height = 'auto'
+    element.style.height = `${element.scrollHeight}px`
+  }, [text])
+
+  // On a phone, focus would bring up the keyboard over what one came to read.
+  useEffect(() => {
+    const element = area.current
+    if (isLoading || element === null || (editing === null && matchMedia?.('(hover: none)').matches)) return
+    element.focus()
+    element.setSelectionRange(element.value.length, element.value.length)
+  }, [isLoading, editing])
+
+  const write = (next: string) => {
+    setText(next)
+    if (editing === null) keepDraft(conversationId, next)
+  }
+
+  const send = () => {
+    if (isEmpty || isLoading) return
+    // The message stands in the list, marked, before the text leaves the composer.
+    onSend(text.trim())
+    write('')
+  }
+
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.nativeEvent.isComposing) return
+    if (event.key === 'Enter' && !event.shiftKey) {
+      event.preventDefault()
+      send()
+    }
+    if (event.key === 'ArrowUp' && text === '' && editing === null) {
+      event.preventDefault()
+      onEditLast()
+    }
+  }
+
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault()
+        send()
+      }}
+    >
+      {editing !== null && (
+        <div className="flex items-center justify-between text-[0.9375rem] text-quiet">
+          <span>Another version of what you said. The first one stays.</span>
+          <IconButton icon={X} label="Leave editing" onClick={onLeaveEditing} />
+        </div>
+      )}
+      <div className="flex items-end gap-1 rounded-corner border border-edge bg-raised p-1.5 focus-within:border-accent focus-within:outline focus-within:outline-accent/40">
+        <textarea
+          ref={area}
+          value={text}
+          rows={1}
+          disabled={isLoading}
+          aria-label={editing === null ? 'Your message' : 'Your message, edited'}
+          placeholder={isLoading ? 'Loading the conversation…' : 'What happens next?'}
+          onChange={(event) => write(event.target.value)}
+          onKeyDown={onKeyDown}
+          enterKeyHint="send"
+          className="max-h-[40dvh] min-h-9 min-w-0 flex-1 resize-none bg-transparent px-2 py-1.5 font-tale text-base leading-normal outline-none!"
+        />
+        {isAnswering && (
+          <IconButton
+            icon={Square}
+            size={15}
+            label="Stop the reply (Esc)"
+            onClick={onStop}
+            className="!size-9 !text-accent"
+          />
+        )}
+        <button
+          type="submit"
+          aria-label="Send"
+          title="Send (Enter)"
+          disabled={isEmpty || isLoading}
+          className="grid size-9 shrink-0 place-items-center rounded-corner bg-accent text-on-accent hover:opacity-90 disabled:bg-transparent disabled:text-faint disabled:opacity-60"
+        >
+          <ArrowUp size={19} aria-hidden="true" />
+        </button>
+      </div>
+    </form>
+  )
+}

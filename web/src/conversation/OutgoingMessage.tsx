@@ -1,0 +1,33 @@
+import { Button } from '../ui/Button'
+import { copyText } from '../ui/copying'
+import { Pilcrow } from '../ui/Pilcrow'
+import { Markdown } from './markdown/Markdown'
+import { type OutboxEntry, outbox } from './outbox'
+import { SaveMark } from './SaveMark'
+
+/** What the game master said and the server has not acknowledged. */
+export function OutgoingMessage({ entry }: { entry: OutboxEntry }) {
+  const isHeld = entry.state === 'unsaved' || entry.state === 'refused'
+  return (
+    <article aria-label="You" className="relative pl-5">
+      <Pilcrow className="absolute top-[0.5em] left-0 h-[0.8em]" />
+      <Markdown text={entry.content} own />
+      <div
+        className="mt-0.5 flex min-h-8 flex-wrap items-center gap-x-3 gap-y-1.5"
+        role={isHeld ? 'alert' : undefined}
+      >
+        <SaveMark state={entry.state} />
+        {isHeld && (
+          <>
+            <span className="text-[0.9375rem] text-quiet">{entry.problem}</span>
+            <span className="flex gap-2">
+              <Button onClick={() => outbox.retry(entry.id)}>Retry</Button>
+              <Button onClick={() => void copyText(entry.content)}>Copy</Button>
+              {entry.state === 'refused' && <Button onClick={() => outbox.discard(entry.id)}>Discard</Button>}
+            </span>
+          </>
+        )}
+      </div>
+    </article>
+  )
+}

@@ -1,0 +1,56 @@
+import { FastForward, RefreshCw } from 'lucide-react'
+import { CopyButton } from '../ui/CopyButton'
+import { IconButton } from '../ui/IconButton'
+import { Markdown } from './markdown/Markdown'
+import { ReplyEnding } from './ReplyEnding'
+import { SiblingArrows } from './SiblingArrows'
+import { isRunning } from './state'
+import { useTalk } from './TalkContext'
+import type { SaidLine } from './view'
+
+interface ReplyMessageProps {
+  line: SaidLine
+  isLast: boolean
+}
+
+/** What the AI said, or is saying. */
+export function ReplyMessage({ line, isLast }: ReplyMessageProps) {
+  const { runtime, isAnswering } = useTalk()
+  const { message, text } = line
+  const isGrowing = isRunning(message)
+  return (
+    <article aria-label="Reply" aria-busy={isGrowing} className="group">
+      {(text !== '' || isGrowing) && <Markdown text={text} growing={isGrowing} />}
+      {isGrowing && text === '' && (
+        <p className="mt-1 text-[0.9375rem] text-faint">Waiting for the first words</p>
+      )}
+      <ReplyEnding message={message} />
+      <div className="mt-0.5 -ml-2 flex min-h-8 items-center gap-0.5 pointer-coarse:min-h-10">
+        <SiblingArrows id={line.id} siblings={line.siblings} onSwitch={(id) => void runtime.switchTo(id)} />
+        {!isGrowing && (
+          <span className={isLast ? 'flex' : 'quiet-until-near'}>
+            {message.status === 'complete' && (
+              <IconButton
+                icon={RefreshCw}
+                size={16}
+                label="Regenerate"
+                disabled={isAnswering}
+                onClick={() => void runtime.regenerate(message.id)}
+              />
+            )}
+            {text !== '' && <CopyButton text={text} />}
+            {isLast && message.status === 'complete' && (
+              <IconButton
+                icon={FastForward}
+                size={16}
+                label="Continue this reply"
+                disabled={isAnswering}
+                onClick={() => void runtime.continueReply(message.id)}
+              />
+            )}
+          </span>
+        )}
+      </div>
+    </article>
+  )
+}

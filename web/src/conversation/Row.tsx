@@ -1,0 +1,38 @@
+import { memo } from 'react'
+import { Markdown } from './markdown/Markdown'
+import { OutgoingMessage } from './OutgoingMessage'
+import { OwnMessage } from './OwnMessage'
+import { ReplyMessage } from './ReplyMessage'
+import type { Line } from './view'
+
+interface RowProps {
+  line: Line
+  isLast: boolean
+}
+
+function isSame(before: RowProps, after: RowProps): boolean {
+  if (before.isLast !== after.isLast) return false
+  const a = before.line
+  const b = after.line
+  if (a.kind === 'said' && b.kind === 'said') {
+    return a.message === b.message && a.text === b.text && a.siblings.join() === b.siblings.join()
+  }
+  return a.kind === 'outgoing' && b.kind === 'outgoing' && a.entry === b.entry
+}
+
+/** One message, drawn again only when it changes: the others stay still while one grows. */
+export const Row = memo(function Row({ line, isLast }: RowProps) {
+  if (line.kind === 'outgoing') return <OutgoingMessage entry={line.entry} />
+  switch (line.message.role) {
+    case 'user':
+      return <OwnMessage line={line} isLast={isLast} />
+    case 'assistant':
+      return <ReplyMessage line={line} isLast={isLast} />
+    case 'system':
+      return (
+        <article aria-label="Note" className="border-l-2 border-rule pb-2 pl-4">
+          <Markdown text={line.text} own />
+        </article>
+      )
+  }
+}, isSame)

@@ -1,0 +1,23 @@
+import { createContext, useContext } from 'react'
+import type { ConversationRuntime } from './runtime'
+
+export interface Editing {
+  id: string
+  parentId: string | null
+  content: string
+}
+
+export interface Talk {
+  runtime: ConversationRuntime
+  edit: (message: Editing) => void
+  /** A reply is being written somewhere in this conversation. */
+  isAnswering: boolean
+}
+
+export const TalkContext = createContext<Talk | null>(null)
+
+export function useTalk(): Talk {
+  const talk = useContext(TalkContext)
+  if (talk === null) throw new Error('A message stands outside of a conversation.')
+  return talk
+}

@@ -1,0 +1,24 @@
+/** What of a message's HTML tree may reach the page. Images stay only to be shown as links. */
+import { defaultSchema, type Options } from 'rehype-sanitize'
+
+export const schema: Options = {
+  ...defaultSchema,
+  attributes: {
+    ...defaultSchema.attributes,
+    span: [['className', 'speech']],
+  },
+  protocols: {
+    href: ['http', 'https', 'mailto'],
+    src: ['http', 'https'],
+  },
+}
+
+/** The address a link may lead to, or null: relative ones would point into this program. */
+export function safeAddress(address: string | undefined): URL | null {
+  try {
+    const url = new URL(address ?? '')
+    return ['http:', 'https:', 'mailto:'].includes(url.protocol) ? url : null
+  } catch {
+    return null
+  }
+}

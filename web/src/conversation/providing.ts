@@ -1,0 +1,40 @@
+/** Who answers in a conversation: its own choice, else the account's. */
+import type { Conversation, Provider, Providers } from '../api/types'
+
+export interface Answering {
+  provider: Provider
+  model: string | null
+  /** Chosen for this conversation alone. */
+  isOwn: boolean
+}
+
+export function answeringIn(
+  conversation: Conversation | null,
+  providers: Providers | undefined,
+): Answering | null {
+  if (providers === undefined) return null
+  const name = conversation?.provider ?? providers.chosen.provider
+  const provider = providers.items.find((each) => each.name === name)
+  if (provider === undefined) return null
+  const chosen = name === providers.chosen.provider ? providers.chosen.model : null
+  return {
+    provider,
+    model: conversation?.model ?? chosen ?? provider.model,
+    isOwn: Boolean(conversation?.provider ?? conversation?.model),
+  }
+}
+
+/** A provider's name without what its title explains in brackets. */
+export function shortTitle(provider: Provider): string {
+  return provider.title.replace(/\s*[(,].*$/, '')
+}
+
+/** Where messages go when this provider answers; null while they stay on the machine of the server. */
+export function sentTo(provider: Provider): string | null {
+  if (!provider.remote) return null
+  try {
+    return new URL(provider.base_url ?? '').host
+  } catch {
+    return provider.title
+  }
+}

@@ -1,0 +1,133 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { Api } from '../api/client'
+import type { ServerEvent } from '../api/events'
+import type { Live } from '../api/live'
+import { ApiError, unreachable } from '../api/problems'
+import type { Conversation, PathMessage } from '../api/types'
+import { Outbox } from './outbox'
+import { ConversationRuntime } from './runtime'
+
+const conversation = { id: 'c', title: '', seq: 5, leaf_id: 'r', generation_id: 'g' } as Conversation
+const asked = {
+  id: 'q',
+  conversation_id: 'c',
+  seq: 1,
+  parent_id: null,
+  role: 'user',
+  content: 'Who?',
+  status: 'complete',
+  revision: 1,
+  sibling_ids: ['q'],
+}
+const reply = {
+  ...asked,
+  id: 'r',
+  seq: 2,
+  parent_id: 'q',
+  role: 'assistant',
+  content: '',
+  status: 'pending',
+  generation_id: 'g',
+  sibling_ids: ['r'],
+}
+
+function opened(more: Partial<Api> = {}) {
+  let tell: (event: ServerEvent) => void = () => {}
+  const api = {
+    conversation: vi.fn(async () => conversation),
+    messages: vi.fn(async () => ({ items: [asked, reply] as unknown as PathMessage[], next: null })),
+    ...more,
+  }
+  const live = {
+    subscribe: (listener: typeof tell) => {
+      tell = listener
+      return () => {}
+    },
+    follow: vi.fn(() => () => {}),
+    refollow: vi.fn(),
+  }
+  const outbox = new Outbox(() => new Promise(() => {}))
+  const runtime = new ConversationRuntime('c', {
+    api: api as unknown as Api,
+    live: live as unknown as Live,
+    outbox,
+  })
+  runtime.open()
+  return { runtime, api, live, outbox, tell: (event: ServerEvent) => tell(event) }
+}
+
+const delta = (offset: number, text: string): ServerEvent => ({
+  type: 'delta',
+  conversation_id: 'c',
+  message_id: 'r',
+  generation_id: 'g',
+  offset,
+  text,
+})
+
+const last = (runtime: ConversationRuntime) => {
+  const line = runtime.getSnapshot().view.lines.at(-1)
+  return line?.kind === 'said' ? line.text : line?.entry.content
+}
+
+describe('an open conversation', () => {
+  beforeEach(() => void vi.useFakeTimers())
+  afterEach(() => void vi.useRealTimers())
+
+  it('is followed from the place at which it was loaded', async () => {
+    const { runtime, live } = opened()
+    expect(runtime.getSnapshot().phase).toBe('loading')
+    await vi.advanceTimersByTimeAsync(100)
+    expect(runtime.getSnapshot().phase).toBe('ready')
+    expect(live.follow).toHaveBeenCalledExactlyOnceWith('c', 5)
+  })
+
+  it('that could not be loaded is followed once it could', async () => {
+    const fetch = vi.fn(async () => conversation).mockRejectedValueOnce(unreachable())
+    const { runtime, live } = opened({ conversation: fetch })
+    await vi.advanceTimersByTimeAsync(100)
+    expect(runtime.getSnapshot()).toMatchObject({ phase: 'failed', problem: 'The server is not answering.' })
+    await runtime.load()
+    expect(runtime.getSnapshot().phase).toBe('ready')
+    expect(live.follow).toHaveBeenCalledOnce()
+  })
+
+  it('that is not there is missing, not failed', async () => {
+    const { runtime } = opened({
+      conversation: async () => {
+        throw new ApiError(404, 'not_found', 'There is no such conversation.', false)
+      },
+    })
+    await vi.advanceTimersByTimeAsync(100)
+    expect(runtime.getSnapshot().phase).toBe('missing')
+  })
+
+  it('grows by what is told, a frame at a time', async () => {
+    const { runtime, tell } = opened()
+    await vi.advanceTimersByTimeAsync(100)
+    tell(delta(0, 'The '))
+    tell(delta(4, 'mill'))
+    expect(last(runtime)).toBe('')
+    await vi.advanceTimersByTimeAsync(50)
+    expect(last(runtime)).toBe('The mill')
+  })
+
+  it('fetches what was missed and asks for the whole text, once', async () => {
+    const { tell, api, live } = opened()
+    await vi.advanceTimersByTimeAsync(100)
+    for (let at = 9; at < 40; at++) tell(delta(at, '.'))
+    await vi.advanceTimersByTimeAsync(500)
+    expect(api.conversation).toHaveBeenCalledTimes(2)
+    expect(live.refollow).toHaveBeenCalledExactlyOnceWith('c', 5)
+  })
+
+  it('shows what is sent at once, under the reply that is still written', async () => {
+    const { runtime, outbox } = opened()
+    await vi.advanceTimersByTimeAsync(100)
+    runtime.send('And then?')
+    expect(last(runtime)).toBe('And then?')
+    expect(outbox.entries()[0]).toMatchObject({ parentId: 'r', state: 'saving' })
+    runtime.send('And after that?')
+    expect(outbox.entries()[1]).toMatchObject({ parentId: outbox.entries()[0]?.id, state: 'waiting' })
+  })
+})

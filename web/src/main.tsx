@@ -1,0 +1,21 @@
+import './ui/base.css'
+import { QueryClientProvider } from '@tanstack/react-query'
+import { RouterProvider } from '@tanstack/react-router'
+import { StrictMode } from 'react'
+import { createRoot } from 'react-dom/client'
+import { adoptNonce } from './app/nonce'
+import { queryClient } from './app/queries'
+import { router } from './app/router'
+
+adoptNonce()
+
+const page = document.getElementById('page')
+if (page !== null) {
+  createRoot(page).render(
+    <StrictMode>
+      <QueryClientProvider client={queryClient}>
+        <RouterProvider router={router} />
+      </QueryClientProvider>
+    </StrictMode>,
+  )
+}

@@ -1,0 +1,88 @@
+import { useId } from 'react'
+import type { Provider } from '../api/types'
+import { useModels } from '../app/queries'
+import { Button } from '../ui/Button'
+import { Field } from '../ui/Field'
+
+interface ConnectionTestProps {
+  provider: Provider
+  model: string
+  onModel: (model: string) => void
+  /** What is typed counts: it is stored before the provider is asked with it. */
+  beforeTest: () => Promise<void>
+}
+
+/** Asks the provider for its models, which shows at once whether address and key are right. */
+export function ConnectionTest({ provider, model, onModel, beforeTest }: ConnectionTestProps) {
+  const models = useModels(provider.name)
+  const list = useId()
+  const found = models.data?.items ?? []
+
+  const test = async () => {
+    try {
+      await beforeTest()
+    } catch {
+      return
+    }
+    models.mutate()
+  }
+
+  return (
+    <div>
+      <Field
+        label="Model"
+        value={model}
+        onChange={onModel}
+        list={found.length > 0 ? list : undefined}
+        placeholder="its name"
+      >
+        <Button onClick={() => void test()} disabled={models.isPending}>
+          {models.isPending ? 'Asking…' : 'Test connection'}
+        </Button>
+      </Field>
+      <datalist id={list}>
+        {found.map((each) => (
+          <option key={each.id} value={each.id}>
+            {each.name}
+          </option>
+        ))}
+      </datalist>
+      <div role="status" className="mt-1.5 text-[0.9375rem] text-quiet">
+        {models.isError && (
+          <p>
+            <strong className="font-semibold text-accent">No connection.</strong> {models.error.message}
+          </p>
+        )}
+        {models.isSuccess && (
+          <p>
+            It answers
+            {found.length === 0
+              ? '.'
+              : ` and offers ${found.length === 1 ? 'one model' : `${found.length} models`}:`}
+          </p>
+        )}
+      </div>
+      {found.length > 0 && (
+        <ul className="mt-1 max-h-48 overflow-y-auto text-[0.9375rem]">
+          {found.map((each) => (
+            <li key={each.id}>
+              <button
+                type="button"
+                aria-pressed={each.id === model}
+                onClick={() => onModel(each.id)}
+                className="w-full truncate rounded-r-corner border-l-2 border-transparent px-2 py-1 text-left hover:bg-wash aria-pressed:border-accent aria-pressed:font-semibold"
+              >
+                {each.name}
+                {each.context_length && (
+                  <span className="ml-2 text-sm text-faint">
+                    {each.context_length.toLocaleString('en')} tokens
+                  </span>
+                )}
+              </button>
+            </li>
+          ))}
+        </ul>
+      )}
+    </div>
+  )
+}
