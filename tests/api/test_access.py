@@ -183,6 +183,17 @@ async def test_what_a_form_could_send_never_acts_even_without_a_body(kind: str |
 
 
 @pytest.mark.req("S1")
+async def test_a_script_with_a_bearer_token_may_ask_without_a_body():
+    token = bearing("tk_x")
+    assert (await ask(an_app(), "POST", "/api/act", token)).status == 200
+    chunked = ("transfer-encoding", "chunked")
+    assert (await ask(an_app(), "POST", "/api/act", token, chunked)).status == 415
+    assert (await ask(an_app(), "POST", "/api/act", token, ("content-length", "2"))).status == 415
+    typed = ("content-type", "text/plain")
+    assert (await ask(an_app(), "POST", "/api/act", token, typed)).status == 415
+
+
+@pytest.mark.req("S1")
 @pytest.mark.parametrize(
     "kind", ["application/json; charset=utf-8", 'APPLICATION/JSON;charset="UTF-8"']
 )

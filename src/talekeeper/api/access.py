@@ -204,6 +204,8 @@ def refusal(scope: Scope, doors: Doors) -> Problem | None:
     sites: list[bytes] = []
     length = 0
     size = 0
+    is_bodiless = True
+    has_bearer = False
     for name, value in scope["headers"]:
         size += len(name) + len(value) + 4
         if name == b"host":
@@ -217,6 +219,11 @@ def refusal(scope: Scope, doors: Doors) -> Problem | None:
             content_types.append(value)
         elif name == b"content-length":
             length = int(value) if value.isdigit() and len(value) < 20 else MAX_BODY + 1
+            is_bodiless = is_bodiless and length == 0
+        elif name == b"transfer-encoding":
+            is_bodiless = False
+        elif name == b"authorization":
+            has_bearer = True
 
     host = None if host is None or hosts != 1 else host.strip().lower()
     if host is None or host not in doors.hosts:
@@ -235,7 +242,9 @@ def refusal(scope: Scope, doors: Doors) -> Problem | None:
         if any(site not in _OWN_PAGE for site in sites):
             return _OTHER_ORIGIN
     if changes:
-        if len(content_types) != 1 or not _is_json(content_types[0]):
+        # A script that says nothing needs no type: no foreign page can send its Authorization.
+        needs_no_type = is_bodiless and has_bearer and not content_types
+        if not needs_no_type and (len(content_types) != 1 or not _is_json(content_types[0])):
             return _NOT_JSON
         if length > MAX_BODY:
             return _LONG_BODY

@@ -183,7 +183,7 @@ async def show_me(account: CurrentAccount) -> AccountOut:
 
 
 @router.post("/api/logout", status_code=204)
-async def leave(request: Request, asking: Asking, _body: Nothing) -> Response:
+async def leave(request: Request, asking: Asking, _body: Nothing | None = None) -> Response:
     """The session is over. A bearer token stays good: it is not the browser's to end."""
     keeper = _keeper(request)
     if asking.kind == "session" and asking.token_id is not None:

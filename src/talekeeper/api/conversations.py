@@ -90,7 +90,7 @@ async def show_list(
 
 @router.post("/conversations/current")
 async def show_current(
-    keeper: TheKeeper, account: CurrentAccount, response: Response, _body: Nothing
+    keeper: TheKeeper, account: CurrentAccount, response: Response, _body: Nothing | None = None
 ) -> Conversation:
     """The account's current conversation; 201 when there was none and it was opened."""
     conversation, is_opened = await current(keeper.store, owner_id=account.id)

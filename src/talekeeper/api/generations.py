@@ -48,7 +48,7 @@ async def show_one(keeper: TheKeeper, account: CurrentAccount, generation_id: Id
 
 @router.post("/generations/{generation_id}/stop")
 async def stop(
-    keeper: TheKeeper, account: CurrentAccount, generation_id: Id, _body: Nothing
+    keeper: TheKeeper, account: CurrentAccount, generation_id: Id, _body: Nothing | None = None
 ) -> Message:
     """The reply ends here, with what it has said. Stopping one that has ended changes nothing."""
     found = await keeper.store.read(
