@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, StreamingResponse
 
-from api.asking import HOST, JSON, ask, guarded
+from api.asking import HOST, JSON, ask, bearing, guarded
 from talekeeper.api import access
 
 ALWAYS = {
