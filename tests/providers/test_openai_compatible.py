@@ -379,7 +379,7 @@ async def test_a_server_that_was_restarted_between_two_replies_is_asked_again(
 async def test_two_replies_use_one_connection(server: FaultyServer) -> None:
     async with a_provider(server.base_url) as provider:
         await heard(provider)
-        session = provider._session
+        session = provider._line._session
         assert session is not None
         assert session.connector is not None
         assert len(session.connector._conns) == 1

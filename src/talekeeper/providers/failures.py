@@ -5,7 +5,7 @@ user wrote, a part of the key, or a page of somebody's proxy.
 """
 
 import email.utils
-from typing import Final
+from typing import Final, Literal
 
 from talekeeper.clock import Clock
 from talekeeper.errors import (
@@ -33,6 +33,9 @@ _TOO_LONG: Final = (
     "too many tokens",
     "reduce the length",
     "string_above_max_length",
+    "exceed context limit",
+    "input token count",
+    "exceeds the maximum number of tokens",
 )
 _NO_CREDIT: Final = (
     "insufficient_quota",
@@ -53,7 +56,11 @@ def failure(status: int, *, said: str, model: str, retry_after: float | None) ->
             "The provider refused the key. Check the API key in the settings, and that it may use "
             "this model."
         )
-    if status == 402 or (status == 429 and any(word in hints for word in _NO_CREDIT)):
+    if (
+        status == 402
+        or (status == 400 and "credit balance" in hints)
+        or (status == 429 and any(word in hints for word in _NO_CREDIT))
+    ):
         message = "The provider's account has no credit left. Top it up there, then try again."
         if status == 429:
             return ProviderRateLimited(message, retry_after=retry_after)
@@ -71,12 +78,17 @@ def failure(status: int, *, said: str, model: str, retry_after: float | None) ->
     if status == 404:
         return ProviderRejected(
             f"There is no model “{model}” at this address. Choose another model, or check the "
-            "address in the settings: it usually ends in /v1."
+            "address in the settings: for an OpenAI-compatible server it usually ends in /v1."
         )
     if 300 <= status < 400:
         return ProviderRejected(
             "The provider's address sends on to another one, and Talekeeper does not follow. "
             "Enter the final address in the settings."
+        )
+    if status == 529 or (status == 503 and "overloaded" in hints):
+        return ProviderFailed(
+            "The provider is overloaded for the moment. Wait a little, then try again.",
+            retry_after=retry_after,
         )
     if status >= 500 or status in (408, 409, 425):
         return ProviderFailed(
@@ -117,8 +129,25 @@ def broken_off() -> ProviderStreamCut:
 def not_the_protocol() -> ProviderSentGarbage:
     """Something else than a model answered."""
     return ProviderSentGarbage(
-        "What came back is not what a model's server sends. Check that the address in the "
-        "settings leads to an OpenAI-compatible server: it usually ends in /v1."
+        "What came back is not what this kind of provider sends. Check its address in the "
+        "settings: for an OpenAI-compatible server it usually ends in /v1."
+    )
+
+
+def said_nothing(reason: Literal["stop", "length", "filtered"]) -> ProviderError:
+    """The model came to its end and the reply holds no word."""
+    if reason == "filtered":
+        return ProviderRejected(
+            "The provider's safety filter stopped the reply before its first word. Word your "
+            "message differently, or choose another model."
+        )
+    if reason == "length":
+        return ProviderRejected(
+            "The model used up its whole reply without a word, as models do that think for long. "
+            "Allow longer replies, or choose another model."
+        )
+    return ProviderFailed(
+        "The model ended its reply without a word. Try again, or choose another model."
     )
 
 

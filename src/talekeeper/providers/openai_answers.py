@@ -1,115 +1,53 @@
 """What is said on the OpenAI wire: chunks of bytes in, parts of the reply out.
 
 The shape of an event is named no further than it is used, as every server adds fields of its own.
-Servers that answer a question for a stream with one JSON document are understood as well.
 """
 
-import itertools
 import json
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, cast
 
 import msgspec
 
 from talekeeper.domain.replies import Model, ReasoningDelta, TextDelta, Usage
-from talekeeper.errors import ProviderError, ProviderSentGarbage
+from talekeeper.errors import ProviderError
+from talekeeper.providers.answers import Answer, Reason, count_in, decoded, text_in
 from talekeeper.providers.failures import broken_off, failure, not_the_protocol
-from talekeeper.providers.sse import NotAnEventStream, SseReader
 from talekeeper.providers.thinking import Thinking
 
-MAX_DOCUMENT: Final = 8 << 20
-"""Bytes of an answer that comes as one JSON document."""
 
-
-class Answer:
-    """What the server has said so far: bytes in, parts of the reply out."""
+class OpenAIAnswer(Answer):
+    """What the server has said so far. `[DONE]` ends it, and so does a plain end of the stream."""
 
     def __init__(self, model: str) -> None:
-        self._model = model
-        self._reader = SseReader()
-        self._document: bytearray | None = None
-        self._is_known = False
+        super().__init__(model)
         self._has_chosen = False
         self._thinking = Thinking()
-        self._parts: list[TextDelta | ReasoningDelta] = []
-        self.usage: Usage | None = None
-        self.reason: Literal["stop", "length", "filtered"] = "stop"
-        self.is_finished = False
-        """The model came to its end; only counts and goodbyes may follow."""
-        self.is_over = False
-        """Nothing more is waited for."""
-        self.has_begun = False
-        """The model has said something."""
 
-    def take(self, chunk: bytes) -> bool:
-        """Take in a chunk; whether it held more than signs of life. Raises ProviderError."""
-        if not self._is_known:
-            start = chunk.lstrip()[:1]
-            self._is_known = bool(start)
-            if start == b"{":
-                self._document = bytearray()
-        if self._document is not None:
-            self._document += chunk
-            if len(self._document) > MAX_DOCUMENT:
-                raise not_the_protocol()
-            return False
-        try:
-            events = self._reader.feed(chunk)
-        except NotAnEventStream as error:
-            raise not_the_protocol() from error
-        self._hear(events)
-        return bool(events)
+    def hear(self, event: bytes) -> bool:
+        if event == b"[DONE]":
+            if not self.is_finished:
+                raise broken_off()
+            self.close()
+            return True
+        chunk = decoded(event, _DECODER)
+        if not self.is_finished and (chunk.error or chunk.object == "error"):
+            raise self._fault(chunk.error or {"code": chunk.code, "type": chunk.message})
+        if chunk.usage is not None:
+            self.usage = Usage(chunk.usage.prompt_tokens, chunk.usage.completion_tokens)
+        if chunk.choices and chunk.choices[0].index == 0:
+            self._choose(chunk.choices[0])
+        return True
 
-    def end(self) -> None:
-        """The connection ended. Raises ProviderError when the reply had not."""
-        if self._document is not None:
-            self._hear([bytes(self._document)])
-            if not self._has_chosen:
-                raise not_the_protocol()
-            self.is_finished = True
-        else:
-            try:
-                events = self._reader.finish()
-            except NotAnEventStream as error:
-                raise not_the_protocol() from error
-            try:
-                self._hear(events)
-            except ProviderSentGarbage as error:
-                raise broken_off() from error
-        if not self.is_finished:
-            raise broken_off()
-        self.flush()
-        self.is_over = True
+    def hear_document(self, document: bytes) -> None:
+        self.hear(document)
+        if not self._has_chosen:
+            raise not_the_protocol()
+        self.is_finished = True
 
     def flush(self) -> None:
-        """Nothing follows: what could still have become a mark is the reply's."""
-        for part in self._thinking.rest():
-            self._add(part)
-
-    def parts(self) -> list[TextDelta | ReasoningDelta]:
-        """What was said since the last call, neighbours of one kind joined."""
-        parts, self._parts = self._parts, []
-        if len(parts) < 2:
-            return parts
-        joined: list[TextDelta | ReasoningDelta] = []
-        for kind, group in itertools.groupby(parts, type):
-            joined.append(kind("".join(part.text for part in group)))
-        return joined
-
-    def _hear(self, events: list[bytes]) -> None:
-        for event in events:
-            if event == b"[DONE]":
-                if not self.is_finished:
-                    raise broken_off()
-                self.flush()
-                self.is_over = True
-                return
-            chunk = _decoded(event)
-            if not self.is_finished and (chunk.error or chunk.object == "error"):
-                raise self._fault(chunk.error or {"code": chunk.code, "type": chunk.message})
-            if chunk.usage is not None:
-                self.usage = Usage(chunk.usage.prompt_tokens, chunk.usage.completion_tokens)
-            if chunk.choices and chunk.choices[0].index == 0:
-                self._choose(chunk.choices[0])
+        """What could still have become a mark is the reply's."""
+        if rest := self._thinking.rest():
+            self.add(*rest)
 
     def _choose(self, choice: "_Choice") -> None:
         self._has_chosen = True
@@ -117,25 +55,19 @@ class Answer:
         if delta is not None:
             thought = delta.reasoning_content or delta.reasoning
             if isinstance(thought, str) and thought:
-                self._add(ReasoningDelta(thought))
+                self.add(ReasoningDelta(thought))
             content = delta.content
             if isinstance(content, list):
                 content = "".join(piece.text for piece in content)
             if content:
                 if self._thinking.is_over:
-                    self._add(TextDelta(content))
+                    self.add(TextDelta(content))
                 else:
-                    self.has_begun = True
-                    self._parts += self._thinking.parts(content)
+                    self.add(*self._thinking.parts(content))
         if choice.finish_reason:
             if choice.finish_reason == "error":
                 raise self._fault(None)
-            self.is_finished = True
-            self.reason = _REASONS.get(choice.finish_reason, "stop")
-
-    def _add(self, part: TextDelta | ReasoningDelta) -> None:
-        self.has_begun = True
-        self._parts.append(part)
+            self.finish(_REASONS.get(choice.finish_reason, "stop"))
 
     def _fault(self, error: object) -> ProviderError:
         """The error for an error object in the place of a reply."""
@@ -151,7 +83,7 @@ class Answer:
                 status = code
             else:
                 status = next((known for word, known in _KINDS if word in kind), 500)
-        return failure(status, said=said, model=self._model, retry_after=None)
+        return failure(status, said=said, model=self.model, retry_after=None)
 
 
 class _Piece(msgspec.Struct, gc=False):
@@ -188,7 +120,7 @@ class _Chunk(msgspec.Struct):
 
 
 _DECODER: Final = msgspec.json.Decoder(_Chunk)
-_REASONS: Final[dict[str, Literal["stop", "length", "filtered"]]] = {
+_REASONS: Final[dict[str, Reason]] = {
     "length": "length",
     "max_tokens": "length",
     "content_filter": "filtered",
@@ -209,22 +141,6 @@ _KINDS: Final = (
 """Error codes and types in words, and the HTTP status that says the same."""
 
 
-def _decoded(event: bytes) -> _Chunk:
-    """An event's JSON as a value.
-
-    msgspec refuses a lone surrogate, but half an emoji may well end one delta and begin the next;
-    json takes it, and so may a byte that is no UTF-8 pass as U+FFFD instead of ending the reply.
-    """
-    try:
-        return _DECODER.decode(event)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        pass
-    try:
-        return msgspec.convert(json.loads(event.decode(errors="replace")), _Chunk)
-    except (ValueError, RecursionError, msgspec.ValidationError) as error:
-        raise not_the_protocol() from error
-
-
 def listed(body: bytes) -> tuple[Model, ...]:
     """The models in an answer, whichever of the known shapes it has."""
     try:
@@ -241,30 +157,19 @@ def listed(body: bytes) -> tuple[Model, ...]:
         fields = cast("dict[str, object]", entry) if isinstance(entry, dict) else {"id": entry}
         identity = fields.get("id") or fields.get("model") or fields.get("name")
         if isinstance(identity, str) and identity:
-            title = fields.get("display_name") or fields.get("name")
-            models.setdefault(
-                identity,
-                Model(
-                    identity,
-                    title if isinstance(title, str) and title else identity,
-                    _context_length(fields),
-                ),
-            )
+            title = text_in(fields, "display_name", "name") or identity
+            models.setdefault(identity, Model(identity, title, _context_length(fields)))
     return tuple(models.values())
 
 
 def _context_length(fields: dict[str, object]) -> int | None:
     meta = fields.get("meta")
     inner = cast("dict[str, object]", meta) if isinstance(meta, dict) else {}
-    for value in (
-        fields.get("loaded_context_length"),
-        fields.get("context_length"),
-        fields.get("max_model_len"),
-        fields.get("context_window"),
-        fields.get("max_context_length"),
-        inner.get("n_ctx"),
-        inner.get("n_ctx_train"),
-    ):
-        if isinstance(value, int) and value > 0:
-            return value
-    return None
+    return count_in(
+        fields,
+        "loaded_context_length",
+        "context_length",
+        "max_model_len",
+        "context_window",
+        "max_context_length",
+    ) or count_in(inner, "n_ctx", "n_ctx_train")

@@ -23,7 +23,14 @@ _FIELD: Final = re.compile(rb"[A-Za-z][A-Za-z0-9_-]*(?::|\Z)")
 
 
 class NotAnEventStream(ValueError):
-    """The bytes are not server-sent events, or one of them is larger than `MAX_EVENT`."""
+    """The bytes are not server-sent events, or one of them is larger than `MAX_EVENT`.
+
+    `events` are those that the same bytes completed before.
+    """
+
+    def __init__(self, message: str, events: list[bytes]) -> None:
+        super().__init__(message)
+        self.events = events
 
 
 class SseReader:
@@ -52,15 +59,16 @@ class SseReader:
         end = max(pending.rfind(b"\n", self._searched), pending.rfind(b"\r", self._searched)) + 1
         if end == 0:
             self._searched = len(pending)
-            self._refuse_if_larger(self._size + len(pending))
+            _refuse_if_larger(self._size + len(pending), [])
             return []
         # A CR at the very end may be half of a CRLF: the LF that follows must not end a line too.
         self._skip_lf = end == len(pending) and pending[-1] == 0x0D
         lines = bytes(pending[:end]).splitlines()
         del pending[:end]
         self._searched = len(pending)
-        self._refuse_if_larger(len(pending))
-        return self._events(lines)
+        events = self._events(lines)
+        _refuse_if_larger(len(pending), events)
+        return events
 
     def finish(self) -> list[bytes]:
         """What stands unfinished when the connection ends, as an event of its own."""
@@ -90,15 +98,15 @@ class SseReader:
                     self._size = 0
             elif line.startswith(b"data:"):
                 self._size += len(line)
-                self._refuse_if_larger(self._size)
+                _refuse_if_larger(self._size, events)
                 data.append(line[6:] if line[5:6] == b" " else line[5:])
             elif line == b"data":
                 data.append(b"")
             elif line[0] != 0x3A and not _FIELD.match(line):
-                raise NotAnEventStream("a line is no field of an event")
+                raise NotAnEventStream("a line is no field of an event", events)
         return events
 
-    @staticmethod
-    def _refuse_if_larger(size: int) -> None:
-        if size > MAX_EVENT:
-            raise NotAnEventStream("an event is larger than is taken")
+
+def _refuse_if_larger(size: int, events: list[bytes]) -> None:
+    if size > MAX_EVENT:
+        raise NotAnEventStream("an event is larger than is taken", events)

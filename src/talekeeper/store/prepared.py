@@ -6,11 +6,10 @@ store is therefore a module constant `NAME = prepared(...)`: Core writes the SQL
 cursor runs it, and rows come back as plain tuples in the order of the selected columns.
 """
 
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Literal, cast
 
 from sqlalchemy import BindParameter, Dialect, bindparam
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import ClauseElement
@@ -19,7 +18,6 @@ Engine = Literal["sqlite", "postgresql"]
 Row = tuple[Any, ...]
 
 _SQLITE = SQLiteDialect_pysqlite(paramstyle="named")
-_POSTGRESQL = PGDialect_psycopg(paramstyle="pyformat")
 
 
 class Prepared:
@@ -34,7 +32,7 @@ class Prepared:
 
     @cached_property
     def postgresql(self) -> tuple[str, dict[str, Any]]:
-        return _compiled(self._statement, _POSTGRESQL)
+        return _compiled(self._statement, _postgresql())
 
     def __repr__(self) -> str:
         return f"Prepared({self.sqlite[0]!r})"
@@ -48,6 +46,14 @@ def prepared(statement: ClauseElement) -> Prepared:
 def named(*names: str) -> dict[str, BindParameter[Any]]:
     """Values for an insert: each column takes the parameter of its own name."""
     return {name: bindparam(name) for name in names}
+
+
+@cache
+def _postgresql() -> Dialect:
+    # Slow to import, and a laptop never needs it.
+    from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+
+    return PGDialect_psycopg(paramstyle="pyformat")
 
 
 def _compiled(statement: ClauseElement, dialect: Dialect) -> tuple[str, dict[str, Any]]:
