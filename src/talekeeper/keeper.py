@@ -22,7 +22,7 @@ from talekeeper.errors import NotFound
 from talekeeper.generation.beginning import ServerChoice
 from talekeeper.generation.leasing import Lease
 from talekeeper.generation.recovering import recover_replies
-from talekeeper.generation.running import Generations, Reached
+from talekeeper.generation.running import Generations, OnEnded, Reached
 from talekeeper.ids import BootId, fresh_id
 from talekeeper.live import MemoryHub
 from talekeeper.providers.catalogue import Connection, Providers, build_provider
@@ -69,8 +69,12 @@ class Keeper:
 
 
 @asynccontextmanager
-async def open_keeper(settings: Settings, *, clock: Clock | None = None) -> AsyncGenerator[Keeper]:
+async def open_keeper(
+    settings: Settings, *, clock: Clock | None = None, on_ended: OnEnded | None = None
+) -> AsyncGenerator[Keeper]:
     """A keeper on the settings' data folder and database, closed at the end of the block.
+
+    `on_ended` is told of every generation that ends here.
 
     Raises InstallationRefused, ConfigurationError or StoreUnavailable when it cannot be opened.
     """
@@ -110,7 +114,7 @@ async def open_keeper(settings: Settings, *, clock: Clock | None = None) -> Asyn
                 raise NotFound("The account is gone.")
             return Reached(*await connections.reach(owner, generation.provider, generation.model))
 
-        generations = Generations(store, hub, reach=reach, clock=clock)
+        generations = Generations(store, hub, reach=reach, clock=clock, on_ended=on_ended)
         stack.push_async_callback(generations.close)
         keeper = Keeper(
             settings=settings,
@@ -175,7 +179,12 @@ def _defaults(settings: Settings) -> dict[str, Connection]:
         "anthropic": settings.anthropic_api_key,
         "google": settings.google_api_key,
     }
-    addresses = {"openai": settings.openai_base_url, "ollama": settings.ollama_base_url}
+    addresses = {
+        "openai": settings.openai_base_url,
+        "anthropic": settings.anthropic_base_url,
+        "google": settings.google_base_url,
+        "ollama": settings.ollama_base_url,
+    }
     return {
         name: Connection(
             provider=name,

@@ -10,6 +10,7 @@ from talekeeper import __version__
 from talekeeper.api import conversations, events, generations, health, messages, providers
 from talekeeper.api.access import mount_access
 from talekeeper.api.accounts import mount_accounts
+from talekeeper.api.metrics import Metrics, mount_metrics
 from talekeeper.api.page import mount_page
 from talekeeper.api.problems import mount_problems
 from talekeeper.keeper import open_keeper
@@ -18,11 +19,13 @@ from talekeeper.settings import Settings, load_settings
 
 def create_app(settings: Settings) -> FastAPI:
     """An application that opens its keeper when it starts and closes it when it ends."""
+    metrics = Metrics()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-        async with open_keeper(settings) as keeper:
+        async with open_keeper(settings, on_ended=metrics.observe) as keeper:
             app.state.keeper = keeper
+            metrics.watch(keeper)
             yield
 
     app = FastAPI(
@@ -40,6 +43,7 @@ def create_app(settings: Settings) -> FastAPI:
     mount_accounts(app)
     for resource in (conversations, messages, generations, events, providers, health):
         app.include_router(resource.router)
+    mount_metrics(app, metrics)
     mount_page(app)
     mount_access(app, settings)
     return app

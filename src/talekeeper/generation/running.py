@@ -16,7 +16,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 import structlog
@@ -68,14 +68,37 @@ class Reached:
 Reach = Callable[[Generation], Awaitable[Reached]]
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a generation ended and what it took, in seconds; counts are the provider's."""
+
+    provider: str
+    ending: Ending | Literal["lost"]
+    seconds: float
+    first_token_seconds: float | None
+    output_tokens: int | None
+
+
+OnEnded = Callable[[Ended], None]
+
+
 class Generations:
     """Every generation that this process runs."""
 
-    def __init__(self, store: Store, hub: Hub, *, reach: Reach, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        hub: Hub,
+        *,
+        reach: Reach,
+        clock: Clock,
+        on_ended: OnEnded | None = None,
+    ) -> None:
         self._store = store
         self._hub = hub
         self._reach = reach
         self._clock = clock
+        self._on_ended = on_ended
         self._growing: dict[GenerationId, Growing] = {}
         self._checkpoints = Checkpoints(store, self._growing.values)
         self._is_closing = False
@@ -158,14 +181,23 @@ class Generations:
         finally:
             self._growing.pop(generation.id, None)
             self._hub.forget(generation.id)
+        ended = Ended(
+            provider=generation.provider,
+            ending="lost" if growing.has_lost_lock else ending,
+            seconds=self._clock.monotonic() - growing.started,
+            first_token_seconds=growing.first_token,
+            output_tokens=growing.usage.output_tokens,
+        )
         log.info(
             "generation.ended",
-            ending="lost" if growing.has_lost_lock else ending,
-            first_token_ms=_millis(growing.first_token),
-            duration_ms=_millis(self._clock.monotonic() - growing.started),
-            output_tokens=growing.usage.output_tokens,
+            ending=ended.ending,
+            first_token_ms=_millis(ended.first_token_seconds),
+            duration_ms=_millis(ended.seconds),
+            output_tokens=ended.output_tokens,
             **ids,
         )
+        if self._on_ended is not None:
+            self._on_ended(ended)
 
     async def _read(self, growing: Growing) -> None:
         """Ask the model and take in all it says. Raises ProviderError."""
