@@ -1,6 +1,7 @@
 """Pages of a path and of the tree equal the walk that one would do by hand (C-S4, NFR-008)."""
 
 import random
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,9 @@ async def _pages(table: Table, leaf_id: MessageId, limit: int) -> list[Any]:
         before = MessageId(page.next)
 
 
-def _walk(messages: dict[str, Message], leaf_id: str) -> list[str]:
+def _walk(messages: Mapping[MessageId, Message], leaf_id: MessageId) -> list[str]:
     path: list[str] = []
-    at: str | None = leaf_id
+    at: MessageId | None = leaf_id
     while at is not None:
         path.append(at)
         at = messages[at].parent_id
@@ -73,8 +74,8 @@ async def test_every_page_of_every_branch_equals_the_walk_by_hand(
         for message in sorted(messages.values(), key=lambda m: m.seq):
             children.setdefault(message.parent_id, []).append(message.id)
         for leaf in random.Random(0).sample([*messages], min(5, len(messages))):
-            path = await _pages(table, MessageId(leaf), limit)
-            assert [m.id for m in path] == _walk(dict(messages), leaf)
+            path = await _pages(table, leaf, limit)
+            assert [m.id for m in path] == _walk(messages, leaf)
             for message in path:
                 assert list(message.sibling_ids) == children[message.parent_id]
 

@@ -2,11 +2,13 @@
 
 import asyncio
 import sqlite3
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from talekeeper.domain.replies import ReplyRequest, StreamPart, TextDelta
 from talekeeper.errors import StoreBusy, StoreFull
 from talekeeper.generation.recovering import recover_replies
 from talekeeper.ids import BootId
@@ -173,8 +175,8 @@ async def test_a_provider_that_breaks_in_an_unforeseen_way_still_frees_the_lock(
     tmp_path: Path,
 ) -> None:
     class Broken(Scripted):
-        async def stream(self, request: Any) -> Any:
-            yield 1 / 0
+        async def stream(self, request: ReplyRequest) -> AsyncGenerator[StreamPart]:
+            yield TextDelta(str(1 // len(request.turns[:0])))
 
     async with a_table(tmp_path) as table:
         table.provider.append(Broken())
