@@ -220,3 +220,25 @@ def test_a_place_reads_back_as_it_was_written() -> None:
     assert parsed_place(str(place)) == place
     assert parsed_place("7.abc.345") == Place(7, "abc", 345)  # type: ignore[arg-type]
     assert parsed_place("7") == Place(7)
+
+
+@pytest.mark.req("R12")
+async def test_a_piece_that_the_hub_lost_is_told_all_the_same(tmp_path: Path) -> None:
+    script = Script(["one ", "two ", "three"], gated=True)
+    async with a_table(tmp_path, script=script) as table:
+        sent = await table.say()
+        assert sent.reply is not None
+        stream = _following(table)
+        await anext(stream)
+        reader = Reader()
+        listeners = table.hub._listeners.pop(table.conversation.id)
+        script.release(1)
+        await script.until_said(1)
+        table.hub._listeners[table.conversation.id] = listeners
+        script.release(10)
+        async with asyncio.timeout(5):
+            while not reader.is_done:
+                for told in await anext(stream):
+                    reader.take(told, sent.reply.id)
+        assert reader.text == "one two three"
+        await stream.aclose()

@@ -139,8 +139,12 @@ async def follow(
                 state = followed.get(item.conversation_id)
                 match item:
                     case Delta():
-                        if state is not None:
-                            told += _grown(state, item)
+                        if state is None:
+                            continue
+                        if _leaves_gap(state, item):
+                            snapshot = await _read_snapshot(store, owner_id, state.id, state.place)
+                            told += _begun(state, snapshot, hub)
+                        told += _grown(state, item)
                     case Recorded():
                         if state is None:
                             place = Place(item.seq)
@@ -218,6 +222,11 @@ def _happened(
             place = Place(seq)
     state.place = place
     return Happened(place, seq, conversation, message)
+
+
+def _leaves_gap(state: _Followed, delta: Delta) -> bool:
+    place = state.place
+    return delta.generation_id == place.generation_id and delta.offset > place.offset
 
 
 def _grown(state: _Followed, delta: Delta) -> list[Told]:
