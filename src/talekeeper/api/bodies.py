@@ -215,7 +215,7 @@ Id = Annotated[str, AfterValidator(_canonical), Field(json_schema_extra={"format
 """A UUID in lower case."""
 Seq = Annotated[int, BeforeValidator(_digits), Field(ge=0, le=MAX_SEQ)]
 """A place in an order, in a query."""
-Limit = Annotated[int, BeforeValidator(_digits), Field(ge=1, le=200)]
+Limit = Annotated[int, BeforeValidator(_digits), Field(ge=1, le=1000)]
 """How many at most, in a query."""
 Cursor = Annotated[str, AfterValidator(_visible), Field(max_length=500)]
 """Where a page begins, as an earlier answer said it."""
