@@ -82,7 +82,7 @@ browser: $(MADE)/test
 $(MADE)/venv: requirements/uv.txt
 	@$(if $(PYTHON),,echo 'Talekeeper needs Python 3.11 or newer, and found none. Install one, or name it: make PYTHON=/path/to/python3'; exit 1)
 	@echo 'Making a Python environment in $(VENV).'
-	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	@$(PYTHON) -m venv $(VENV) || { \
 		echo "This Python cannot make environments. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt \
 		|| echo 'uv is not to be had: pip does its work, more slowly.'

@@ -102,7 +102,13 @@ class Settings(BaseSettings):
         None, description="An OpenAI-compatible endpoint; unset: OpenAI's own."
     )
     openai_api_key: SecretStr | None = Field(None, description="The key for that endpoint.")
+    anthropic_base_url: str | None = Field(
+        None, description="An endpoint that speaks Anthropic's language; unset: Anthropic's own."
+    )
     anthropic_api_key: SecretStr | None = Field(None, description="The key for Anthropic.")
+    google_base_url: str | None = Field(
+        None, description="An endpoint that speaks Gemini's language; unset: Google's own."
+    )
     google_api_key: SecretStr | None = Field(None, description="The key for Google's Gemini.")
     ollama_base_url: str | None = Field(
         None, description="Where Ollama listens; unset: its usual place on this machine."
@@ -140,7 +146,13 @@ class Settings(BaseSettings):
                 raise ValueError(f"{host!r} is not a host: write it as NAME or NAME:PORT")
         return hosts
 
-    @field_validator("public_url", "openai_base_url", "ollama_base_url")
+    @field_validator(
+        "public_url",
+        "openai_base_url",
+        "anthropic_base_url",
+        "google_base_url",
+        "ollama_base_url",
+    )
     @classmethod
     def _is_web_address(cls, value: str | None) -> str | None:
         if value is None:

@@ -22,7 +22,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from aiohttp import web
 
@@ -76,7 +76,14 @@ class Asked:
 
 
 class FaultyServer:
-    """Listens on 127.0.0.1. `base_url` ends in /v1."""
+    """Listens on 127.0.0.1. `base_url` ends in /v1.
+
+    What is said on the OpenAI wire only is a method below or a mode of its own: servers of other
+    wires inherit the rest.
+    """
+
+    modes: ClassVar[dict[str, "Mode"]]
+    statuses: ClassVar[dict[str, tuple[int, str, dict[str, str]]]]
 
     def __init__(self, *, port: int = 0, mode: str = "well", pace: float = 0.0) -> None:
         self.mode = mode
@@ -115,8 +122,7 @@ class FaultyServer:
         self.is_told_to_end.clear()
         app = web.Application(client_max_size=64 << 20)
         app.router.add_post("/mode/{name}", self._choose)
-        app.router.add_post("/{base:.*?}chat/completions", self._complete)
-        app.router.add_get("/{base:.*?}models", self._models)
+        self.add_routes(app)
         self._runner = web.AppRunner(
             app, handler_cancellation=True, shutdown_timeout=0.1, access_log=None
         )
@@ -124,6 +130,30 @@ class FaultyServer:
         site = web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_address=True)
         await site.start()
         self._port = self._runner.addresses[0][1]
+
+    def add_routes(self, app: web.Application) -> None:
+        app.router.add_post("/{base:.*?}chat/completions", self.complete)
+        app.router.add_get("/{base:.*?}models", self.models)
+
+    def opening(self) -> bytes:
+        """What stands before a good reply."""
+        return delta(role="assistant", content="")
+
+    def piece(self, text: str) -> bytes:
+        """An event with a piece of the reply."""
+        return delta(text)
+
+    def thought(self, text: str) -> bytes:
+        """An event with a piece of what the model thinks aloud."""
+        return delta(reasoning_content=text)
+
+    def ending(self, *, usage: bool, done: bool) -> bytes:
+        """What stands behind a good reply."""
+        return delta(finish="stop") + (USAGE if usage else b"") + (DONE if done else b"")
+
+    def told(self, status: int, message: str) -> object:
+        """The body of a refusal."""
+        return {"error": {"message": f"{message} {SECRET}", "type": "error", "code": message}}
 
     async def refuse(self) -> None:
         """Hang up on everybody and refuse connections until `listen`."""
@@ -134,17 +164,21 @@ class FaultyServer:
 
     async def _choose(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
-        if name not in MODES:
-            return web.json_response({"known": sorted(MODES)}, status=404)
+        if name not in self.modes:
+            return web.json_response({"known": sorted(self.modes)}, status=404)
         self.mode = name
         return web.json_response({"mode": name})
 
-    async def _models(self, request: web.Request) -> web.StreamResponse:
+    async def models(self, request: web.Request) -> web.StreamResponse:
         self.requests.append(Asked("GET", request.path, dict(request.headers), {}))
-        if self.mode in STATUSES:
-            return self._refusal(self.mode)
+        if self.mode in self.statuses:
+            return self.refusal(self.mode)
         if self.mode == "html_page":
             return web.Response(text=f"<html>{SECRET}</html>", content_type="text/html")
+        return self.listed(request)
+
+    def listed(self, request: web.Request) -> web.Response:
+        """The list of models."""
         entries = [
             {"id": "storyteller-large", "object": "model", "context_length": 128_000},
             {"id": "storyteller-small", "object": "model", "max_model_len": 8192},
@@ -153,22 +187,22 @@ class FaultyServer:
         ]
         return web.json_response({"object": "list", "data": entries})
 
-    async def _complete(self, request: web.Request) -> web.StreamResponse:
+    async def complete(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         self.requests.append(Asked("POST", request.path, dict(request.headers), body))
         name = str(body.get("model", ""))
         mode = name.removeprefix("fault:") if name.startswith("fault:") else self.mode
-        if mode in STATUSES:
-            return self._refusal(mode)
+        if mode in self.statuses:
+            return self.refusal(mode)
         try:
-            return await MODES[mode](self, request)
+            return await self.modes[mode](self, request)
         except asyncio.CancelledError:
             self.disconnected.set()
             raise
 
-    def _refusal(self, mode: str) -> web.Response:
-        status, message, headers = STATUSES[mode]
-        told = {"error": {"message": f"{message} {SECRET}", "type": "error", "code": message}}
+    def refusal(self, mode: str) -> web.Response:
+        status, message, headers = self.statuses[mode]
+        told = self.told(status, message)
         if headers.get("Retry-After") == "DATE":
             headers = {"Retry-After": email.utils.formatdate(time.time() + 30, usegmt=True)}
         return web.json_response(told, status=status, headers=headers)
@@ -197,7 +231,7 @@ class Answering:
 
     async def say(self, *texts: str) -> None:
         for text in texts:
-            await self.write(delta(text))
+            await self.write(self.server.piece(text))
             await asyncio.sleep(self.server.pace)
 
     async def some(self) -> None:
@@ -205,11 +239,7 @@ class Answering:
         await self.say(*pieces(self.server.text)[:FAIR_TOKENS])
 
     async def end(self, *, usage: bool = True, done: bool = True) -> web.StreamResponse:
-        await self.write(delta(finish="stop"))
-        if usage:
-            await self.write(USAGE)
-        if done:
-            await self.write(DONE)
+        await self.write(self.server.ending(usage=usage, done=done))
         with contextlib.suppress(ConnectionError):
             await self.response.write_eof()
         return self.response
@@ -258,7 +288,7 @@ STATUSES: dict[str, tuple[int, str, dict[str, str]]] = {
 
 async def _well(server: FaultyServer, request: web.Request) -> web.StreamResponse:
     answer = await server.begin(request)
-    await answer.write(delta(role="assistant", content=""))
+    await answer.write(server.opening())
     await answer.say(*pieces(server.text))
     return await answer.end()
 
@@ -311,7 +341,7 @@ async def _missing_end(server: FaultyServer, request: web.Request) -> web.Stream
 async def _cut_in_an_event(server: FaultyServer, request: web.Request) -> web.StreamResponse:
     answer = await server.begin(request)
     await answer.some()
-    await answer.write(delta("🐉 never seen")[:-20])
+    await answer.write(server.piece("🐉 never seen")[:-20])
     return answer.response
 
 
@@ -402,7 +432,7 @@ async def _keep_alive(server: FaultyServer, request: web.Request) -> web.StreamR
 async def _reasoning(server: FaultyServer, request: web.Request) -> web.StreamResponse:
     answer = await server.begin(request)
     for piece in pieces(REASONING):
-        await answer.write(delta(reasoning_content=piece))
+        await answer.write(server.thought(piece))
     await answer.say(*pieces(server.text))
     return await answer.end()
 
@@ -422,7 +452,7 @@ async def _huge_token(server: FaultyServer, request: web.Request) -> web.StreamR
 
 async def _split_utf8(server: FaultyServer, request: web.Request) -> web.StreamResponse:
     answer = await server.begin(request)
-    whole = b"".join(delta(piece) for piece in pieces(server.text))
+    whole = b"".join(server.piece(piece) for piece in pieces(server.text))
     for start in range(0, len(whole), 7):
         await answer.write(whole[start : start + 7])
         await asyncio.sleep(0)
@@ -456,45 +486,83 @@ async def _no_stream_options(server: FaultyServer, request: web.Request) -> web.
     return await _usage_missing(server, request)
 
 
+async def _no_temperature(server: FaultyServer, request: web.Request) -> web.StreamResponse:
+    if "temperature" in server.requests[-1].body:
+        told = {"error": {"message": "Unsupported value: 'temperature' does not support 0.7"}}
+        return web.json_response(told, status=400)
+    return await _well(server, request)
+
+
+async def _empty(server: FaultyServer, request: web.Request) -> web.StreamResponse:
+    answer = await server.begin(request)
+    await answer.write(server.opening())
+    return await answer.end()
+
+
+async def _burst_then_garbage(server: FaultyServer, request: web.Request) -> web.StreamResponse:
+    answer = await server.begin(request)
+    said = b"".join(server.piece(piece) for piece in pieces(server.text)[:FAIR_TOKENS])
+    await answer.write(said + b"<html>\n" + SECRET.encode() + b"\n")
+    return answer.response
+
+
+async def _garbage_after_the_end(server: FaultyServer, request: web.Request) -> web.StreamResponse:
+    answer = await server.begin(request)
+    await answer.say(*pieces(server.text))
+    await answer.write(server.ending(usage=True, done=False) + b"<html>\n")
+    return answer.response
+
+
 async def _hostile(server: FaultyServer, request: web.Request) -> web.StreamResponse:
     answer = await server.begin(request)
     await answer.say(*pieces(HOSTILE))
     return await answer.end()
 
 
-MODES: dict[str, Mode] = {
+ON_EVERY_WIRE: dict[str, Mode] = {
     "well": _well,
-    "usage_missing": _usage_missing,
-    "no_done": _no_done,
-    "no_done_stays_open": _no_done_open,
-    "done_without_finish": _done_only,
+    "empty": _empty,
     "cut_mid_stream": _cut,
     "cut_cleanly": _early_end,
     "cut_without_end": _missing_end,
     "cut_in_an_event": _cut_in_an_event,
     "cut_before_headers": _cut_first,
     "garbage": _garbage,
-    "garbage_mid_stream": _garbage_mid_stream,
+    "garbage_in_a_burst": _burst_then_garbage,
+    "garbage_after_the_end": _garbage_after_the_end,
     "not_http": _not_http,
     "html_page": _html_page,
     "stall_before_headers": _stall_headers,
     "stall_first": _stall_first,
     "stall_mid_stream": _stall_mid_stream,
     "stall_with_comments": _stall_with_comments,
+    "reasoning": _reasoning,
+    "huge_token": _huge_token,
+    "split_utf8": _split_utf8,
+    "hostile": _hostile,
+}
+"""Modes of every server, whatever its wire."""
+
+MODES: dict[str, Mode] = {
+    **ON_EVERY_WIRE,
+    "usage_missing": _usage_missing,
+    "no_done": _no_done,
+    "no_done_stays_open": _no_done_open,
+    "done_without_finish": _done_only,
+    "garbage_mid_stream": _garbage_mid_stream,
     "error_in_stream": _error_in_stream,
     "rate_limit_in_stream": _rate_limit_in_stream,
     "error_in_document": _error_in_document,
     "keep_alive": _keep_alive,
-    "reasoning": _reasoning,
     "thinking": _thinking,
-    "huge_token": _huge_token,
-    "split_utf8": _split_utf8,
     "split_surrogates": _split_surrogates,
     "document": _document,
     "no_stream_options": _no_stream_options,
-    "hostile": _hostile,
+    "no_temperature": _no_temperature,
     **dict.fromkeys(STATUSES, _well),
 }
+FaultyServer.modes = MODES
+FaultyServer.statuses = STATUSES
 
 
 @contextlib.asynccontextmanager

@@ -45,6 +45,18 @@ async def test_a_kind_can_be_built_or_says_why_not(kind, tmp_path: Path) -> None
         assert raised.value.message == kind.unavailable
 
 
+def test_every_kind_works_in_this_build() -> None:
+    assert [kind.name for kind in KINDS if kind.unavailable is not None] == []
+
+
+def test_a_kind_that_is_far_away_takes_a_key_and_an_address_of_its_own() -> None:
+    for kind in KINDS:
+        if kind.is_remote:
+            assert kind.needs_key
+            assert kind.takes_base_url
+            assert kind.default_model is None
+
+
 def test_an_unknown_kind_is_an_error(tmp_path: Path) -> None:
     assert kind_named("oracle") is None
     with pytest.raises(ModelMissing, match="oracle"):

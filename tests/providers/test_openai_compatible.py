@@ -8,26 +8,23 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from tests.providers.faulty_server import (
-    FAIR_TOKENS,
     HOSTILE,
     REASONING,
     SECRET,
     TEXT,
     FaultyServer,
-    pieces,
     refused_url,
 )
+from tests.providers.hearing import KEY, QUESTION, SOME, a_request, heard, reasoning_of, text_of
 
 from talekeeper.domain.replies import (
     Finished,
-    ReasoningDelta,
     ReplyRequest,
-    StreamPart,
-    TextDelta,
     Turn,
     Usage,
 )
@@ -46,10 +43,6 @@ from talekeeper.errors import (
 from talekeeper.providers.openai_compatible import OpenAICompatible
 from talekeeper.providers.reach import Reach
 
-KEY = "sk-the-players-own-key"
-QUESTION = "Who waits at the mill, in confidence?"
-SOME = "".join(pieces()[:FAIR_TOKENS])
-
 
 @pytest.fixture
 async def server() -> AsyncIterator[FaultyServer]:
@@ -65,30 +58,6 @@ async def a_provider(base_url: str, **settings: Any) -> AsyncIterator[OpenAIComp
         yield provider
     finally:
         await provider.aclose()
-
-
-def a_request(model: str = "storyteller") -> ReplyRequest:
-    return ReplyRequest(model, (Turn("system", "Be brief."), Turn("user", QUESTION)))
-
-
-async def heard(
-    provider: OpenAICompatible, request: ReplyRequest | None = None
-) -> tuple[list[StreamPart], ProviderError | None]:
-    parts: list[StreamPart] = []
-    try:
-        async for part in provider.stream(request or a_request()):
-            parts.append(part)  # noqa: PERF401 - what came before an error counts too
-    except ProviderError as error:
-        return parts, error
-    return parts, None
-
-
-def text_of(parts: list[StreamPart]) -> str:
-    return "".join(part.text for part in parts if isinstance(part, TextDelta))
-
-
-def reasoning_of(parts: list[StreamPart]) -> str:
-    return "".join(part.text for part in parts if isinstance(part, ReasoningDelta))
 
 
 async def test_a_reply_arrives_whole_with_its_counts_and_ends_with_finished(
@@ -125,7 +94,15 @@ async def test_a_path_of_its_own_is_kept(server: FaultyServer) -> None:
 
 @pytest.mark.parametrize(
     "mode",
-    ["usage_missing", "no_done", "keep_alive", "split_utf8", "document", "no_stream_options"],
+    [
+        "usage_missing",
+        "no_done",
+        "keep_alive",
+        "split_utf8",
+        "document",
+        "no_stream_options",
+        "garbage_after_the_end",
+    ],
 )
 async def test_odd_but_whole_replies_are_taken(server: FaultyServer, mode: str) -> None:
     server.mode = mode
@@ -142,6 +119,24 @@ async def test_what_a_server_does_not_take_is_left_out_from_then_on(server: Faul
         await heard(provider)
         await heard(provider)
     assert ["stream_options" in asked.body for asked in server.requests] == [True, False, False]
+
+
+async def test_what_one_model_does_not_take_another_is_still_asked_with(
+    server: FaultyServer,
+) -> None:
+    server.mode = "no_temperature"
+    async with a_provider(server.base_url) as provider:
+        for model in ("thinker", "thinker", "storyteller"):
+            _, error = await heard(provider, replace(a_request(model), temperature=0.7))
+            assert error is None
+    asked = [(each.body["model"], "temperature" in each.body) for each in server.requests]
+    assert asked == [
+        ("thinker", True),
+        ("thinker", False),
+        ("thinker", False),
+        ("storyteller", True),
+        ("storyteller", False),
+    ]
 
 
 async def test_replies_at_once_all_learn_what_a_server_does_not_take(server: FaultyServer) -> None:
@@ -219,6 +214,8 @@ FAULTS: list[tuple[str, type[ProviderError], str]] = [
     ("not_http", ProviderSentGarbage, ""),
     ("html_page", ProviderSentGarbage, ""),
     ("huge_token", ProviderSentGarbage, SOME),
+    ("garbage_in_a_burst", ProviderSentGarbage, SOME),
+    ("empty", ProviderFailed, ""),
 ]
 
 

@@ -54,7 +54,7 @@ async def heard(
     parts: list[StreamPart] = []
     try:
         async for part in provider.stream(request):
-            parts.append(part)  # noqa: PERF401 - what came before an error counts too
+            parts.append(part)
     except ProviderError as error:
         return parts, error
     return parts, None

@@ -7,7 +7,9 @@ must bring a key of its own.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from typing import Final
+from urllib.parse import urlsplit
 
 from talekeeper.accounts.secrets import MasterKey
 from talekeeper.domain.accounts import Account, ProviderSettings
@@ -224,8 +226,14 @@ def _reach(account: Account) -> Reach:
 
 
 def _is_here(address: str) -> bool:
-    host = address.split("://", 1)[-1].split("/", 1)[0]
-    return host.rsplit(":", 1)[0].strip("[]") in ("127.0.0.1", "localhost", "::1")
+    """`address` is this machine; a name other than localhost may lead anywhere."""
+    host = urlsplit(address).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _record_id(owner_id: AccountId, provider: str) -> str:

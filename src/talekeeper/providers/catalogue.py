@@ -54,21 +54,17 @@ KINDS: Final = (
         "anthropic",
         "Anthropic Claude",
         is_remote=True,
+        base_url="https://api.anthropic.com/v1",
         needs_key=True,
-        unavailable=(
-            "This version does not speak Anthropic's own language yet. Until it does, use "
-            "“OpenAI” with the address of a service that offers Claude, such as OpenRouter."
-        ),
+        takes_base_url=True,
     ),
     ProviderKind(
         "google",
         "Google Gemini",
         is_remote=True,
+        base_url="https://generativelanguage.googleapis.com/v1beta",
         needs_key=True,
-        unavailable=(
-            "This version does not speak Google's own language yet. Until it does, use “OpenAI” "
-            "with https://generativelanguage.googleapis.com/v1beta/openai and your Gemini key."
-        ),
+        takes_base_url=True,
     ),
     ProviderKind(
         "scripted",
@@ -127,6 +123,37 @@ def build_provider(
             from talekeeper.providers.scripted import Scripted
 
             return Scripted(pace=scripted_pace, stall_seconds=stall_seconds)
+        case "anthropic":
+            from talekeeper.providers.anthropic import Anthropic
+
+            return Anthropic(
+                connection.base_url or kind.base_url or "",
+                api_key=connection.api_key,
+                stall_seconds=stall_seconds,
+                first_token_seconds=first_token_seconds,
+                reach=reach,
+            )
+        case "google":
+            from talekeeper.providers.google import Google
+
+            return Google(
+                connection.base_url or kind.base_url or "",
+                api_key=connection.api_key,
+                stall_seconds=stall_seconds,
+                first_token_seconds=first_token_seconds,
+                reach=reach,
+            )
+        case "ollama":
+            from talekeeper.providers.ollama import Ollama
+
+            return Ollama(
+                connection.base_url or kind.base_url or "",
+                api_key=connection.api_key,
+                name=kind.name,
+                stall_seconds=stall_seconds,
+                first_token_seconds=first_token_seconds,
+                reach=reach,
+            )
         case _:
             from talekeeper.providers.openai_compatible import OpenAICompatible
 

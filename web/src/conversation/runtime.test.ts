@@ -3,7 +3,7 @@ import type { Api } from '../api/client'
 import type { ServerEvent } from '../api/events'
 import type { Live } from '../api/live'
 import { ApiError, unreachable } from '../api/problems'
-import type { Conversation, PathMessage } from '../api/types'
+import type { Conversation, Message, PathMessage } from '../api/types'
 import { Outbox } from './outbox'
 import { ConversationRuntime } from './runtime'
 
@@ -119,6 +119,46 @@ describe('an open conversation', () => {
     await vi.advanceTimersByTimeAsync(500)
     expect(api.conversation).toHaveBeenCalledTimes(2)
     expect(live.refollow).toHaveBeenCalledExactlyOnceWith('c', 5)
+  })
+
+  it('lacks nothing when the message that was sent is told before the reply it begins', async () => {
+    const { runtime, tell, api } = opened()
+    await vi.advanceTimersByTimeAsync(100)
+    const after = { ...conversation, seq: 7, leaf_id: 'r2' }
+    const asked2 = { ...asked, id: 'q2', seq: 6, parent_id: 'r' } as unknown as Message
+    const reply2 = { ...reply, id: 'r2', seq: 7, parent_id: 'q2', content: 'So' } as unknown as Message
+    for (const message of [asked2, reply2])
+      tell({
+        type: 'message.changed',
+        seq: message.seq,
+        conversation_id: 'c',
+        conversation: after,
+        message,
+      })
+    await vi.advanceTimersByTimeAsync(100)
+    expect(last(runtime)).toBe('So')
+    expect(api.conversation).toHaveBeenCalledOnce()
+  })
+
+  it('keeps what is told while it is fetched afresh', async () => {
+    let answer: () => void = () => {}
+    const messages = vi.fn(async () => {
+      await new Promise<void>((resolve) => {
+        answer = resolve
+      })
+      return { items: [asked, reply] as unknown as PathMessage[], next: null }
+    })
+    const { runtime, tell } = opened({ messages })
+    await vi.advanceTimersByTimeAsync(50)
+    answer()
+    await vi.advanceTimersByTimeAsync(50)
+    void runtime.load()
+    await vi.advanceTimersByTimeAsync(50)
+    tell(delta(0, 'The mill'))
+    await vi.advanceTimersByTimeAsync(50)
+    answer()
+    await vi.advanceTimersByTimeAsync(50)
+    expect(last(runtime)).toBe('The mill')
   })
 
   it('shows what is sent at once, under the reply that is still written', async () => {

@@ -23,6 +23,7 @@ import {
   applyPage,
   applySent,
   type ConversationState,
+  isLacking,
   nothingKnown,
 } from './state'
 import { type View, viewOf } from './view'
@@ -207,7 +208,9 @@ export class ConversationRuntime {
     const { api } = this.tools
     try {
       const conversation = await api.conversation(this.id)
-      this.state = applyFetched(this.state, conversation, await newestPage(api, conversation))
+      const page = await newestPage(api, conversation)
+      // Read only now: events have changed the state while the page was fetched.
+      this.state = applyFetched(this.state, conversation, page)
       if (this.leave.length > 0) this.unfollow ??= this.tools.live.follow(this.id, conversation.seq)
       this.change({ phase: 'ready', problem: null })
     } catch (error) {
@@ -231,7 +234,7 @@ export class ConversationRuntime {
   private apply(events: readonly ServerEvent[]): void {
     this.state = events.reduce(applyEvent, this.state)
     this.change()
-    if (this.state.gap) void this.recover()
+    if (isLacking(this.state)) void this.recover()
   }
 
   /** Fetch what was missed and have the running text told from its beginning; at most once a second. */

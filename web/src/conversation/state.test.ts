@@ -1,7 +1,15 @@
 import { describe, expect, it } from 'vitest'
 import type { ServerEvent } from '../api/events'
 import type { Conversation, Message, PathMessage } from '../api/types'
-import { applyEvent, applyFetched, applyPage, applySent, type ConversationState, nothingKnown } from './state'
+import {
+  applyEvent,
+  applyFetched,
+  applyPage,
+  applySent,
+  type ConversationState,
+  isLacking,
+  nothingKnown,
+} from './state'
 import { viewOf } from './view'
 
 const C = 'c'
@@ -97,14 +105,14 @@ describe('the path on screen', () => {
       conversation: conversation(9, 'x'),
     })
     expect(shown(told)).toEqual(['q', 'r'])
-    expect(told.gap).toBe(true)
+    expect(isLacking(told)).toBe(true)
     const fetched = applyFetched(told, conversation(9, 'x'), {
       leaf: 'x',
       items: [onPath(message('x', null, { seq: 8 }), ['q', 'x'])],
       next: null,
     })
     expect(shown(fetched)).toEqual(['x'])
-    expect(fetched.gap).toBe(false)
+    expect(isLacking(fetched)).toBe(false)
   })
 
   it('knows where the older page is, and joins it', () => {
@@ -196,7 +204,7 @@ describe('growing text', () => {
     const twice = [...events, ...events].reduce(applyEvent, answering())
     expect(said(twice)).toBe('The mill burns')
     expect(twice.live.get('r')).toEqual(once.live.get('r'))
-    expect(twice.gap).toBe(false)
+    expect(isLacking(twice)).toBe(false)
   })
 
   it('takes only what is new of a piece that overlaps', () => {
@@ -215,7 +223,7 @@ describe('growing text', () => {
 
   it('with a piece missing asks for the whole', () => {
     const state = applyEvent(answering(), text('delta', 7, 'lost'))
-    expect(state.gap).toBe(true)
+    expect(isLacking(state)).toBe(true)
     expect(said(state)).toBe('')
   })
 

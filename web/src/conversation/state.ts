@@ -36,7 +36,7 @@ export interface ConversationState {
   readonly live: ReadonlyMap<string, LiveText>
   /** For the first message of a fetched page: where the older page is. */
   readonly older: ReadonlyMap<string, OlderPage>
-  /** Something was missed; the conversation is to be fetched afresh. */
+  /** A piece was missed; the conversation is to be fetched afresh. */
   readonly gap: boolean
 }
 
@@ -154,11 +154,18 @@ function isConnected(state: ConversationState, leaf: string | null): boolean {
   return id === null
 }
 
-/** The same state with `shown` and `gap` made true to it. */
+/** The same state, on screen what is known of it. */
 function settled(state: ConversationState): ConversationState {
   if (state.shown === state.leaf.id) return state
-  if (isConnected(state, state.leaf.id)) return { ...state, shown: state.leaf.id }
-  return state.gap ? state : { ...state, gap: true }
+  return isConnected(state, state.leaf.id) ? { ...state, shown: state.leaf.id } : state
+}
+
+/**
+ * Whether something was missed. To be asked after all that came together: the first event of a send names
+ * the reply as the leaf, and the second brings it.
+ */
+export function isLacking(state: ConversationState): boolean {
+  return state.gap || state.shown !== state.leaf.id
 }
 
 export interface FetchedPage {

@@ -6,8 +6,9 @@ import { blocksOf } from './blocks'
 import { closed } from './closing'
 import { safeAddress, schema } from './sanitizing'
 import { rehypeSpeech } from './speech'
+import { remarkWords } from './words'
 
-const remarkPlugins = [remarkGfm]
+const remarkPlugins = [remarkGfm, remarkWords]
 const rehypePlugins = [rehypeSpeech, [rehypeSanitize, schema]] as Parameters<
   typeof ReactMarkdown
 >[0]['rehypePlugins']

@@ -111,6 +111,18 @@ describe('a message on the page', () => {
     expect(page.textContent).toContain('Picture: secret (evil.example)')
   })
 
+  it('swallows no word that looks like HTML', () => {
+    const page = html('The <old> miller <says>\n\n<the door opens>\n\n- <b>a\n\n| a |\n| - |\n| b<br>c |')
+    expect([...page.querySelectorAll('p, li, td')].map((each) => each.textContent)).toEqual([
+      'The <old> miller <says>',
+      '<the door opens>',
+      '<b>a',
+      'b\nc',
+    ])
+    expect(page.querySelectorAll('b, old')).toHaveLength(0)
+    expect(page.querySelectorAll('td br')).toHaveLength(1)
+  })
+
   it('ends in a cursor while it grows', () => {
     const { container } = render(<Markdown text="The mill *sta" growing />)
     expect(container.querySelector('.growing em')?.textContent).toBe('sta')

@@ -1,0 +1,248 @@
+"""Anthropic's wire: the Messages API, version 2023-06-01, as Claude speaks it.
+
+A reply is one POST to `{base}/messages`, answered by server-sent events. `message_delta` says why
+the model stopped, `message_stop` ends it; a stream without the first was cut. Pings are signs of
+life and no more. An error may come as an event of its own after the status was 200.
+
+Instructions stand beside the talk, which a user begins; `max_tokens` must always be said. What a
+model refuses is learned from its refusal: how long a reply it gives at most, and whether it takes
+a temperature, which the newest do not.
+
+`continues_text` is false: a last turn of the assistant's own is refused by models since 2026 and
+must not end in a space for the elder, so every Claude is asked to go on in words.
+
+Taken from https://platform.claude.com/docs/en/api/messages and /build-with-claude/streaming.
+"""
+
+import re
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Final
+from urllib.parse import quote
+
+import aiohttp
+import msgspec
+
+from talekeeper.clock import Clock
+from talekeeper.domain.replies import (
+    Model,
+    ReasoningDelta,
+    ReplyRequest,
+    StreamPart,
+    TextDelta,
+    Usage,
+)
+from talekeeper.errors import ProviderError
+from talekeeper.providers.answers import Answer, Reason, count_in, decoded, entries_of, text_in
+from talekeeper.providers.failures import broken_off, failure
+from talekeeper.providers.http import Line, Refusal
+from talekeeper.providers.reach import Reach
+from talekeeper.providers.turns import parted
+
+_VERSION: Final = "2023-06-01"
+_LONGEST_REPLY: Final = 16_384
+"""Tokens of a reply where nothing else is asked: every model sold since 2025 gives as many."""
+_PAGES: Final = 10
+_TOO_MANY_TOKENS: Final = re.compile(r"max_tokens: \d+ > (\d+)")
+
+
+class Anthropic:
+    """Claude at one base URL."""
+
+    name = "anthropic"
+    continues_text = False
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        api_key: str | None = None,
+        stall_seconds: float = 60.0,
+        first_token_seconds: float = 300.0,
+        reach: Reach = Reach.ANYWHERE,
+        clock: Clock | None = None,
+    ) -> None:
+        self._line = Line(
+            base_url,
+            api_key=api_key,
+            key_header="x-api-key",
+            key_prefix="",
+            headers={"anthropic-version": _VERSION},
+            stall_seconds=stall_seconds,
+            first_token_seconds=first_token_seconds,
+            reach=reach,
+            clock=clock,
+        )
+        self._longest: dict[str, int] = {}
+        self._without_temperature: set[str] = set()
+
+    async def stream(self, request: ReplyRequest) -> AsyncGenerator[StreamPart]:
+        response = await self._asked(request)
+        async with aclosing(self._line.heard(response, AnthropicAnswer(request.model))) as parts:
+            async for part in parts:
+                yield part
+
+    async def models(self) -> tuple[Model, ...]:
+        models: list[Model] = []
+        path = "models?limit=1000"
+        for _ in range(_PAGES):
+            entries, fields = entries_of(await self._line.document(path), "data")
+            for entry in entries:
+                if identity := text_in(entry, "id"):
+                    title = text_in(entry, "display_name") or identity
+                    models.append(Model(identity, title, count_in(entry, "max_input_tokens")))
+            last = text_in(fields, "last_id")
+            if fields.get("has_more") is not True or not last:
+                break
+            path = f"models?limit=1000&after_id={quote(last, safe='')}"
+        return tuple(models)
+
+    async def aclose(self) -> None:
+        await self._line.aclose()
+
+    async def _asked(self, request: ReplyRequest) -> aiohttp.ClientResponse:
+        while True:
+            body = self._body(request)
+            response = await self._line.ask("messages", msgspec.json.encode(body))
+            if not isinstance(response, Refusal):
+                return response
+            if not self._learned(response, request.model, body):
+                raise self._line.failure(response, model=request.model)
+
+    def _body(self, request: ReplyRequest) -> dict[str, object]:
+        model = request.model
+        instructions, talk = parted(request.turns)
+        longest = request.max_tokens or _LONGEST_REPLY
+        body: dict[str, object] = {
+            "model": model,
+            "max_tokens": min(longest, self._longest.get(model, longest)),
+            "messages": [{"role": turn.role, "content": turn.content} for turn in talk],
+            "stream": True,
+        }
+        if instructions:
+            body["system"] = instructions
+        if request.temperature is not None and model not in self._without_temperature:
+            body["temperature"] = min(request.temperature, 1.0)  # it ends there on this wire
+        return body
+
+    def _learned(self, refusal: Refusal, model: str, body: dict[str, object]) -> bool:
+        """Whether asking in another way will help. What was learned holds from then on."""
+        if refusal.status != 400:
+            return False
+        if found := _TOO_MANY_TOKENS.search(refusal.said):
+            longest, asked = int(found[1]), body["max_tokens"]
+            self._longest[model] = longest
+            return isinstance(asked, int) and 0 < longest < asked
+        if "temperature" in body and "temperature" in refusal.said:
+            self._without_temperature.add(model)
+            return True
+        return False
+
+
+class AnthropicAnswer(Answer):
+    """What Claude has said so far."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(model)
+        self._input_tokens: int | None = None
+
+    def hear(self, event: bytes) -> bool:
+        told = decoded(event, _DECODER)
+        if told.error is not None:
+            raise self._fault(told.error)
+        match told.type:
+            case "ping":
+                return False
+            case "message_start" if told.message is not None:
+                self._count(told.message.usage)
+            case "content_block_start" if told.content_block is not None:
+                self._say(told.content_block)
+            case "content_block_delta" if told.delta is not None:
+                self._say(told.delta)
+            case "message_delta":
+                self._count(told.usage)
+                if told.delta is not None and told.delta.stop_reason:
+                    self.finish(_REASONS.get(told.delta.stop_reason, "stop"))
+            case "message_stop":
+                if not self.is_finished:
+                    raise broken_off()
+                self.close()
+            case _:
+                # Kinds of event may be added at any time, and are to be passed over.
+                pass
+        return True
+
+    def _say(self, said: "_Said") -> None:
+        if said.text:
+            self.add(TextDelta(said.text))
+        if said.thinking:
+            self.add(ReasoningDelta(said.thinking))
+
+    def _count(self, usage: "_Usage | None") -> None:
+        """The counts so far: each event gives the sum, and the last one need not repeat all."""
+        if usage is None:
+            return
+        if usage.input_tokens is not None:
+            cached = (usage.cache_read_input_tokens or 0) + (usage.cache_creation_input_tokens or 0)
+            self._input_tokens = usage.input_tokens + cached
+        self.usage = Usage(self._input_tokens, usage.output_tokens)
+
+    def _fault(self, error: "_Error") -> ProviderError:
+        status = _STATUSES.get(error.type, 500)
+        return failure(status, said=error.message or "", model=self.model, retry_after=None)
+
+
+class _Said(msgspec.Struct, gc=False):
+    """A block of content at its start, a piece of it, or the end of the message."""
+
+    text: str | None = None
+    thinking: str | None = None
+    stop_reason: str | None = None
+
+
+class _Usage(msgspec.Struct, gc=False):
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+
+
+class _Message(msgspec.Struct, gc=False):
+    usage: _Usage | None = None
+
+
+class _Error(msgspec.Struct, gc=False):
+    type: str = ""
+    message: str | None = None
+
+
+class _Event(msgspec.Struct):
+    """One event. Only what is used is named; all else may be as it likes."""
+
+    type: str = ""
+    message: _Message | None = None
+    content_block: _Said | None = None
+    delta: _Said | None = None
+    usage: _Usage | None = None
+    error: _Error | None = None
+
+
+_DECODER: Final = msgspec.json.Decoder(_Event)
+_REASONS: Final[dict[str, Reason]] = {
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "refusal": "filtered",
+}
+_STATUSES: Final = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "api_error": 500,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+"""Errors in the stream, and the HTTP status that says the same."""
