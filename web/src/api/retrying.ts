@@ -13,7 +13,7 @@ export function pause(milliseconds: number, signal?: AbortSignal): Promise<void>
 }
 
 /** Half a second, one, two … up to `most`, spread so that tabs do not come in step. */
-export function backoff(attempt: number, most = 15_000): number {
+export function backoff(attempt: number, most: number): number {
   return Math.min(most, 500 * 2 ** attempt) * (0.75 + Math.random() / 2)
 }
 

@@ -102,7 +102,8 @@ export function openStream({ url, onFrame, onOpen, onLost, heartbeat = 40_000 }:
       onLost?.(status)
       if (status === 401) return
       attempt = Date.now() - began > 5000 ? 0 : attempt + 1
-      await pause(backoff(Math.max(0, attempt - 1)), closed.signal)
+      // Somebody who has just started the server again should not wait long for the page to notice.
+      await pause(backoff(Math.max(0, attempt - 1), 5000), closed.signal)
     }
   }
 

@@ -9,7 +9,7 @@ function moveFocus(list: HTMLElement, by: 1 | -1): void {
 }
 
 export function RailList({ onOpened }: { onOpened: () => void }) {
-  const { data, isPending, isError, error, refetch, hasNextPage, fetchNextPage, isFetchingNextPage } =
+  const { data, isPending, error, refetch, hasNextPage, fetchNextPage, isFetchingNextPage } =
     useConversations()
 
   if (isPending) {
@@ -21,10 +21,11 @@ export function RailList({ onOpened }: { onOpened: () => void }) {
       </div>
     )
   }
-  if (isError) {
+  // What is known stays, also when asking again has failed.
+  if (data === undefined) {
     return (
       <div role="alert" className="px-4 py-2 text-[0.9375rem] text-quiet">
-        <p className="mb-2">The list could not be loaded. {error.message}</p>
+        <p className="mb-2">The list could not be loaded. {error?.message}</p>
         <Button onClick={() => refetch()}>Retry</Button>
       </div>
     )

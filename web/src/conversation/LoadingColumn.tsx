@@ -15,16 +15,19 @@ export function LoadingColumn() {
       <div
         role="status"
         aria-label="Loading the conversation"
-        className="flex min-h-0 flex-1 flex-col justify-end overflow-hidden"
+        className="grid min-h-0 flex-1 content-end overflow-hidden"
       >
-        <div className="column space-y-9 pb-10">
-          {turns.map((turn) => (
-            <div key={turn.widths.join()} className={turn.own ? 'pl-5' : ''}>
-              {turn.widths.map((width) => (
-                <div key={width} className="skeleton mb-3 h-3.5" style={{ width: `${width}%` }} />
-              ))}
-            </div>
-          ))}
+        {/* In a box of its own: beside auto margins a grid would shrink the column to nothing. */}
+        <div>
+          <div className="column space-y-9 pb-10">
+            {turns.map((turn) => (
+              <div key={turn.widths.join()} className={turn.own ? 'pl-5' : ''}>
+                {turn.widths.map((width) => (
+                  <div key={width} className="skeleton mb-3 h-3.5" style={{ width: `${width}%` }} />
+                ))}
+              </div>
+            ))}
+          </div>
         </div>
       </div>
     </>

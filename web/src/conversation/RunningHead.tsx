@@ -8,7 +8,7 @@ export function RunningHead({ title }: { title: string }) {
         <OpenRailButton />
       </div>
       <h1 className="min-w-0 flex-1 truncate text-center font-tale text-[0.9375rem] text-quiet italic">
-        {title}
+        {title || <span className="sr-only">Conversation</span>}
       </h1>
       <div className="w-10" />
     </header>

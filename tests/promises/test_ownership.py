@@ -1,0 +1,292 @@
+"""Another account's ids are always 404, on every route (R21, S3, NFR-012).
+
+The walk goes over openapi.json: every route stands in `WALK`, with the requests that reach for
+something by its id, or with the reason why it takes none. A route that is not there fails the test,
+so nobody can add one and forget. What is another's is answered byte for byte like what is absent.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from servers import Client, Server, Story, follow_path, new_id
+
+
+@dataclass(frozen=True)
+class Belongings:
+    """One account's ids, or ids that nobody ever gave to anything."""
+
+    conversation: str
+    message: str
+    reply: str
+    generation: str
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request, and what it is answered where the id leads to nothing of the asker's."""
+
+    method: str
+    path: str
+    body: Any = None
+    problem: tuple[int, str] = (404, "not_found")
+    last_event_id: str | None = None
+
+
+Reaching = Callable[[Belongings, Belongings], list[Asked]]
+"""From the ids that are reached for, and the asker's own, to requests."""
+
+
+def _at(method: str, path: str, body: Any = None) -> Reaching:
+    def made(theirs: Belongings, _own: Belongings) -> list[Asked]:
+        filled = path.format(**vars(theirs))
+        return [Asked(method, filled, body({}) if callable(body) else body)]
+
+    return made
+
+
+def _new(_: object) -> dict[str, str]:
+    return {"id": new_id()}
+
+
+def _send(theirs: Belongings, own: Belongings) -> list[Asked]:
+    said = {"content": "Mine?", "reply": False}
+    return [
+        Asked(
+            "POST", f"/api/conversations/{theirs.conversation}/messages", {**said, "id": new_id()}
+        ),
+        Asked(
+            "POST",
+            f"/api/conversations/{own.conversation}/messages",
+            {**said, "id": new_id(), "parent_id": theirs.message},
+            (422, "unknown_parent"),
+        ),
+    ]
+
+
+def _change(theirs: Belongings, own: Belongings) -> list[Asked]:
+    return [
+        Asked("PATCH", f"/api/conversations/{theirs.conversation}", {"title": "Mine"}),
+        Asked(
+            "PATCH",
+            f"/api/conversations/{own.conversation}",
+            {"leaf_id": theirs.message},
+            (422, "invalid_input"),
+        ),
+    ]
+
+
+def _path(theirs: Belongings, own: Belongings) -> list[Asked]:
+    mine = f"/api/conversations/{own.conversation}/messages"
+    return [
+        Asked("GET", f"/api/conversations/{theirs.conversation}/messages"),
+        Asked("GET", f"{mine}?leaf_id={theirs.message}"),
+        Asked("GET", f"{mine}?before={theirs.reply}"),
+        Asked("GET", f"/api/conversations/{theirs.conversation}/messages?leaf_id={own.message}"),
+    ]
+
+
+def _events(theirs: Belongings, _own: Belongings) -> list[Asked]:
+    path = f"/api/conversations/{theirs.conversation}/events"
+    place = f"1.{theirs.generation}.0"
+    return [Asked("GET", path), Asked("GET", path, last_event_id=place)]
+
+
+def _account_events(theirs: Belongings, own: Belongings) -> list[Asked]:
+    return [
+        Asked("GET", follow_path(theirs.conversation)),
+        Asked("GET", follow_path(f"{theirs.conversation}@1")),
+        Asked("GET", follow_path(own.conversation, theirs.conversation)),
+    ]
+
+
+WALK: dict[tuple[str, str], Reaching | str] = {
+    ("GET", "/api/conversations/{conversation_id}"): _at(
+        "GET", "/api/conversations/{conversation}"
+    ),
+    ("PATCH", "/api/conversations/{conversation_id}"): _change,
+    ("POST", "/api/conversations/{conversation_id}/messages"): _send,
+    ("GET", "/api/conversations/{conversation_id}/messages"): _path,
+    ("GET", "/api/conversations/{conversation_id}/tree"): _at(
+        "GET", "/api/conversations/{conversation}/tree"
+    ),
+    ("GET", "/api/conversations/{conversation_id}/events"): _events,
+    ("GET", "/api/events"): _account_events,
+    ("POST", "/api/messages/{message_id}/regenerate"): lambda theirs, _: [
+        Asked("POST", f"/api/messages/{each}/regenerate", _new({}))
+        for each in (theirs.message, theirs.reply)
+    ],
+    ("POST", "/api/messages/{message_id}/continue"): _at(
+        "POST", "/api/messages/{reply}/continue", _new
+    ),
+    ("GET", "/api/generations/{generation_id}"): _at("GET", "/api/generations/{generation}"),
+    ("POST", "/api/generations/{generation_id}/stop"): _at(
+        "POST", "/api/generations/{generation}/stop", {}
+    ),
+    ("GET", "/api/me"): "tells of the asker alone",
+    ("POST", "/api/logout"): "ends the asker's own session",
+    ("GET", "/api/accounts"): "the owner's alone; tests/api/test_login.py",
+    ("POST", "/api/accounts"): "the owner's alone; tests/api/test_login.py",
+    ("POST", "/api/login-links"): "the owner's alone; tests/api/test_login.py",
+    ("POST", "/api/conversations"): "takes no id",
+    ("GET", "/api/conversations"): "lists the asker's own; its cursor is tried below",
+    ("POST", "/api/conversations/current"): "takes no id",
+    ("GET", "/api/providers"): "the asker's own settings",
+    ("PUT", "/api/providers/chosen"): "the asker's own settings",
+    ("PUT", "/api/providers/{name}"): "the name is a kind of provider, the same for everybody",
+    (
+        "GET",
+        "/api/providers/{name}/models",
+    ): "the name is a kind of provider, the same for everybody",
+    ("GET", "/metrics"): "the owner's alone, and of nobody's tales",
+    ("GET", "/healthz"): "open to everybody",
+    ("GET", "/readyz"): "open to everybody",
+}
+OPEN = {("GET", "/healthz"), ("GET", "/readyz")}
+ABSENT = Belongings(new_id(), new_id(), new_id(), new_id())
+
+
+async def _owning(client: Client) -> Belongings:
+    """A conversation with a reply in it."""
+    conversation = await client.open(title="The ledger of the mill")
+    sent = await client.say(conversation, "[[say It is under the wheel.]]")
+    await client.ended(sent)
+    return Belongings(
+        conversation, sent["message"]["id"], sent["reply"]["id"], sent["generation_id"]
+    )
+
+
+async def _routes(client: Client) -> list[tuple[str, str, dict[str, Any]]]:
+    document = (await client.get("/openapi.json")).json
+    return [
+        (method.upper(), path, operation)
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+    ]
+
+
+@pytest.fixture(scope="session")
+def token(shared_server: Server) -> str:
+    """Of a second account, added while the server runs."""
+    return shared_server.add_account("Bea")
+
+
+def _shape(answer: Any) -> dict[str, Any]:
+    """A refusal without what tells one from the next."""
+    return {name: value for name, value in answer.json.items() if name != "reference"}
+
+
+@pytest.mark.req("R21", "S3", "NFR-012")
+async def test_every_route_stands_in_the_walk(shared_server: Server):
+    async with shared_server.client() as client:
+        routes = {(method, path) for method, path, _ in await _routes(client)}
+    assert routes - WALK.keys() == set(), "add them to WALK: which ids do they take?"
+    assert WALK.keys() - routes == set(), "there is no such route any more"
+    unread = {
+        (method, path)
+        for (method, path), reaching in WALK.items()
+        if isinstance(reaching, str) and "_id}" in path
+    }
+    assert unread == set(), "a route with an id in its path must be tried"
+
+
+@pytest.mark.req("R21", "S3", "NFR-012")
+@pytest.mark.parametrize(
+    "route", [route for route, reaching in WALK.items() if not isinstance(reaching, str)], ids=str
+)
+async def test_what_is_anothers_looks_like_what_is_not_there(
+    shared_server: Server, token: str, route: tuple[str, str]
+):
+    reaching = WALK[route]
+    assert not isinstance(reaching, str)
+    async with shared_server.client() as ada, shared_server.client(token) as bea:
+        hers = await _owning(ada)
+        own = await _owning(bea)
+        before = (await ada.conversation(hers.conversation), await ada.tree(hers.conversation))
+        own_before = await bea.tree(own.conversation)
+        for foreign, absent in zip(reaching(hers, own), reaching(ABSENT, own), strict=True):
+            answers = [await _answered(bea, asked) for asked in (foreign, absent)]
+            assert [answer.problem for answer in answers] == [foreign.problem] * 2, foreign
+            assert _shape(answers[0]) == _shape(answers[1])
+            assert answers[0].headers.keys() == answers[1].headers.keys()
+            assert "wheel" not in answers[0].body.decode()
+        assert (
+            await ada.conversation(hers.conversation),
+            await ada.tree(hers.conversation),
+        ) == before
+        assert await bea.tree(own.conversation) == own_before
+
+
+@pytest.mark.req("R21", "S3")
+async def test_nobody_is_told_anything_without_a_login(shared_server: Server, token: str):
+    async with shared_server.client() as ada, shared_server.client(None) as nobody:
+        hers = await _owning(ada)
+        for method, path, _ in await _routes(ada):
+            if (method, path) in OPEN:
+                assert (await nobody.ask(method, path)).status == 200
+                continue
+            reaching = WALK[method, path]
+            asking = (
+                [Asked(method, path.replace("{name}", "openai"), {})]
+                if isinstance(reaching, str)
+                else reaching(hers, hers) + reaching(ABSENT, ABSENT)
+            )
+            for stranger in (nobody, Client(shared_server, nobody.session, f"{token[:-1]}x")):
+                for asked in asking:
+                    answer = await _answered(stranger, asked)
+                    assert answer.problem == (401, "unauthenticated"), asked
+                    assert "wheel" not in answer.body.decode()
+
+
+@pytest.mark.req("R21", "S3", "NFR-012")
+async def test_lists_and_streams_tell_of_nobody_else(shared_server: Server, token: str):
+    async with shared_server.client() as ada, shared_server.client(token) as bea:
+        hers, own = await _owning(ada), await _owning(bea)
+        listed = await bea.get("/api/conversations?limit=200")
+        names = {item["id"] for item in listed["items"]}
+        assert own.conversation in names
+        assert hers.conversation not in names
+        her_page = await ada.get("/api/conversations?limit=1")
+        assert her_page["items"][0]["id"] == hers.conversation
+        if her_page["next"] is not None:
+            page = await bea.get(f"/api/conversations?limit=200&cursor={her_page['next']}")
+            assert {item["id"] for item in page["items"]} <= names
+        current = [(await client.post("/api/conversations/current"))["id"] for client in (ada, bea)]
+        assert current[0] != current[1]
+
+        story = Story()
+        async with bea.listening("/api/events") as stream:
+            assert await stream.tell(story, lambda: bool(story.events))
+            await ada.ended(await ada.say(hers.conversation, "[[say A secret.]]"))
+            await ada.open(title="A secret title")
+            await bea.ask("PATCH", f"/api/conversations/{own.conversation}", {"title": "Bea's"})
+            assert await stream.tell(
+                story, lambda: any(event.name == "conversation.changed" for event in story.events)
+            )
+        told = json.dumps([event.data for event in story.events])
+        assert "secret" not in told
+        assert hers.conversation not in told
+
+
+@pytest.mark.req("R21", "S3", "R6")
+async def test_an_id_that_another_used_gives_nothing_of_it_away(shared_server: Server, token: str):
+    async with shared_server.client() as ada, shared_server.client(token) as bea:
+        hers, own = await _owning(ada), await _owning(bea)
+        for asking in (
+            bea.send(own.conversation, "[[say It is under the wheel.]]", id=hers.message),
+            bea.send(own.conversation, "It is under the wheel.", id=hers.reply),
+            bea.post(f"/api/messages/{own.reply}/regenerate", {"id": hers.reply}),
+            bea.post(f"/api/messages/{own.reply}/continue", {"id": hers.generation}),
+        ):
+            answer = await asking
+            assert answer.problem == (422, "id_reused")
+            assert "wheel" not in answer.body.decode()
+            assert hers.conversation not in answer.body.decode()
+
+
+async def _answered(client: Client, asked: Asked) -> Any:
+    headers = {} if asked.last_event_id is None else {"Last-Event-ID": asked.last_event_id}
+    return await client.ask(asked.method, asked.path, asked.body, headers=headers, seconds=10)
