@@ -164,6 +164,7 @@ async def test_a_model_that_fails_says_why_and_is_asked_again_without_a_second_m
         await expect(reader.reply.locator(".tale")).to_have_text(
             re.compile(re.escape(plain(scripted_text(30)[-30:]))), use_inner_text=True
         )
+        await reader.has_reply()
         _, _, _, last = await client.path(conversation)
         assert (last["content"], last["status"]) == (scripted_text(30), "complete")
 

@@ -162,6 +162,7 @@ async def test_a_message_that_cannot_be_saved_keeps_its_text_and_is_stored_once_
             ("Reply", "Come in."),
         )
         await expect(reader.text("Not saved")).to_have_count(0)
+        await reader.has_reply()
         assert await reader.shown() == contents(await client.path(conversation))
         assert len(await client.tree(conversation)) == 4
 
@@ -218,8 +219,16 @@ async def test_while_the_server_is_gone_the_page_says_so_and_sends_what_waited_o
 
             await expect(away).to_have_count(0, timeout=30_000)
             await expect(reader.text("Not saved")).to_have_count(0)
-            await expect(reader.messages).to_have_count(5)
-            await expect(reader.text("Come in.").last).to_be_visible()
-            tree = await client.tree(conversation)
-            said = [each["content"] for each in tree if each["role"] == "user"]
-            assert said == ["Who is there?", "We knock. [[say Come in.]]", "We knock again."]
+            # In the order in which it was said, the first one answered before the second.
+            await expect(reader.messages.nth(3).locator(".tale")).to_have_text("Come in.")
+            await expect(reader.messages.nth(4).locator(".tale")).to_have_text("We knock again.")
+            await expect(reader.messages.nth(4).get_by_text("Saved")).to_be_attached()
+            await reader.has_reply()
+            path = await client.path(conversation)
+            assert [each["content"] for each in path[:5]] == [
+                "Who is there?",
+                "The wind.",
+                "We knock. [[say Come in.]]",
+                "Come in.",
+                "We knock again.",
+            ]

@@ -96,6 +96,24 @@ describe('the outbox', () => {
     expect(posted.at(-1)).toMatchObject({ content: 'short', parent_id: 'p' })
   })
 
+  it('puts what waited under the reply that the message before has begun', async () => {
+    const posted: MessageDraft[] = []
+    const outbox = new Outbox(async (_, draft) => {
+      posted.push(draft)
+      const reply = draft.content === 'one' ? ({ id: 'r' } as Message) : null
+      return { ...sent(draft), reply }
+    })
+    const first = outbox.send(message('one'))
+    const second = outbox.send(message('two', first))
+    outbox.send(message('three', second))
+    await vi.runAllTimersAsync()
+    expect(posted.map(({ content, parent_id }) => [content, parent_id])).toEqual([
+      ['one', null],
+      ['two', 'r'],
+      ['three', second],
+    ])
+  })
+
   it('lets go of a message only by hand', async () => {
     const outbox = new Outbox(async () => {
       throw refusal

@@ -67,7 +67,7 @@ export class Outbox {
   discard(id: string): void {
     const entry = this.all.find((each) => each.id === id)
     if (entry === undefined || entry.state === 'saving') return
-    this.stepAside(entry)
+    this.hang(entry.id, entry.parentId)
     this.change(this.all.filter((each) => each.id !== id))
     void this.drain(entry.conversationId)
   }
@@ -94,22 +94,22 @@ export class Outbox {
     try {
       const sent = await withRetries(() => this.post(entry.conversationId, draft))
       for (const listener of [...this.acknowledged]) listener(entry, sent)
+      // As if it were said now: under the reply that has just begun, not beside it.
+      if (sent.reply !== null) this.hang(entry.id, sent.reply.id)
       this.change(this.all.filter((each) => each.id !== entry.id))
       return true
     } catch (error) {
       const later =
         mayTryAgain(error) || (error instanceof ApiError && (error.retryable || error.status === 401))
       this.update(entry.id, { state: later ? 'unsaved' : 'refused', problem: inWords(error) })
-      if (!later) this.stepAside(entry)
+      if (!later) this.hang(entry.id, entry.parentId)
       return !later
     }
   }
 
-  /** What was typed after this one takes its place; none of that has been sent under another parent. */
-  private stepAside(entry: OutboxEntry): void {
-    this.change(
-      this.all.map((each) => (each.parentId === entry.id ? { ...each, parentId: entry.parentId } : each)),
-    )
+  /** What was typed after a message goes under another; none of it has been sent under the first. */
+  private hang(after: string, parentId: string | null): void {
+    this.change(this.all.map((each) => (each.parentId === after ? { ...each, parentId } : each)))
   }
 
   private update(id: string, change: Partial<OutboxEntry>): void {
