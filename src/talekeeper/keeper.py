@@ -81,11 +81,12 @@ async def open_keeper(
     clock = clock or SystemClock()
     boot_id = BootId(fresh_id())
     hub = MemoryHub()
+    predecessor = FolderLock.last_holder(settings.data_dir)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(
             opened_store(settings, boot_id=boot_id, hub=hub, clock=clock)
         )
-        recovered = await recover_replies(store, boot_id=boot_id)
+        recovered = await recover_replies(store, boot_id=boot_id, predecessor=predecessor)
         if recovered:
             log.info("keeper.recovered", interrupted_replies=recovered)
         token = settings.token

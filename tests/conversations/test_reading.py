@@ -162,3 +162,21 @@ async def test_an_unknown_leaf_is_an_error(tmp_path: Path) -> None:
             )
         found = await read_conversation(table.store, table.conversation.id, owner_id=table.owner_id)
         assert found.leaf_id is None
+
+
+async def test_a_model_without_its_provider_is_refused(tmp_path: Path) -> None:
+    async with a_table(tmp_path) as table:
+        with pytest.raises(InvalidInput, match="provider"):
+            await open_conversation(table.store, owner_id=table.owner_id, model="m")
+        with pytest.raises(InvalidInput, match="provider"):
+            await change_conversation(
+                table.store, table.conversation.id, owner_id=table.owner_id, model="m"
+            )
+        chosen = await change_conversation(
+            table.store,
+            table.conversation.id,
+            owner_id=table.owner_id,
+            provider="scripted",
+            model="m",
+        )
+        assert (chosen.provider, chosen.model) == ("scripted", "m")

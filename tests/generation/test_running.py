@@ -235,3 +235,21 @@ async def test_a_model_that_cannot_continue_a_text_is_asked_to_and_its_echo_is_r
         script.release(10)
         await table.ended(more.sent)
         assert (await table.message(sent.reply.id)).content == "The bridge is out since spring."
+
+
+@pytest.mark.req("R8", "R11")
+async def test_on_postgresql_the_last_holder_of_the_folder_is_known_to_be_dead(
+    tmp_path: Path, postgres_database: str
+) -> None:
+    script = Script(["Half ", "a word"], gated=True)
+    async with a_table(tmp_path, database_url=postgres_database, script=script) as table:
+        sent = await table.say()
+        assert sent.reply is not None
+        later = BootId("a later process")
+        # Its lease is good for five seconds, so nobody else may take its replies.
+        assert await recover_replies(table.store, boot_id=later) == 0
+        # But whoever holds its data folder knows that it is gone.
+        recovered = await recover_replies(table.store, boot_id=later, predecessor=table.boot_id)
+        assert recovered == 1
+        assert (await table.message(sent.reply.id)).status == "interrupted"
+        script.release(5)

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from typing import Annotated, Any, Final
 
 import msgspec
+import structlog
 from fastapi import Header, Query
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -26,7 +27,7 @@ from talekeeper.conversations.following import (
     follow,
     parsed_place,
 )
-from talekeeper.errors import InvalidInput
+from talekeeper.errors import InvalidInput, trail
 from talekeeper.ids import BootId, ConversationId, canonical_id
 
 router = resource("events")
@@ -41,6 +42,7 @@ _HEADERS: Final = {
 _STREAM: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "Events, until the client leaves.", "content": {"text/event-stream": {}}}
 }
+log = structlog.get_logger(__name__)
 _json = msgspec.json.Encoder()
 
 
@@ -75,7 +77,9 @@ class EventStream(Response):
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            for error in await asyncio.gather(*tasks, return_exceptions=True):
+                if isinstance(error, Exception) and not isinstance(error, OSError):
+                    log.error("events.broke", error=type(error).__name__, at=trail(error))
             await self._bursts.aclose()
         with suppress(OSError):
             await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -29,6 +29,7 @@ async def open_conversation(
 
     Without a title it takes one from the first thing that is said in it.
     """
+    _check_choice(provider, model)
     conversation_id = ConversationId(fresh_id())
     return await store.write(
         lambda tx: insert_conversation(
@@ -95,12 +96,18 @@ async def change_conversation(
             held.change(model=model)
         if not isinstance(leaf_id, Kept):
             _switch_branch(tx, held, leaf_id)
+        _check_choice(held.conversation.provider, held.conversation.model)
         if held.conversation == before:
             return before
         held.happened("conversation", held.next_seq())
         return held.save(tx)
 
     return await store.write(unit, conversation_id=conversation_id)
+
+
+def _check_choice(provider: str | None, model: str | None) -> None:
+    if model is not None and provider is None:
+        raise InvalidInput("A model needs its provider: name both, or neither.")
 
 
 def _switch_branch(tx: Writer, held: HeldConversation, message_id: MessageId) -> None:

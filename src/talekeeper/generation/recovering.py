@@ -7,20 +7,25 @@ from talekeeper.store import Store, Writer
 from talekeeper.store.conversations import hold_conversation
 from talekeeper.store.generations import Measures, abandoned_generations, end_generation
 from talekeeper.store.messages import close_message, message_at
-from talekeeper.store.processes import server_time
+from talekeeper.store.processes import leave, server_time
 
 log = structlog.get_logger(__name__)
 
 
-async def recover_replies(store: Store, *, boot_id: BootId) -> int:
+async def recover_replies(
+    store: Store, *, boot_id: BootId, predecessor: BootId | None = None
+) -> int:
     """Every running generation of a dead process is ended as interrupted; how many there were.
 
     On SQLite whoever holds the data folder is alone, so every other process is dead. On PostgreSQL
-    a process is dead once its lease has run out by the database's own clock.
+    a process is dead once its lease has run out by the database's own clock; `predecessor`, the last
+    holder of a data folder that is ours now, is dead already.
     """
 
     def unit(tx: Writer) -> int:
         is_alone = store.engine == "sqlite"
+        if predecessor is not None:
+            leave(tx, predecessor)
         found = abandoned_generations(
             tx,
             boot_id=boot_id,

@@ -178,6 +178,12 @@ class Generations:
         try:
             self._grow(growing, growing.rest())
             await self._write_end(growing, ending, error)
+        except Exception as failure:  # noqa: BLE001
+            # It stays in flight, with its checkpoints, until a later start marks it interrupted.
+            log.error(
+                "generation.end_broke", error=type(failure).__name__, at=trail(failure), **ids
+            )  # noqa: TRY400
+            return
         finally:
             self._growing.pop(generation.id, None)
             self._hub.forget(generation.id)

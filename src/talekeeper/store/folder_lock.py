@@ -4,7 +4,7 @@ import fcntl
 import json
 import os
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from talekeeper.errors import DataFolderInUse
 from talekeeper.ids import BootId
@@ -38,6 +38,15 @@ class FolderLock:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "boot_id": boot_id}).encode(), 0)
         return cls(descriptor)
+
+    @staticmethod
+    def last_holder(data_dir: Path) -> BootId | None:
+        """Who held the folder last, as far as the file tells. Once `take` succeeds it is dead."""
+        try:
+            found: Any = json.loads((data_dir / LOCK).read_bytes())
+            return BootId(str(found["boot_id"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
     def release(self) -> None:
         os.close(self._descriptor)
