@@ -1,6 +1,6 @@
 # Run `make` to see what there is.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long check fix types docs trace lock wheel clean browser page-packages
+.PHONY: help run test test-long screenshots check fix types docs trace lock wheel clean browser page-packages
 .DELETE_ON_ERROR:
 
 VENV := .venv
@@ -37,6 +37,10 @@ test-long: $(MADE)/test browser ## Every test, the long ones too
 	@$(BIN)/python tools/page.py build
 	@$(BIN)/talekeeper model add --data-dir $(VENV)/test-data
 	@$(STEP) 'Tests, the long ones too' $(PYTEST) --long
+
+screenshots: $(MADE)/test browser ## A picture of every state of the page, in every size and theme, into screenshots/
+	@$(BIN)/python tools/page.py build
+	@$(STEP) 'Pictures' $(PYTEST) tests/browser/test_appearance.py --long
 
 check: $(MADE)/test ## Formatting, lint, types, import contracts, the page's checks
 	@$(STEP) 'Formatting and lint' $(MAKE) --no-print-directory lint
