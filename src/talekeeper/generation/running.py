@@ -173,7 +173,7 @@ class Generations:
             ending = "failed"
             error = ReplyError("internal", "Something went wrong in Talekeeper. Try again.", True)
             # No traceback: it may quote what somebody wrote.
-            log.error("generation.broke", error=type(failure).__name__, at=trail(failure), **ids)  # noqa: TRY400
+            log.error("generation.broke", error=type(failure).__name__, at=trail(failure), **ids)
         growing.ending = ending
         try:
             self._grow(growing, growing.rest())
@@ -182,7 +182,7 @@ class Generations:
             # It stays in flight, with its checkpoints, until a later start marks it interrupted.
             log.error(
                 "generation.end_broke", error=type(failure).__name__, at=trail(failure), **ids
-            )  # noqa: TRY400
+            )
             return
         finally:
             self._growing.pop(generation.id, None)
