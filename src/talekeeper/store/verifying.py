@@ -28,6 +28,12 @@ _log = (
     .group_by(_e.conversation_id)
     .subquery("log")
 )
+_added = (
+    select(_e.message_key, func.count().label("events"))
+    .where(_e.kind == "message_added")
+    .group_by(_e.message_key)
+    .subquery("added")
+)
 _grown = (
     select(
         _k.generation_id,
@@ -57,12 +63,9 @@ _RULES: Final[tuple[tuple[str, Prepared], ...]] = (
     (
         "message {}: not exactly one event of its conversation, at its seq, tells that it was added",
         prepared(
-            select(_m.id).where(
-                select(func.count())
-                .where(_e.message_key == _m.key, _e.kind == "message_added")
-                .scalar_subquery()
-                != 1
-            )
+            select(_m.id)
+            .outerjoin(_added, _added.c.message_key == _m.key)
+            .where(func.coalesce(_added.c.events, 0) != 1)
         ),
     ),
     (
