@@ -23,9 +23,6 @@ SESSION_LASTS: Final = 180 * _DAY
 TOUCH_EVERY: Final = 60 * _MINUTE
 """How often a session's use is written down: seldom, since every write is a flush."""
 
-CLOCK_SLIPS: Final = _DAY
-"""How far the clock may step back before a session is taken to be from the future."""
-
 
 def fresh_token() -> str:
     """A token that nobody can guess."""

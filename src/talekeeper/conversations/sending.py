@@ -178,8 +178,6 @@ class Sender:
                 boot_id=self._boot_id,
                 choice=self._choice,
             )
-            if held.leaf_key is None:
-                held.move_leaf(reply.message.id, reply.key)
             held.save(tx)
             sent = Sent(asked.message, begun.message, generation_id, has_elder_sibling(tx, reply))
             return Outcome(sent, False, begun)
@@ -237,20 +235,14 @@ def _reused() -> IdReused:
 
 def _stored_before(tx: Writer, held: HeldConversation, known: StoredMessage) -> Outcome:
     reply = first_reply(tx, known) if known.message.role == "user" else None
-    sent = _sent(tx, known, reply)
-    if reply is None:
-        sent = Sent(sent.message, None, held.conversation.generation_id, sent.branched)
-    else:
-        branched = has_elder_sibling(tx, known)
-        sent = Sent(sent.message, sent.reply, sent.generation_id, branched)
-    return Outcome(sent, True)
+    generation_id = reply.message.generation_id if reply else held.conversation.generation_id
+    branched = has_elder_sibling(tx, known)
+    return Outcome(
+        Sent(known.message, reply.message if reply else None, generation_id, branched), True
+    )
 
 
-def _sent(tx: Writer, asked: StoredMessage, reply: StoredMessage | None) -> Sent:
-    newest = reply or asked
+def _sent(tx: Writer, asked: StoredMessage, reply: StoredMessage) -> Sent:
     return Sent(
-        asked.message,
-        reply.message if reply else None,
-        reply.message.generation_id if reply else None,
-        has_elder_sibling(tx, newest),
+        asked.message, reply.message, reply.message.generation_id, has_elder_sibling(tx, reply)
     )
