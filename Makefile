@@ -1,6 +1,6 @@
 # Run `make` to see what there is.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long screenshots check fix types docs trace lock wheel clean browser page-packages
+.PHONY: help run test test-long statements bench bench-quick bench-peers torture torture-long screenshots check fix types docs trace lock wheel clean browser page-packages
 .DELETE_ON_ERROR:
 
 VENV := .venv
@@ -38,6 +38,12 @@ test-long: $(MADE)/test browser ## Every test, the long ones too
 	@$(BIN)/talekeeper model add --data-dir $(VENV)/test-data
 	@$(STEP) 'Tests, the long ones too' $(PYTEST) --long
 
+torture: $(MADE)/run ## Kill, starve and corrupt servers of its own for a minute, and count what was lost
+	@$(BIN)/talekeeper torture
+
+torture-long: $(MADE)/run ## The same for hours, as before a release; writes torture.json
+	@$(BIN)/talekeeper torture --long --report torture.json
+
 screenshots: $(MADE)/test browser ## A picture of every state of the page, in every size and theme, into screenshots/
 	@$(BIN)/python tools/page.py build
 	@$(STEP) 'Pictures' $(PYTEST) tests/browser/test_appearance.py --long
@@ -65,6 +71,20 @@ types: $(MADE)/test ## Write openapi.json from the routes, and the page's types 
 
 docs: $(MADE)/test ## Write docs/reference/settings.md from the settings
 	@$(BIN)/python tools/settings_reference.py
+
+statements: $(MADE)/test ## Write out the store's statements: what SQLAlchemy makes of them, before a start
+	@$(BIN)/python tools/statements.py
+
+bench: $(MADE)/test browser ## Measure every figure against its reference, write docs/reference/figures.md (20 minutes, alone)
+	@$(BIN)/python tools/page.py build
+	@$(BIN)/python -m benchmarks --docs
+
+bench-quick: $(MADE)/test browser ## The same, small: for trying, not for judging
+	@$(BIN)/python tools/page.py build
+	@$(BIN)/python -m benchmarks --quick
+
+bench-peers: $(MADE)/test ## Whole turns against SillyTavern and Open WebUI, which are installed into ~/.cache (8 GB)
+	@$(BIN)/python -m benchmarks.peers
 
 trace: $(MADE)/test ## Write docs/traceability.md from the tests' marks
 	@$(BIN)/python tools/traceability.py

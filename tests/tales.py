@@ -130,9 +130,16 @@ class Table:
 
 @asynccontextmanager
 async def a_table(
-    folder: Path, *, database_url: str | None = None, script: Script | None = None
+    folder: Path,
+    *,
+    database_url: str | None = None,
+    script: Script | None = None,
+    on_job: Callable[[], None] | None = None,
 ) -> AsyncGenerator[Table]:
-    """Everything but the network: what is said here goes the way it goes in the server."""
+    """Everything but the network: what is said here goes the way it goes in the server.
+
+    With `on_job` conversations are to be given titles: it is called when such a job is on disk.
+    """
     hub = MemoryHub()
     boot_id = BootId(fresh_id())
     clock = SystemClock()
@@ -146,7 +153,7 @@ async def a_table(
     async with opened(folder, database_url=database_url, hub=hub) as store:
         await recover_replies(store, boot_id=boot_id)
         lease = await Lease.take(store, boot_id=boot_id, clock=clock)
-        generations = Generations(store, hub, reach=reach, clock=clock)
+        generations = Generations(store, hub, reach=reach, clock=clock, on_job=on_job)
         account = await an_account(store, f"Ada {boot_id}")
         table = Table(
             store=store,

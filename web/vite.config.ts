@@ -6,6 +6,10 @@ const server = 'http://127.0.0.1:8000'
 
 export default defineConfig({
   plugins: [react(), tailwindcss()],
+  resolve: {
+    // The page reads Markdown and never writes it: the writing half of what reads it is left out.
+    alias: { 'mdast-util-to-markdown': '/src/conversation/markdown/unwritten.ts' },
+  },
   // The server puts the request's own nonce in place of this word.
   html: { cspNonce: '__TK_NONCE__' },
   build: {
@@ -16,11 +20,15 @@ export default defineConfig({
     rolldownOptions: {
       // Scripts the browser keeps over releases: the libraries change less often than the page.
       output: {
-        codeSplitting: { groups: [{ name: 'react', test: /node_modules\/(react|react-dom|scheduler)\// }] },
+        codeSplitting: {
+          groups: [{ name: 'react', test: /node_modules\/(react|react-dom|scheduler|@tanstack)\// }],
+        },
       },
     },
   },
   server: {
+    // A test holds the documentation to the code.
+    fs: { allow: ['.', '../docs/reference'] },
     proxy: {
       '/api': server,
       '/login': server,

@@ -9,6 +9,7 @@
     ├── Unauthenticated         nobody is logged in, or the token is unknown, used or expired
     ├── Forbidden               logged in, but this is the owner's to do
     ├── GenerationRunning       a second generation was asked for while one runs
+    ├── NotInTrash              deleting for good takes what was deleted before
     ├── StoreError              the database could not do it; nothing was acknowledged
     │   ├── StoreBusy           locked or overloaded; trying again soon helps
     │   ├── StoreFull           the disk is full; reads go on
@@ -16,6 +17,7 @@
     │   ├── StoreUnavailable    the database server cannot be reached, or the store is closed
     │   └── InstallationRefused what lies in the data folder must not be served or replaced
     │       ├── DataFolderInUse     another server holds it
+    │       ├── FolderOnNetwork     its file system is another machine's
     │       ├── DatabaseDamaged     missing, empty, truncated or unreadable
     │       └── DatabaseTooNew      written by a newer Talekeeper
     ├── ConfigurationError      settings that cannot be started with
@@ -91,6 +93,10 @@ class GenerationRunning(TalekeeperError):
         self.generation_id = generation_id
 
 
+class NotInTrash(TalekeeperError):
+    code = "not_in_trash"
+
+
 class StoreError(TalekeeperError):
     code = "store_error"
 
@@ -125,6 +131,10 @@ class InstallationRefused(StoreError):
 
 class DataFolderInUse(InstallationRefused):
     code = "data_folder_in_use"
+
+
+class FolderOnNetwork(InstallationRefused):
+    code = "folder_on_network"
 
 
 class DatabaseDamaged(InstallationRefused):

@@ -11,6 +11,7 @@ MessageId = NewType("MessageId", str)
 GenerationId = NewType("GenerationId", str)
 TokenId = NewType("TokenId", str)
 BootId = NewType("BootId", str)
+JobId = NewType("JobId", str)
 
 
 def fresh_id() -> str:

@@ -4,8 +4,9 @@ Opened, it has taken the data folder, brought the database up to date and marked
 process left streaming as interrupted. Only then may a port open.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Final
 
 import structlog
@@ -15,15 +16,22 @@ from talekeeper.accounts.entering import open_identities
 from talekeeper.accounts.identifying import Identities
 from talekeeper.accounts.secrets import open_master_key
 from talekeeper.clock import Clock, SystemClock
+from talekeeper.conversations.emptying import TrashEmptying
+from talekeeper.conversations.indexing import Heard, Indexing
 from talekeeper.conversations.sending import Sender
+from talekeeper.conversations.talking import GameMaster
+from talekeeper.domain.accounts import Account
 from talekeeper.domain.conversations import Generation
+from talekeeper.domain.events import Recorded
 from talekeeper.domain.replies import Provider
 from talekeeper.errors import NotFound
 from talekeeper.generation.beginning import ServerChoice
 from talekeeper.generation.leasing import Lease
 from talekeeper.generation.recovering import recover_replies
-from talekeeper.generation.running import Generations, OnEnded, Reached
-from talekeeper.ids import BootId, fresh_id
+from talekeeper.generation.running import Ended, Generations, OnEnded, Reached
+from talekeeper.generation.titling import make_title
+from talekeeper.ids import AccountId, BootId, fresh_id
+from talekeeper.jobs import JobRunner
 from talekeeper.live import MemoryHub
 from talekeeper.providers.catalogue import Connection, Providers, build_provider
 from talekeeper.providers.reach import Reach
@@ -31,10 +39,14 @@ from talekeeper.settings import Settings
 from talekeeper.store import Store
 from talekeeper.store.accounts import account_of_id
 from talekeeper.store.folder_lock import FolderLock
+from talekeeper.store.jobs import StoredJobs
+from talekeeper.store.writing import Announce
 
 log = structlog.get_logger(__name__)
 
 MODELS: Final = "models"
+OTHERS_JOBS_SECONDS: Final = 60.0
+"""How often a process looks for jobs that another one left."""
 
 
 class Keeper:
@@ -51,6 +63,7 @@ class Keeper:
         connections: Connections,
         generations: Generations,
         sender: Sender,
+        indexing: Indexing,
     ) -> None:
         self.settings = settings
         self.boot_id = boot_id
@@ -60,7 +73,18 @@ class Keeper:
         self.connections = connections
         self.generations = generations
         self.sender = sender
+        self.indexing = indexing
         self.is_closing = False
+
+    def game_master(self, account: Account | None = None) -> GameMaster:
+        """What an account can do, for a program of one's own; without one, the local owner."""
+        return GameMaster(
+            self.store,
+            self.hub,
+            self.sender,
+            self.generations,
+            account=account or self.identities.owner,
+        )
 
     def begin_closing(self) -> None:
         """Every open stream ends, so that connections can close. Replies go on until the end."""
@@ -81,10 +105,11 @@ async def open_keeper(
     clock = clock or SystemClock()
     boot_id = BootId(fresh_id())
     hub = MemoryHub()
+    heard = Heard()
     predecessor = FolderLock.last_holder(settings.data_dir)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(
-            opened_store(settings, boot_id=boot_id, hub=hub, clock=clock)
+            opened_store(settings, boot_id=boot_id, hub=hub, heard=heard, clock=clock)
         )
         recovered = await recover_replies(store, boot_id=boot_id, predecessor=predecessor)
         if recovered:
@@ -105,6 +130,7 @@ async def open_keeper(
             public_only=public_only,
             anywhere=anywhere,
             master_key=open_master_key(settings.key_file),
+            clock=clock,
         )
         lease = await Lease.take(store, boot_id=boot_id, clock=clock)
         stack.push_async_callback(lease.release)
@@ -115,8 +141,42 @@ async def open_keeper(
                 raise NotFound("The account is gone.")
             return Reached(*await connections.reach(owner, generation.provider, generation.model))
 
-        generations = Generations(store, hub, reach=reach, clock=clock, on_ended=on_ended)
+        async def reach_for(owner_id: AccountId, provider: str, model: str) -> tuple[Provider, str]:
+            owner = await store.read(lambda tx: account_of_id(tx, owner_id))
+            if owner is None:
+                raise NotFound("The account is gone.")
+            built, model, _ = await connections.reach(owner, provider, model)
+            return built, model
+
+        def note_end(ended: Ended) -> None:
+            connections.note_end(ended)
+            if on_ended is not None:
+                on_ended(ended)
+
+        table = StoredJobs(store, boot_id=boot_id, clock=clock)
+        await table.free_abandoned()
+        jobs = JobRunner(
+            table,
+            {"title": partial(make_title, store, reach_for)},
+            idle_seconds=None if store.engine == "sqlite" else OTHERS_JOBS_SECONDS,
+        )
+        generations = Generations(
+            store,
+            hub,
+            reach=reach,
+            clock=clock,
+            on_ended=note_end,
+            on_job=jobs.wake if settings.titles else None,
+        )
         stack.push_async_callback(generations.close)
+        if settings.titles:
+            jobs.start()
+        stack.push_async_callback(jobs.close)
+        indexing = Indexing(store, heard)
+        stack.push_async_callback(indexing.close)
+        emptying = TrashEmptying(store, clock=clock, days=settings.trash_days)
+        emptying.start()
+        stack.push_async_callback(emptying.close)
         keeper = Keeper(
             settings=settings,
             boot_id=boot_id,
@@ -126,6 +186,7 @@ async def open_keeper(
             connections=connections,
             generations=generations,
             sender=Sender(store, generations, boot_id=boot_id, choice=choice),
+            indexing=indexing,
         )
         stack.callback(keeper.begin_closing)
         yield keeper
@@ -137,6 +198,7 @@ async def opened_store(
     *,
     boot_id: BootId | None = None,
     hub: MemoryHub | None = None,
+    heard: Heard | None = None,
     clock: Clock | None = None,
 ) -> AsyncGenerator[Store]:
     """The store of the settings' data folder, which is this process's alone until the block ends.
@@ -148,8 +210,9 @@ async def opened_store(
         store = await Store.open(
             settings.data_dir,
             database_url=settings.database_url,
-            announce=hub.announce if hub else None,
+            announce=_announcing(hub, heard),
             clock=clock,
+            allows_network_folder=settings.allow_network_folder,
         )
         try:
             yield store
@@ -157,6 +220,18 @@ async def opened_store(
             await store.close()
     finally:
         lock.release()
+
+
+def _announcing(hub: MemoryHub | None, heard: Heard | None) -> Announce:
+    """Whoever follows is told, and the search index's follower with them."""
+
+    def announce(events: Sequence[Recorded]) -> None:
+        if hub is not None:
+            hub.announce(events)
+        if heard is not None:
+            heard.hear(events)
+
+    return announce
 
 
 def _providers(settings: Settings, reach: Reach) -> Providers:

@@ -5,13 +5,21 @@ A setting `name` is read from the variable `TALEKEEPER_NAME`; a command's flag o
 """
 
 import ipaddress
+import os
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 from platformdirs import user_config_path, user_data_path
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from talekeeper.errors import ConfigurationError
 
@@ -19,7 +27,7 @@ PREFIX = "TALEKEEPER_"
 
 ProviderName = Literal["local", "openai", "anthropic", "google", "ollama", "scripted"]
 LogLevel = Literal["debug", "info", "warning", "error"]
-Names = Annotated[tuple[str, ...], NoDecode]
+Names = tuple[str, ...]
 """Several words in one variable, separated by commas."""
 
 
@@ -31,42 +39,44 @@ def _key_file() -> Path:
     return user_config_path("talekeeper") / "master.key"
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """What the server was told. It does not change while it runs."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True
-    )
+    model_config = ConfigDict(extra="ignore", frozen=True, validate_default=True)
 
     # Where it listens
     host: str = Field(
-        "127.0.0.1",
+        default="127.0.0.1",
         min_length=1,
         description="The address to listen on. Beyond this machine only with TLS or a proxy.",
     )
     port: int = Field(
-        8000, ge=0, le=65535, description="The port to listen on; 0 takes any free one."
+        default=8000, ge=0, le=65535, description="The port to listen on; 0 takes any free one."
     )
     allowed_hosts: Names = Field(
-        (),
+        default=(),
         description="Further names, as NAME or NAME:PORT, under which browsers may reach the "
         "server, separated by commas. Others are refused, so that a foreign web page cannot reach "
         "it by a name of its own.",
     )
     behind_proxy: bool = Field(
-        False, description="A reverse proxy stands in front and speaks TLS with the browsers."
+        default=False,
+        description="A reverse proxy stands in front and speaks TLS with the browsers.",
     )
     proxy_addresses: Names = Field(
-        ("127.0.0.1", "::1"),
+        default=("127.0.0.1", "::1"),
         description="Whose X-Forwarded headers are believed behind a proxy; anyone could send them.",
     )
     public_url: str | None = Field(
-        None, description="The address that people type when a proxy stands in front; for links."
+        default=None,
+        description="The address that people type when a proxy stands in front; for links.",
     )
-    tls_cert: Path | None = Field(None, description="The certificate chain, as a PEM file.")
-    tls_key: Path | None = Field(None, description="The certificate's private key, as a PEM file.")
+    tls_cert: Path | None = Field(default=None, description="The certificate chain, as a PEM file.")
+    tls_key: Path | None = Field(
+        default=None, description="The certificate's private key, as a PEM file."
+    )
     open_browser: bool | None = Field(
-        None, description="Open a browser at start; unset: where there is a display."
+        default=None, description="Open a browser at start; unset: where there is a display."
     )
 
     # Where things are kept
@@ -74,8 +84,13 @@ class Settings(BaseSettings):
         default_factory=_data_dir,
         description="The folder of the database and the models: the platform's own for user data.",
     )
+    allow_network_folder: bool = Field(
+        default=False,
+        description="Keep the database in a data folder on a network share (NFS, SMB, 9p, FUSE), "
+        "whose locks and syncs cannot be relied on. Without it such a folder is refused.",
+    )
     database_url: str | None = Field(
-        None,
+        default=None,
         repr=False,
         description="postgresql://… to keep everything there; unset: SQLite in the data folder, "
         "which needs nothing.",
@@ -86,49 +101,70 @@ class Settings(BaseSettings):
         "a copy of the data does not hold it. Made when missing.",
     )
 
+    trash_days: int = Field(
+        default=30,
+        ge=0,
+        le=36_500,
+        description="Days after which what was deleted is removed for good; 0 keeps it until "
+        "somebody removes it.",
+    )
+
     # Who may come in
     token: SecretStr | None = Field(
-        None, description="A bearer token of the owner, for scripts. It is compared, not stored."
+        default=None,
+        description="A bearer token of the owner, for scripts. It is compared, not stored.",
     )
 
     # Who answers
     provider: ProviderName = Field(
-        "local", description="Who answers where nothing else is chosen: the built-in small model."
+        default="local",
+        description="Who answers where nothing else is chosen: the built-in small model.",
     )
     model: str | None = Field(
-        None, description="The model to ask; unset: the provider's own choice."
+        default=None, description="The model to ask; unset: the provider's own choice."
     )
     openai_base_url: str | None = Field(
-        None, description="An OpenAI-compatible endpoint; unset: OpenAI's own."
+        default=None, description="An OpenAI-compatible endpoint; unset: OpenAI's own."
     )
-    openai_api_key: SecretStr | None = Field(None, description="The key for that endpoint.")
+    openai_api_key: SecretStr | None = Field(default=None, description="The key for that endpoint.")
     anthropic_base_url: str | None = Field(
-        None, description="An endpoint that speaks Anthropic's language; unset: Anthropic's own."
+        default=None,
+        description="An endpoint that speaks Anthropic's language; unset: Anthropic's own.",
     )
-    anthropic_api_key: SecretStr | None = Field(None, description="The key for Anthropic.")
+    anthropic_api_key: SecretStr | None = Field(default=None, description="The key for Anthropic.")
     google_base_url: str | None = Field(
-        None, description="An endpoint that speaks Gemini's language; unset: Google's own."
+        default=None, description="An endpoint that speaks Gemini's language; unset: Google's own."
     )
-    google_api_key: SecretStr | None = Field(None, description="The key for Google's Gemini.")
+    google_api_key: SecretStr | None = Field(
+        default=None, description="The key for Google's Gemini."
+    )
     ollama_base_url: str | None = Field(
-        None, description="Where Ollama listens; unset: its usual place on this machine."
+        default=None, description="Where Ollama listens; unset: its usual place on this machine."
+    )
+    titles: bool = Field(
+        default=True,
+        description="After the first reply in a conversation, ask the model that gave it for a "
+        "title. Never the built-in small one.",
     )
     provider_first_token_seconds: float = Field(
-        300,
+        default=300,
         gt=0,
         le=86_400,
         description="How long a model may take to begin: a large one on a small machine is slow.",
     )
     provider_stall_seconds: float = Field(
-        60, gt=0, le=86_400, description="How long a model that has begun may fall silent."
+        default=60, gt=0, le=86_400, description="How long a model that has begun may fall silent."
     )
     scripted_pace_ms: float = Field(
-        0, ge=0, le=60_000, description="Milliseconds between words of the scripted provider."
+        default=0,
+        ge=0,
+        le=60_000,
+        description="Milliseconds between words of the scripted provider.",
     )
 
     # What it says
     log_level: LogLevel = Field(
-        "info", description="What is written to the log; debug also names every request."
+        default="info", description="What is written to the log; debug also names every request."
     )
 
     @field_validator("allowed_hosts", "proxy_addresses", mode="before")
@@ -222,13 +258,17 @@ def load_settings(**overrides: Any) -> Settings:
 
     Raises ConfigurationError, which names the variable and never repeats its value.
     """
-    given = {name: value for name, value in overrides.items() if value is not None}
+    said = {name.upper(): value for name, value in os.environ.items() if value}
+    given: dict[str, Any] = {
+        name: said[variable]
+        for name in Settings.model_fields
+        if (variable := f"{PREFIX}{name}".upper()) in said
+    }
+    given |= {name: value for name, value in overrides.items() if value is not None}
     try:
         return Settings(**given)
     except ValidationError as error:
         raise ConfigurationError(_in_words(error)) from None
-    except SettingsError as error:
-        raise ConfigurationError(f"A setting cannot be read: {error}.") from None
 
 
 def _in_words(error: ValidationError) -> str:

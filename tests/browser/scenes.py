@@ -8,11 +8,12 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import quote
 
 from playwright.async_api import Route, expect
 
 from browser.reading import Reader, begun
-from servers import Client, Server
+from servers import Client, Server, until
 
 QUESTION: Final = (
     'We ask old Bertrand about the mill. "Who built it, and why does it turn at night?" '
@@ -176,7 +177,7 @@ async def saving(stage: Stage) -> Reader:
     await reader.page.route("**/api/**", lambda route: route.abort())
     await reader.say("The dwarf drinks first.")
     await expect(reader.text("The server is not answering.").first).to_be_visible()
-    await expect(reader.text("Saving")).to_be_visible()
+    await expect(reader.page.get_by_text("Saving", exact=True)).to_be_visible()
     return reader
 
 
@@ -248,6 +249,249 @@ async def nowhere(stage: Stage) -> Reader:
     return reader
 
 
+async def _found(reader: Reader, words: str) -> None:
+    """Wait until the index has come that far; the page asks again with every letter."""
+    async with reader.server.client() as client:
+
+        async def is_found() -> bool:
+            answer = await client.get(f"/api/search?q={quote(words)}")
+            return bool(answer["items"]) and not answer["behind"]
+
+        await until(is_found)
+
+
+async def switching(stage: Stage) -> Reader:
+    """Somebody looks for a title and for what was said."""
+    for title in ("The mill at night", "Names for a river people"):
+        other = await begun(stage.client, *INN)
+        await stage.client.ask("PATCH", f"/api/conversations/{other}", {"title": title})
+    reader = await stage.reader(await stage.tale())
+    await _found(reader, "mill")
+    await expect(reader.messages.first).to_be_visible()
+    await reader.page.keyboard.press("Control+k")
+    await reader.page.get_by_role("combobox").fill("mill")
+    await expect(reader.page.get_by_role("option", name="moonless").first).to_be_visible()
+    return reader
+
+
+async def searching(stage: Stage) -> Reader:
+    tale = await stage.tale()
+    await stage.client.ask("PATCH", f"/api/conversations/{tale}", {"title": "Session 12"})
+    other = await stage.client.open(title="الطاحونة القديمة 古い水車")
+    await stage.client.say(other, "The mill, or 水車, or طاحونة: which name is older?", reply=False)
+    reader = await stage.reader()
+    await _found(reader, "水車")
+    await reader.page.goto(f"{stage.server.url}/search?q=mill")
+    await expect(reader.page.locator("mark").first).to_be_visible()
+    await reader.button("Narrow").click()
+    await reader.page.get_by_label("Who said it").select_option("You")
+    await expect(reader.button("Narrow (1)")).to_be_visible()
+    await expect(reader.page.get_by_role("list", name="What was found")).to_have_attribute(
+        "aria-busy", "false"
+    )
+    return reader
+
+
+async def nothing_found(stage: Stage) -> Reader:
+    reader = await stage.reader()
+    await reader.page.goto(f"{stage.server.url}/search?q=a+word+nobody+said")
+    await expect(reader.text("Nothing that was said has")).to_be_visible()
+    return reader
+
+
+async def not_searched(stage: Stage) -> Reader:
+    reader = await stage.reader()
+    await reader.page.route(
+        "**/api/search?*", lambda route: route.fulfill(status=500, json={"detail": "It is broken."})
+    )
+    await reader.page.goto(f"{stage.server.url}/search?q=mill")
+    await expect(reader.text("What was said could not be searched.")).to_be_visible()
+    return reader
+
+
+async def about_a_conversation(stage: Stage) -> Reader:
+    reader = await stage.reader(await stage.tale())
+    await expect(reader.messages.last).to_be_visible()
+    await reader.button("More about this conversation").click()
+    await expect(reader.page.get_by_role("menuitem", name="End and start new")).to_be_visible()
+    return reader
+
+
+async def about_a_message(stage: Stage) -> Reader:
+    reader = await stage.reader(await stage.tale())
+    await reader.reply.hover()
+    await reader.reply.get_by_role("button", name="More about this message").click()
+    await expect(reader.page.get_by_role("menuitem", name="Bookmark")).to_be_visible()
+    return reader
+
+
+async def put_away(stage: Stage) -> Reader:
+    """Just archived: it can be undone."""
+    tale = await stage.tale()
+    await stage.client.ask(
+        "PATCH", f"/api/conversations/{tale}", {"title": "The mill at night", "pinned": True}
+    )
+    other = await stage.client.open(title="A thread about nothing much")
+    reader = await stage.reader(tale)
+    await expect(reader.messages.last).to_be_visible()
+    if stage.is_phone:
+        await reader.button("Open the rail").click()
+    await reader.button("More about A thread about nothing much").first.click(force=True)
+    await reader.page.get_by_role("menuitem", name="Archive").click()
+    await expect(reader.button("Undo")).to_be_visible()
+    await stage.client.ask("PATCH", f"/api/conversations/{tale}", {"pinned": False})
+    assert (await stage.client.conversation(other))["archived_at"] is not None
+    return reader
+
+
+async def _in_the_trash(stage: Stage) -> str:
+    conversation = await stage.tale()
+    long = "A very long title, " + "as one gets when the first sentence is all of a prologue " * 3
+    await stage.client.ask("PATCH", f"/api/conversations/{conversation}", {"title": long[:190]})
+    answer = await stage.client.ask("DELETE", f"/api/conversations/{conversation}")
+    assert answer.status == 200, answer.body
+    return conversation
+
+
+async def archive(stage: Stage) -> Reader:
+    for title in ("The duke's winter court", "House rules: exhaustion and rest"):
+        other = await begun(stage.client, *INN)
+        await stage.client.ask(
+            "PATCH", f"/api/conversations/{other}", {"title": title, "archived": True}
+        )
+    reader = await stage.reader()
+    await reader.page.goto(f"{stage.server.url}/archive")
+    await expect(reader.link("The duke's winter court").first).to_be_visible()
+    return reader
+
+
+async def trash(stage: Stage) -> Reader:
+    await _in_the_trash(stage)
+    reader = await stage.reader()
+    await reader.page.goto(f"{stage.server.url}/trash")
+    await expect(reader.text("days left").first).to_be_visible()
+    return reader
+
+
+async def asking(stage: Stage) -> Reader:
+    """The one thing that cannot be undone."""
+    reader = await trash(stage)
+    await reader.page.get_by_role("button", name=re.compile("for good$")).first.click()
+    await expect(reader.text("This cannot be undone.")).to_be_visible()
+    await expect(reader.page.locator("blockquote")).to_be_visible()
+    return reader
+
+
+async def from_the_trash(stage: Stage) -> Reader:
+    reader = await stage.reader(await _in_the_trash(stage))
+    await expect(reader.text("In the trash since today")).to_be_visible()
+    await expect(reader.messages.last).to_be_visible()
+    return reader
+
+
+async def storage(stage: Stage) -> Reader:
+    await stage.tale()
+    reader = await stage.reader()
+    await reader.page.route("**/api/storage", _with_a_warning)
+    await reader.page.goto(f"{stage.server.url}/storage")
+    await expect(reader.text("Put the old away")).to_be_visible()
+    return reader
+
+
+async def _with_a_warning(route: Route) -> None:
+    answer = await route.fetch()
+    said = await answer.json()
+    said["warnings"] = [
+        {
+            "code": "database_large",
+            "message": "The database is larger than 500 MB. Archive what is old, or empty the trash.",
+        }
+    ]
+    await route.fulfill(response=answer, json=said)
+
+
+async def many_branches(stage: Stage) -> str:
+    """A conversation that forked now and then."""
+    client = stage.client
+    conversation = await begun(client, *INN, ("You", QUESTION), ("Reply", ANSWER))
+    path = await client.path(conversation)
+    for said in ("We do not ask. We watch.", "We ask the priest instead.", "We leave at dawn."):
+        sent = await client.say(conversation, said, parent_id=path[1]["id"], reply=False)
+        under = sent["message"]["id"]
+        for who, text in (("assistant", INNKEEPER), ("user", AFTER), ("assistant", ANSWER)) * 2:
+            more = await client.say(conversation, text, role=who, parent_id=under, reply=False)
+            under = more["message"]["id"]
+    for said in (AFTER, "We listen at the door.", "Nobody moves.", "The lamp goes out."):
+        await client.say(conversation, said, parent_id=path[3]["id"], reply=False)
+    last = path[3]["id"]
+    for who, text in (("user", AFTER), ("assistant", AFTER_ANSWER), ("user", "We wait.")) * 2:
+        more = await client.say(conversation, text, role=who, parent_id=last, reply=False)
+        last = more["message"]["id"]
+    for place, note in ((1, "Who keeps the inn"), (3, "")):
+        marked = await client.ask("PATCH", f"/api/messages/{path[place]['id']}", {"bookmark": note})
+        assert marked.status == 200, marked.body
+    return conversation
+
+
+async def branch_map(stage: Stage) -> Reader:
+    reader = await stage.reader(await many_branches(stage))
+    await expect(reader.messages.last).to_be_visible()
+    await reader.button("Branches and bookmarks").click()
+    tree = reader.page.get_by_role("tree", name="Map of branches")
+    await expect(tree.get_by_role("treeitem", name="you are here")).to_be_visible()
+    return reader
+
+
+async def bookmarks(stage: Stage) -> Reader:
+    reader = await branch_map(stage)
+    await reader.page.get_by_role("tab", name="Bookmarks").click()
+    await expect(reader.page.get_by_role("button", name="Who keeps the inn").first).to_be_visible()
+    return reader
+
+
+async def sought(stage: Stage) -> Reader:
+    """A link to one message."""
+    conversation = await many_branches(stage)
+    found = await stage.client.tree(conversation)
+    message = next(each for each in found if each["content"] == "We listen at the door.")
+    reader = await stage.reader()
+    await reader.page.goto(f"{stage.server.url}/c/{conversation}?message={message['id']}")
+    await expect(reader.page.locator(".sought")).to_contain_text("We listen at the door.")
+    return reader
+
+
+async def newer_elsewhere(stage: Stage) -> Reader:
+    """Another device goes on where this one does not read."""
+    client = stage.client
+    conversation = await begun(client, *INN, ("You", QUESTION), ("Reply", ANSWER))
+    reader = await stage.reader(conversation)
+    await expect(reader.messages).to_have_count(4)
+    path = await client.path(conversation)
+    await client.say(conversation, AFTER, parent_id=path[1]["id"], reply=False)
+    await expect(reader.text("Newer messages stand on another branch.")).to_be_visible()
+    return reader
+
+
+async def facts(stage: Stage) -> Reader:
+    reader = await stage.reader(await begun(stage.client, *INN))
+    await reader.say(f"And her first guest tonight? {said(INNKEEPER)}")
+    await expect(reader.replies).to_have_count(2)
+    await reader.has_reply()
+    await _hide_orders(reader)
+    await reader.reply.get_by_role("button", name="More about this message").click()
+    await reader.page.get_by_role("menuitem", name="How this reply was made").click()
+    await expect(reader.text("First word after")).to_be_visible()
+    return reader
+
+
+async def shortcuts(stage: Stage) -> Reader:
+    reader = await stage.reader(await stage.tale())
+    await reader.page.get_by_role("region", name="Messages").focus()
+    await reader.page.keyboard.press("?")
+    await expect(reader.page.get_by_role("dialog", name="The keyboard")).to_be_visible()
+    return reader
+
+
 Scene = Callable[[Stage], Awaitable[Reader]]
 SCENES: Final[tuple[Scene, ...]] = (
     login,
@@ -269,4 +513,22 @@ SCENES: Final[tuple[Scene, ...]] = (
     rail,
     settings,
     nowhere,
+    switching,
+    searching,
+    nothing_found,
+    not_searched,
+    about_a_conversation,
+    about_a_message,
+    put_away,
+    archive,
+    trash,
+    asking,
+    from_the_trash,
+    storage,
+    branch_map,
+    bookmarks,
+    sought,
+    newer_elsewhere,
+    facts,
+    shortcuts,
 )

@@ -186,10 +186,13 @@ async def test_the_keyboard_writes_lines_walks_the_rail_and_renames(
         path = await client.path(conversation)
         assert path[2]["content"] == "One line\nand another [[say Both.]]"
 
-        await reader.page.keyboard.press("Control+k")
-        await expect(reader.page.get_by_role("link", name="An older tale").first).to_be_focused()
-        await reader.button("Rename An older tale").focus()
+        await reader.page.get_by_role("link", name="An older tale").first.focus()
+        await reader.page.keyboard.press("Tab")
+        await expect(reader.button("More about An older tale").first).to_be_focused()
         await reader.page.keyboard.press("Enter")
+        await expect(reader.page.get_by_role("menuitem", name="Rename")).to_be_focused()
+        await reader.page.keyboard.press("Enter")
+        await expect(reader.page.get_by_role("textbox", name="Name of")).to_be_focused()
         await reader.page.keyboard.type("The mill, retold")
         await reader.page.keyboard.press("Enter")
         await expect(reader.page.get_by_role("heading", name="The mill, retold")).to_be_visible()

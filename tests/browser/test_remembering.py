@@ -7,6 +7,7 @@ text, and is stored exactly once in the end, however often it was tried.
 
 import asyncio
 import re
+from collections.abc import Awaitable
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from playwright.async_api import Route, expect
 
 from browser.conftest import Readers
 from browser.reading import begun, contents
-from servers import Server, served
+from servers import Server, served, until
 
 pytestmark = pytest.mark.browser
 
@@ -124,6 +125,41 @@ async def test_each_conversation_keeps_its_own_messages_and_what_is_half_typed(
         assert len(await client.path(court)) == 4
 
 
+async def _exceeds(value: Awaitable[float], least: float) -> bool:
+    return await value > least
+
+
+@pytest.mark.req("FR-105", "US-007", "AC-007")
+async def test_whoever_comes_back_to_a_conversation_reads_on_where_they_left(
+    server: Server, readers: Readers
+):
+    async with server.client() as client:
+        said = [("You", f"Line {n}. " + "The mill turns at night. " * 12) for n in range(30)]
+        mill = await begun(client, *said)
+        await begun(client, ("You", "The duke's court"), ("Reply", "It whispers."))
+        reader = await readers(server, mill)
+        await expect(reader.own.last).to_contain_text("Line 29.")
+        scroller = reader.page.get_by_role("region", name="Messages")
+        await scroller.hover()
+        await reader.page.mouse.wheel(0, -1500)
+        at_the_top = """one => [...one.querySelectorAll('article')].map(each =>
+            [each.innerText.slice(0, 8), each.getBoundingClientRect()])
+            .find(([_, box]) => box.bottom > one.getBoundingClientRect().top + 1)
+            .flatMap((each, place) => place ? [each.top] : [each])"""
+        to_the_end = "one => one.scrollHeight - one.scrollTop - one.clientHeight"
+        await until(lambda: _exceeds(scroller.evaluate(to_the_end), 800))
+        line, top = await scroller.evaluate(at_the_top)
+
+        await reader.page.get_by_role("link", name="The duke's court").first.click()
+        await reader.shows(("You", "The duke's court"), ("Reply", "It whispers."))
+        await reader.page.go_back()
+
+        await expect(reader.own.filter(has_text=line)).to_be_visible()
+        again, where = await scroller.evaluate(at_the_top)
+        assert again == line
+        assert abs(where - top) < 40
+
+
 @pytest.mark.req("AC-004", "FR-006", "NFR-013", "NFR-014", "US-004", "R7", "U8")
 async def test_a_message_that_cannot_be_saved_keeps_its_text_and_is_stored_once_on_retry(
     server: Server, readers: Readers
@@ -208,7 +244,7 @@ async def test_while_the_server_is_gone_the_page_says_so_and_sends_what_waited_o
 
             await reader.say("We knock. [[say Come in.]]")
             await expect(away).to_be_visible(timeout=2000)
-            await expect(reader.text("One message waits in this tab")).to_be_visible()
+            await expect(reader.text("One message waits in this browser")).to_be_visible()
             # Coming back to the page asks for the list again, in vain: what was known of it stays.
             await reader.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
             await expect(reader.own.last.get_by_role("alert")).to_contain_text("Not saved")

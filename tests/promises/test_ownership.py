@@ -85,6 +85,8 @@ def _path(theirs: Belongings, own: Belongings) -> list[Asked]:
         Asked("GET", f"/api/conversations/{theirs.conversation}/messages"),
         Asked("GET", f"{mine}?leaf_id={theirs.message}"),
         Asked("GET", f"{mine}?before={theirs.reply}"),
+        Asked("GET", f"{mine}?after={theirs.message}"),
+        Asked("GET", f"{mine}?after={own.message}&leaf_id={theirs.reply}"),
         Asked("GET", f"/api/conversations/{theirs.conversation}/messages?leaf_id={own.message}"),
     ]
 
@@ -95,12 +97,33 @@ def _events(theirs: Belongings, _own: Belongings) -> list[Asked]:
     return [Asked("GET", path), Asked("GET", path, last_event_id=place)]
 
 
-def _account_events(theirs: Belongings, own: Belongings) -> list[Asked]:
+def _replacing(theirs: Belongings, own: Belongings) -> list[Asked]:
     return [
-        Asked("GET", follow_path(theirs.conversation)),
-        Asked("GET", follow_path(f"{theirs.conversation}@1")),
-        Asked("GET", follow_path(own.conversation, theirs.conversation)),
+        Asked("POST", f"/api/conversations/{theirs.conversation}/restore", {}),
+        Asked(
+            "POST",
+            f"/api/conversations/{own.conversation}/restore",
+            {"replaces": theirs.conversation},
+        ),
     ]
+
+
+def _copy(theirs: Belongings, own: Belongings) -> list[Asked]:
+    return [
+        Asked("POST", f"/api/conversations/{theirs.conversation}/copy", {"id": new_id()}),
+        Asked(
+            "POST",
+            f"/api/conversations/{own.conversation}/copy",
+            {"id": new_id(), "leaf_id": theirs.reply},
+        ),
+    ]
+
+
+def _both(method: str, path: str, body: Any = None) -> Reaching:
+    def made(theirs: Belongings, _own: Belongings) -> list[Asked]:
+        return [Asked(method, path.format(each), body) for each in (theirs.message, theirs.reply)]
+
+    return made
 
 
 WALK: dict[tuple[str, str], Reaching | str] = {
@@ -114,7 +137,29 @@ WALK: dict[tuple[str, str], Reaching | str] = {
         "GET", "/api/conversations/{conversation}/tree"
     ),
     ("GET", "/api/conversations/{conversation_id}/events"): _events,
-    ("GET", "/api/events"): _account_events,
+    ("GET", "/api/events"): "what is not the asker's is told as gone, below",
+    ("DELETE", "/api/conversations/{conversation_id}"): lambda theirs, _: [
+        Asked("DELETE", f"/api/conversations/{theirs.conversation}{query}")
+        for query in ("", "?for_good=true")
+    ],
+    ("POST", "/api/conversations/{conversation_id}/end"): _at(
+        "POST", "/api/conversations/{conversation}/end", _new
+    ),
+    ("POST", "/api/conversations/{conversation_id}/clear"): _at(
+        "POST", "/api/conversations/{conversation}/clear", _new
+    ),
+    ("POST", "/api/conversations/{conversation_id}/copy"): _copy,
+    ("POST", "/api/conversations/{conversation_id}/restore"): _replacing,
+    ("GET", "/api/conversations/{conversation_id}/bookmarks"): _at(
+        "GET", "/api/conversations/{conversation}/bookmarks"
+    ),
+    ("POST", "/api/conversations/archive"): "archives the asker's own",
+    ("GET", "/api/storage"): "counts the asker's own",
+    ("PATCH", "/api/messages/{message_id}"): _both(
+        "PATCH", "/api/messages/{}", {"bookmark": "Mine"}
+    ),
+    ("DELETE", "/api/messages/{message_id}"): _both("DELETE", "/api/messages/{}"),
+    ("POST", "/api/messages/{message_id}/restore"): _both("POST", "/api/messages/{}/restore", {}),
     ("POST", "/api/messages/{message_id}/regenerate"): lambda theirs, _: [
         Asked("POST", f"/api/messages/{each}/regenerate", _new({}))
         for each in (theirs.message, theirs.reply)
@@ -126,6 +171,16 @@ WALK: dict[tuple[str, str], Reaching | str] = {
     ("POST", "/api/generations/{generation_id}/stop"): _at(
         "POST", "/api/generations/{generation}/stop", {}
     ),
+    ("GET", "/api/search"): lambda theirs, own: [
+        Asked("GET", f"/api/search?q=wheel&conversation_id={theirs.conversation}"),
+        Asked(
+            "GET",
+            f"/api/search?q=wheel&cursor={theirs.message}",
+            problem=(422, "invalid_input"),
+        ),
+    ],
+    ("GET", "/api/search/index"): "the owner's alone, and counts only",
+    ("POST", "/api/search/index"): "the owner's alone, and changes nothing that was said",
     ("GET", "/api/me"): "tells of the asker alone",
     ("POST", "/api/logout"): "ends the asker's own session",
     ("GET", "/api/accounts"): "the owner's alone; tests/api/test_login.py",
@@ -141,6 +196,12 @@ WALK: dict[tuple[str, str], Reaching | str] = {
         "GET",
         "/api/providers/{name}/models",
     ): "the name is a kind of provider, the same for everybody",
+    (
+        "POST",
+        "/api/providers/{name}/check",
+    ): "the name is a kind of provider, the same for everybody",
+    ("GET", "/api/providers/found"): "the owner's alone, and of no account",
+    ("GET", "/api/health"): "how the server is, the same for everybody",
     ("GET", "/metrics"): "the owner's alone, and of nobody's tales",
     ("GET", "/healthz"): "open to everybody",
     ("GET", "/readyz"): "open to everybody",
@@ -271,6 +332,40 @@ async def test_lists_and_streams_tell_of_nobody_else(shared_server: Server, toke
         assert hers.conversation not in told
 
 
+@pytest.mark.req("R21", "S3", "NFR-012")
+async def test_following_what_is_anothers_tells_that_it_is_gone_and_nothing_more(
+    shared_server: Server, token: str
+):
+    async with shared_server.client() as ada, shared_server.client(token) as bea:
+        hers, own = await _owning(ada), await _owning(bea)
+        absent = new_id()
+        story = Story()
+        followed = (own.conversation, hers.conversation, absent)
+        async with bea.listening(follow_path(*followed)) as stream:
+            assert await stream.tell(
+                story, lambda: sum(each.name == "conversation.gone" for each in story.events) >= 2
+            )
+            await ada.ended(await ada.say(hers.conversation, "[[say A secret.]]"))
+            await bea.ended(await bea.say(own.conversation, "[[say Mine.]]"))
+            await ada.ask("DELETE", f"/api/conversations/{hers.conversation}")
+            await ada.ask("DELETE", f"/api/conversations/{hers.conversation}?for_good=true")
+            await bea.ask("PATCH", f"/api/conversations/{own.conversation}", {"title": "Bea's"})
+            assert await stream.tell(
+                story,
+                lambda: any(
+                    each.name == "conversation.changed"
+                    and each.data["conversation"]["title"] == "Bea's"
+                    for each in story.events
+                ),
+            )
+        gone = [each.data for each in story.events if each.name == "conversation.gone"]
+        assert gone == [{"conversation_id": hers.conversation}, {"conversation_id": absent}]
+        assert story.faults == []
+        assert "secret" not in json.dumps([each.data for each in story.events])
+        told = [each for each in story.events if hers.conversation in json.dumps(each.data)]
+        assert [each.name for each in told] == ["conversation.gone"]
+
+
 @pytest.mark.req("R21", "S3", "R6")
 async def test_an_id_that_another_used_gives_nothing_of_it_away(shared_server: Server, token: str):
     async with shared_server.client() as ada, shared_server.client(token) as bea:
@@ -280,6 +375,11 @@ async def test_an_id_that_another_used_gives_nothing_of_it_away(shared_server: S
             bea.send(own.conversation, "It is under the wheel.", id=hers.reply),
             bea.post(f"/api/messages/{own.reply}/regenerate", {"id": hers.reply}),
             bea.post(f"/api/messages/{own.reply}/continue", {"id": hers.generation}),
+            bea.post("/api/conversations", {"id": hers.conversation}),
+            *(
+                bea.post(f"/api/conversations/{own.conversation}/{what}", {"id": hers.conversation})
+                for what in ("end", "clear", "copy")
+            ),
         ):
             answer = await asking
             assert answer.problem == (422, "id_reused")

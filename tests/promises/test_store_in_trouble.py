@@ -1,4 +1,4 @@
-"""A lock that another holds, a disk that is full: bounded waiting, honest refusals, no loss (R4, R5).
+"""A lock that another holds, a disk that is full or fails: honest refusals, no loss (R3, R4, R5).
 
 FR-006, NFR-001, NFR-010, NFR-013. Reads go on; sends are refused with 503 and when to try again;
 once the trouble is over the same server writes again by itself, and nothing acknowledged is gone.
@@ -6,51 +6,16 @@ once the trouble is over the same server writes again by itself, and nothing ack
 
 import asyncio
 import os
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from servers import Answer, Client, Story, new_id, served
+from servers import Answer, Client, Story, follow_path, new_id, served
 from talekeeper.providers.scripted import scripted_text
-
-HOLDING = """
-import sqlite3, sys
-connection = sqlite3.connect(sys.argv[1], isolation_level=None)
-connection.execute("BEGIN IMMEDIATE")
-print("held", flush=True)
-sys.stdin.readline()
-connection.execute("ROLLBACK")
-"""
-
-
-@contextmanager
-def _write_lock_held(database: Path) -> Iterator[None]:
-    """Another process is in the middle of a write."""
-    holder = subprocess.Popen(
-        [sys.executable, "-c", HOLDING, str(database)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert holder.stdin is not None
-    assert holder.stdout is not None
-    try:
-        assert holder.stdout.readline() == "held\n"
-        yield
-        holder.stdin.write("\n")
-        holder.stdin.close()
-        holder.wait(10)
-    finally:
-        holder.kill()
-        holder.wait()
-        holder.stdin.close()
-        holder.stdout.close()
+from talekeeper.torture.shim import Shim, no_compiler
+from troubles import fill_up, small_disk, write_lock_held
 
 
 @pytest.mark.req("R5", "NFR-001", "NFR-013", "FR-006")
@@ -63,7 +28,7 @@ async def test_while_another_holds_the_lock_reads_go_on_and_sends_are_refused_so
             sent = await client.say(growing, "[[tokens 60]] [[pace 20ms]]")
             refused: list[str] = []
             slowest_read = slowest_send = 0.0
-            with _write_lock_held(server.database):
+            with write_lock_held(server.database):
                 until_then = time.monotonic() + 3
                 while time.monotonic() < until_then:
                     began = time.monotonic()
@@ -94,31 +59,12 @@ async def test_while_another_holds_the_lock_reads_go_on_and_sends_are_refused_so
             assert (reply["status"], reply["content"]) == ("complete", scripted_text(60))
 
 
-@contextmanager
-def _small_disk(megabytes: int) -> Iterator[Path]:
-    """A file system of its own, as small as that."""
-    with tempfile.TemporaryDirectory(prefix="talekeeper-disk-") as place:
-        options = f"size={megabytes}m,mode=0700"
-        made = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", place],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if made.returncode != 0:
-            pytest.skip(f"this machine mounts nothing here: {made.stderr.strip()}")
-        try:
-            yield Path(place)
-        finally:
-            subprocess.run(["umount", "--lazy", place], check=True)
-
-
 @pytest.mark.req("R4", "NFR-010", "NFR-013", "FR-006")
 @pytest.mark.skipif(
     os.geteuid() != 0 or sys.platform != "linux", reason="mounting a small disk takes root on Linux"
 )
 async def test_on_a_full_disk_reads_go_on_and_it_writes_again_once_there_is_room():
-    with _small_disk(8) as disk, served(disk) as server:
+    with small_disk(8) as disk, served(disk) as server:
         async with server.client() as client:
             conversation = await client.open()
             acked: dict[str, str] = {}
@@ -130,7 +76,7 @@ async def test_on_a_full_disk_reads_go_on_and_it_writes_again_once_there_is_room
             async with client.following(talking, "0.-.0") as stream:
                 await stream.tell(story, lambda: story.length(sent["reply"]["id"]) > 50)
             ballast = disk / "ballast"
-            _fill_up(ballast)
+            fill_up(ballast)
 
             refusal = before
             async with asyncio.timeout(20):
@@ -164,17 +110,6 @@ async def test_on_a_full_disk_reads_go_on_and_it_writes_again_once_there_is_room
             assert "Traceback" not in server.log
 
 
-def _fill_up(ballast: Path) -> None:
-    """Not a byte is free any more."""
-    with ballast.open("wb", buffering=0) as file:
-        for size in (1 << 16, 1 << 12, 1):
-            try:
-                while True:
-                    file.write(b"\0" * size)
-            except OSError:
-                pass
-
-
 async def _sends(client: Client, conversation: str, acked: dict[str, str]) -> Answer:
     name = new_id()
     text = f"{name} " + "x" * 20_000
@@ -182,3 +117,79 @@ async def _sends(client: Client, conversation: str, acked: dict[str, str]) -> An
     if answer.status == 201:
         acked[name] = text
     return answer
+
+
+@pytest.fixture
+def shim(tmp_path: Path) -> Shim:
+    """Faults to order for a server; skips where none can be made."""
+    obstacle = no_compiler()
+    if obstacle is not None:
+        pytest.skip(obstacle)
+    return Shim(tmp_path)
+
+
+@pytest.mark.req("R3", "FR-006", "NFR-013", "NFR-014")
+async def test_a_failed_sync_is_never_acknowledged_and_its_end_is_told_without_a_send(
+    tmp_path: Path, shim: Shim
+):
+    with served(tmp_path, env=shim.environment) as server:
+        async with server.client() as client:
+            conversation = await client.open()
+            kept = await client.say(conversation, "Before.", reply=False)
+            growing = await client.open()
+            sent = await client.say(growing, "[[tokens 150]] [[pace 10ms]]")
+            assert (await client.get("/api/health")).json == {"state": "available", "reasons": []}
+            async with client.listening(follow_path(conversation)) as stream:
+                told: list[dict[str, object]] = []
+
+                async def hear(state: str) -> dict[str, object]:
+                    async with asyncio.timeout(20):
+                        while not told or told[-1]["state"] != state:
+                            for event in await stream.some() or []:
+                                if event.name == "health":
+                                    told.append(event.data)
+                    return told[-1]
+
+                await hear("available")
+                shim.order(fail_sync=True)
+                name = new_id()
+                refused = await client.send(conversation, "After.", id=name, reply=False)
+                assert refused.problem == (503, "sync_failed")
+                assert int(refused.headers["Retry-After"]) >= 1
+                reasons = (await hear("unavailable"))["reasons"]
+                assert [each["code"] for each in reasons] == ["sync_failed"]  # type: ignore[union-attr]
+                assert (await client.get("/readyz")).status == 503
+                assert (await client.get("/healthz")).status == 200
+                # The reply goes on for its followers, and waits in memory well past its end.
+                await asyncio.sleep(4)
+                tree = await client.tree(conversation)
+                assert [message["id"] for message in tree] == [kept["message"]["id"]]
+                shim.order()
+                ended = time.monotonic()
+                await hear("available")
+                print(f"told to be well {time.monotonic() - ended:.2f} s after")
+                assert (await client.get("/readyz")).status == 200
+            again = await client.send(conversation, "After.", id=name, reply=False)
+            assert again.status in (200, 201)
+            assert len(await client.tree(conversation)) == 2
+            reply = await client.ended(sent)
+            assert (reply["status"], reply["content"]) == ("complete", scripted_text(150))
+            assert "Traceback" not in server.log
+
+
+@pytest.mark.req("R4", "NFR-010")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is full")
+async def test_a_log_that_cannot_be_written_takes_nothing_down(tmp_path: Path, shim: Shim):
+    with served(tmp_path, env=shim.environment, starts=False) as server:
+        server.log_file.symlink_to("/dev/full")
+        server.start()
+        async with server.client() as client:
+            conversation = await client.open()
+            shim.order(no_space=True)
+            refused = await client.send(conversation, "No room.", reply=False)
+            assert refused.problem == (503, "store_full")
+            shim.order()
+            ended = await client.ended(await client.say(conversation, "[[say Room.]]"))
+            assert ended["content"] == "Room."
+        server.end()
+        server.log_file.unlink()

@@ -1,13 +1,16 @@
 """What the AI is told: the newest that fits, the stable part first, with a receipt (C-S5, U25)."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from talekeeper.clock import Millis
-from talekeeper.domain.conversations import Message, Role
+from talekeeper.domain.conversations import AS_THE_PROVIDER_DOES, Message, Role, Sampling
 from talekeeper.ids import ConversationId, MessageId
-from talekeeper.prompts import composed
+from talekeeper.prompts import Composed, composed
+from talekeeper.prompts.composing import UNANSWERED
 from talekeeper.prompts.fitting import estimated_tokens, fitted
 
 
@@ -30,7 +33,13 @@ def _talk(*contents: str, first: Role = "user") -> list[Message]:
     ]
 
 
-def _composed(history: list[Message], *, window: int | None = None, **how: bool):
+def _composed(
+    history: list[Message],
+    *,
+    window: int | None = None,
+    sampling: Sampling = AS_THE_PROVIDER_DOES,
+    **how: bool,
+) -> Composed:
     return composed(
         history,
         purpose="general",
@@ -38,6 +47,7 @@ def _composed(history: list[Message], *, window: int | None = None, **how: bool)
         window=window,
         continues=how.get("continues", False),
         continues_text=how.get("continues_text", False),
+        sampling=sampling,
     )
 
 
@@ -77,10 +87,74 @@ def test_the_system_turn_is_first_and_the_same_whatever_is_said() -> None:
 
 
 def test_neighbours_of_one_role_become_one_turn() -> None:
-    history = _talk("A", "", "B")
+    history = [message for message in _talk("A", "gone", "B") if message.content != "gone"]
     turns = _composed(history).request.turns
     assert [turn.role for turn in turns] == ["system", "user"]
     assert turns[1].content == "A\n\nB"
+
+
+@pytest.mark.req("U24")
+def test_a_message_without_an_answer_is_marked_and_not_run_together_with_the_next() -> None:
+    made = _composed(_talk("Burn the mill!", "  ", "No: who is at the door?"))
+    turns = made.request.turns
+    assert [turn.role for turn in turns] == ["system", "user"]
+    assert turns[1].content == (f"Burn the mill!\n\n{UNANSWERED}\n\nNo: who is at the door?")
+    told = [part for part in made.receipt()["parts"] if part["part"] == "unanswered"]
+    assert [(part["source"], part["included"]) for part in told] == [("1 of these messages", True)]
+
+
+@pytest.mark.req("U24")
+def test_a_message_that_was_answered_even_in_part_is_not_marked() -> None:
+    made = _composed(_talk("Burn the mill!", "It bu", "And then?", "Ash."))
+    assert UNANSWERED not in "".join(turn.content for turn in made.request.turns)
+    assert [part.part for part in made.parts] == ["purpose", "history"]
+
+
+@pytest.mark.req("U24")
+@given(st.lists(st.sampled_from(["", " ", "word", "two words"]), min_size=1, max_size=30))
+def test_whatever_failed_roles_take_turns_and_each_lost_answer_is_marked_once(
+    replies: list[str],
+) -> None:
+    said = [text for reply in replies for text in ("asked", reply)]
+    turns = _composed(_talk(*said, "asked at last"), window=100_000).request.turns
+    roles = [turn.role for turn in turns[1:]]
+    assert all(one != other for one, other in pairwise(roles))
+    assert roles[0] == roles[-1] == "user"
+    assert not turns[-1].content.endswith(UNANSWERED)
+    marks = sum(turn.content.count(UNANSWERED) for turn in turns)
+    assert marks == sum(not reply.strip() for reply in replies)
+    assert sum(turn.content.count("asked") for turn in turns[1:]) == len(replies) + 1
+
+
+@pytest.mark.req("U24")
+def test_marks_take_their_room_and_not_the_replys() -> None:
+    made = _composed(_talk(*["word " * 90, ""] * 200, "word " * 90), window=4_000)
+    sent = sum(estimated_tokens(turn.content) + 4 for turn in made.request.turns)
+    assert sent <= 4_000 - 1_000
+
+
+def test_how_the_reply_is_to_be_made_goes_into_the_request_and_the_receipt() -> None:
+    made = _composed(_talk("Hello"), sampling=Sampling(0.4, 0.9, 700))
+    assert made.request.temperature == 0.4
+    assert made.request.top_p == 0.9
+    assert made.request.max_tokens == 700
+    assert made.receipt(unheeded=["top_p"])["sampling"] == {
+        "temperature": 0.4,
+        "top_p": 0.9,
+        "max_tokens": 700,
+        "unheeded": ["top_p"],
+    }
+
+
+def test_a_longest_reply_has_its_room_kept_free_up_to_half_of_the_window() -> None:
+    history = _talk(*["word " * 80] * 60)
+    shares = [
+        _composed(history, window=8_000, sampling=Sampling(max_tokens=tokens)).parts[1].tokens
+        for tokens in (100, 3_000, 1_000_000)
+    ]
+    assert shares == sorted(shares, reverse=True)
+    assert len(set(shares)) == 3
+    assert shares[-1] > 3_500
 
 
 def test_the_receipt_says_what_went_in_and_what_stayed_out() -> None:

@@ -83,6 +83,9 @@ class Closing:
         raise AssertionError("nobody asks")
         yield
 
+    def can_title(self, request: ReplyRequest) -> bool:
+        return False
+
     async def models(self) -> tuple[Model, ...]:
         return ()
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 import unicodedata
+from dataclasses import replace
 
 import pytest
 
@@ -199,3 +200,17 @@ async def test_hanging_ends_when_the_generator_is_closed() -> None:
     with pytest.raises(asyncio.CancelledError):
         await waiting
     await stream.aclose()
+
+
+async def test_it_is_asked_for_a_title_only_where_a_message_orders_one() -> None:
+    ordered = ReplyRequest("scripted", (Turn("user", "Hello. [[title The Mill]] [[fail 500]]"),))
+    plain = ReplyRequest("scripted", (Turn("user", "Hello."),))
+    provider = Scripted(pace=0)
+    assert provider.can_title(ordered)
+    assert not provider.can_title(plain)
+    said = [
+        part.text
+        async for part in provider.stream(replace(ordered, is_for_title=True))
+        if isinstance(part, TextDelta)
+    ]
+    assert "".join(said) == "The Mill"

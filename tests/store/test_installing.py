@@ -1,6 +1,7 @@
 """An installation is opened, made for the first time, or refused; never replaced (R16, U1)."""
 
 import json
+import re
 import sqlite3
 from pathlib import Path
 
@@ -143,8 +144,23 @@ def _schema(url: str) -> dict[str, set[str]]:
             )
         ).all()
     engine.dispose()
-    # The order of columns is the code's; that of constraints is the tool's.
-    return {
-        name: {line.strip().rstrip(",") for line in sql.replace("\t", "").splitlines()}
-        for name, sql in rows
-    }
+    # The order of columns is the code's, unless they came later; that of constraints is the tool's.
+    return {name: _definitions(sql) for name, sql in rows}
+
+
+def _definitions(sql: str) -> set[str]:
+    """What a statement defines, one by one, however it is laid out: a column added later stands
+    behind everything else, on the same line.
+    """
+    head, _, body = " ".join(sql.split()).partition("(")
+    body, _, tail = body.rpartition(")")
+    found, depth = [""], 0
+    for sign in body:
+        depth += {"(": 1, ")": -1}.get(sign, 0)
+        if sign == "," and depth == 0:
+            found.append("")
+        else:
+            found[-1] += sign
+    # SQLite adds a constraint only with its column, behind which it then stands.
+    split = (part for each in found for part in re.split(r"(?=\bCONSTRAINT )", each))
+    return {head.strip(), tail.strip(), *(each.strip() for each in split)}

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
+from servers import until
 from talekeeper.conversations.opening import open_conversation
 from talekeeper.domain.events import Recorded
-from talekeeper.errors import StoreBusy, StoreUnavailable
+from talekeeper.errors import DatabaseDamaged, StoreBusy, StoreUnavailable, SyncFailed
 from talekeeper.store import Store, Writer
 from talekeeper.store.conversations import hold_conversation
 from talekeeper.store.messages import add_message
@@ -21,6 +22,7 @@ from talekeeper.store.prepared import prepared
 from talekeeper.store.sqlite import Sqlite
 from talekeeper.store.tables import messages
 from tales import a_table, an_account, new_id, opened
+from troubles import write_lock_held
 
 COUNT = prepared(select(func.count()).select_from(messages))
 
@@ -236,10 +238,91 @@ async def test_a_closed_store_refuses_in_plain_words(tmp_path: Path) -> None:
         await store.read(lambda tx: None)
 
 
-async def test_the_write_ahead_log_is_emptied_when_nothing_is_to_do(tmp_path: Path) -> None:
+async def test_what_is_in_the_log_is_moved_to_the_database_when_nothing_is_to_do(
+    tmp_path: Path,
+) -> None:
+    def found_without_the_log() -> int:
+        alone = sqlite3.connect(f"file:{tmp_path}/talekeeper.db?immutable=1", uri=True)
+        try:
+            return alone.execute("SELECT count(*) FROM messages").fetchone()[0]
+        finally:
+            alone.close()
+
     async with a_table(tmp_path) as table:
         await table.said()
-        wal = tmp_path / "talekeeper.db-wal"
+        assert found_without_the_log() == 0
         async with asyncio.timeout(8):
-            while wal.stat().st_size:
+            while found_without_the_log() != 2:
                 await asyncio.sleep(0.1)
+
+
+async def test_the_log_is_written_over_and_not_made_longer_without_end(tmp_path: Path) -> None:
+    async with a_table(tmp_path) as table:
+        log = tmp_path / "talekeeper.db-wal"
+        sizes: list[int] = []
+        for _ in range(900):
+            await table.say(wants_reply=False)
+            sizes.append(log.stat().st_size)
+    assert sizes[-1] < sizes[299] * 1.5
+
+
+@pytest.mark.req("R3")
+async def test_after_a_failed_sync_the_connection_is_dropped_and_another_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened_connections: list[sqlite3.Connection] = []
+    connect = Sqlite.connect_writer
+
+    def connecting(self: Sqlite) -> sqlite3.Connection:
+        opened_connections.append(connect(self))
+        return opened_connections[-1]
+
+    monkeypatch.setattr(Sqlite, "connect_writer", connecting)
+    async with opened(tmp_path) as store:
+        owner_id, conversation_id = await _a_conversation(store)
+        first = opened_connections[-1]
+
+        def failing(_tx: Writer) -> None:
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
+            raise error
+
+        with pytest.raises(SyncFailed) as refused:
+            await store.write(failing)
+        assert refused.value.retryable
+        assert isinstance(store.trouble, SyncFailed)
+        await store.write(_adding(owner_id, conversation_id), conversation_id=conversation_id)
+        assert store.trouble is None
+        assert opened_connections[-1] is not first
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            first.execute("SELECT 1")
+
+
+@pytest.mark.req("R4", "R5", "NFR-014")
+async def test_trouble_is_over_once_a_commit_reaches_the_disk_though_nobody_writes(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path) as store:
+        owner_id, conversation_id = await _a_conversation(store)
+        with write_lock_held(tmp_path / "talekeeper.db"):
+            with pytest.raises(StoreBusy):
+                await store.write(_adding(owner_id, conversation_id))
+            assert isinstance(store.trouble, StoreBusy)
+        commits = store.counts.commits
+        await until(lambda: store.trouble is None, seconds=10)
+        assert store.counts.commits == commits, "what it tried was nobody's message"
+
+
+async def test_a_damaged_database_stays_in_trouble_however_well_it_writes(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        owner_id, conversation_id = await _a_conversation(store)
+
+        def failing(_tx: Writer) -> None:
+            error = sqlite3.DatabaseError("database disk image is malformed")
+            error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+            raise error
+
+        with pytest.raises(DatabaseDamaged):
+            await store.write(failing)
+        await store.write(_adding(owner_id, conversation_id), conversation_id=conversation_id)
+        assert isinstance(store.trouble, DatabaseDamaged)

@@ -5,20 +5,33 @@ given goes only where the server was told to send it: an account that names an a
 must bring a key of its own.
 """
 
-from collections.abc import Mapping
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
+from talekeeper.accounts.health import UNKNOWN, HealthBook, ProviderHealth
 from talekeeper.accounts.secrets import MasterKey
+from talekeeper.clock import Clock
 from talekeeper.domain.accounts import Account, ProviderSettings
 from talekeeper.domain.changes import KEPT, Kept
+from talekeeper.domain.conversations import ReplyError
 from talekeeper.domain.replies import Model, Provider
-from talekeeper.errors import InvalidInput, ModelMissing, NotFound
+from talekeeper.errors import Forbidden, InvalidInput, ModelMissing, NotFound, ProviderError
 from talekeeper.generation.beginning import ServerChoice
+from talekeeper.generation.running import Ended
 from talekeeper.ids import AccountId
-from talekeeper.providers.catalogue import KINDS, Connection, ProviderKind, Providers, kind_named
+from talekeeper.providers.catalogue import (
+    KINDS,
+    Connection,
+    FoundServer,
+    ProviderKind,
+    Providers,
+    kind_named,
+)
 from talekeeper.providers.reach import Reach, checked_base_url
 from talekeeper.store import Reader, Store, Writer
 from talekeeper.store.provider_settings import (
@@ -31,16 +44,37 @@ from talekeeper.store.provider_settings import (
 )
 
 _HINT: Final = 4
+_FOUND_SECONDS: Final = 10.0
+"""How long it is remembered which servers run here."""
+
+
+Find = Callable[[], Awaitable[tuple[FoundServer, ...]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """A provider as its account sees it. `is_configured`: it can be asked now."""
+    """A provider as its account sees it. `is_configured`: it can be asked now.
+
+    `health` is how it answered when it was last asked.
+    """
 
     kind: ProviderKind
     settings: ProviderSettings
     is_configured: bool
     is_remote: bool
+    health: ProviderHealth = UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A model server on this machine. `is_connected`: the account uses it already.
+
+    `replaces` is the address that the account would give up by using it; None where there is none.
+    """
+
+    server: FoundServer
+    is_connected: bool
+    replaces: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +98,8 @@ class Connections:
         public_only: Providers,
         anywhere: Providers,
         master_key: MasterKey,
+        clock: Clock,
+        find: Find | None = None,
     ) -> None:
         self._store = store
         self._defaults = defaults
@@ -71,6 +107,11 @@ class Connections:
         self._public_only = public_only
         self._anywhere = anywhere
         self._master_key = master_key
+        self._clock = clock
+        self._find = find or _find_here
+        self._finding = asyncio.Lock()
+        self._found: tuple[float, tuple[FoundServer, ...]] | None = None
+        self.health = HealthBook(clock)
 
     async def overview(self, account: Account) -> Overview:
         """Every provider as the account has it."""
@@ -81,7 +122,7 @@ class Connections:
             return provider_settings_of(tx, account.id), chosen_provider(tx, account.id)
 
         kept, (provider, model) = await self._store.read(unit)
-        items = tuple(self._connected(kind, kept.get(kind.name)) for kind in KINDS)
+        items = tuple(self._connected(account, kind, kept.get(kind.name)) for kind in KINDS)
         name = provider or self._choice.provider
         if model is None and name == self._choice.provider:
             model = self._choice.model
@@ -132,7 +173,10 @@ class Connections:
             put_provider_settings(tx, account.id, after)
             return after
 
-        return self._connected(kind, await self._store.write(unit))
+        stored = await self._store.write(unit)
+        if any(not isinstance(each, Kept) for each in (base_url, api_key, model)):
+            self.health.forget(account.id, provider)
+        return self._connected(account, kind, stored)
 
     async def choose(self, account: Account, provider: str, *, model: str | None) -> Overview:
         """That provider and model answer wherever a conversation chooses none."""
@@ -148,7 +192,54 @@ class Connections:
         """What the provider offers, asked of it now. Raises ProviderError."""
         _known(provider)
         connection, _ = await self._connection(account.id, provider)
-        return await self._provider(account, connection).models()
+        try:
+            models = await self._provider(account, connection).models()
+        except ProviderError as error:
+            told = ReplyError(error.code, error.message, error.retryable, error.retry_after)
+            self.health.failed(account.id, provider, told)
+            raise
+        self.health.answered(account.id, provider)
+        return models
+
+    def note_end(self, ended: Ended) -> None:
+        """A reply has ended: that says how the provider is."""
+        if ended.ending == "failed" and ended.error is not None:
+            self.health.failed(ended.owner_id, ended.provider, ended.error)
+        elif ended.first_token_seconds is not None:
+            self.health.answered(ended.owner_id, ended.provider)
+
+    async def check(self, account: Account, provider: str) -> Connected:
+        """The provider with its health of this moment: it was asked for its models."""
+        kind = _known(provider)
+        with contextlib.suppress(ProviderError):
+            await self.models(account, provider)
+        kept = await self._store.read(lambda tx: find_provider_settings(tx, account.id, provider))
+        return self._connected(account, kind, kept)
+
+    async def found(self, account: Account) -> tuple[Found, ...]:
+        """The model servers that run on this machine, as far as they were looked for lately.
+
+        Raises Forbidden for anybody but an administrator: what listens on the server's own machine
+        is nobody else's to know.
+        """
+        if not account.is_admin:
+            raise Forbidden("Only the server's owner can look for models on its machine.")
+        async with self._finding:
+            now = self._clock.monotonic()
+            if self._found is None or now - self._found[0] >= _FOUND_SECONDS:
+                self._found = now, await self._find()
+            servers = self._found[1]
+        kept = await self._store.read(lambda tx: provider_settings_of(tx, account.id))
+        found: list[Found] = []
+        for server in servers:
+            kind = _known(server.provider)
+            connected = self._connected(account, kind, kept.get(kind.name))
+            address = connected.settings.base_url
+            own = kept.get(kind.name)
+            is_used = own is not None and (own.sealed_key or own.settings.base_url) is not None
+            is_same = address == server.base_url
+            found.append(Found(server, is_same, address if is_used and not is_same else None))
+        return tuple(found)
 
     async def reach(
         self, owner: Account, provider: str, model: str
@@ -191,7 +282,9 @@ class Connections:
         )
         return connection, settings
 
-    def _connected(self, kind: ProviderKind, kept: StoredProviderSettings | None) -> Connected:
+    def _connected(
+        self, account: Account, kind: ProviderKind, kept: StoredProviderSettings | None
+    ) -> Connected:
         default = self._default(kind.name)
         settings = (kept or _nothing(kind.name)).settings
         is_own_address = settings.base_url not in (None, default.base_url)
@@ -207,11 +300,19 @@ class Connections:
             kind=kind,
             settings=shown,
             is_configured=kind.unavailable is None and (has_key or not needs_key),
-            is_remote=kind.is_remote or (address is not None and not _is_here(address)),
+            is_remote=kind.is_remote if address is None else not _is_here(address),
+            health=self.health.of(account.id, kind.name),
         )
 
     def _default(self, provider: str) -> Connection:
         return self._defaults.get(provider) or Connection(provider)
+
+
+async def _find_here() -> tuple[FoundServer, ...]:
+    # Imported when somebody looks: the HTTP client would slow every start.
+    from talekeeper.providers.finding import found_servers
+
+    return await found_servers()
 
 
 def _known(provider: str) -> ProviderKind:

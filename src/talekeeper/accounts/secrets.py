@@ -10,13 +10,14 @@ import binascii
 import os
 import secrets
 import stat
+from functools import cached_property
 from pathlib import Path
-from typing import Final
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from typing import TYPE_CHECKING, Final
 
 from talekeeper.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
@@ -27,11 +28,18 @@ class MasterKey:
     """Seals and opens texts. It is never shown: its repr names only the file."""
 
     def __init__(self, key: bytes, path: Path) -> None:
-        self._cipher = AESGCM(key)
+        self._key = key
         self._path = path
 
     def __repr__(self) -> str:
         return f"MasterKey({str(self._path)!r})"
+
+    @cached_property
+    def _cipher(self) -> "AESGCM":
+        # Slow to import, and many servers never hold a key.
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        return AESGCM(self._key)
 
     def seal(self, text: str, *, record_id: str) -> str:
         """`text` so that only this key opens it, and only for `record_id`."""
@@ -41,6 +49,8 @@ class MasterKey:
 
     def unseal(self, sealed: str, *, record_id: str) -> str:
         """The text that was sealed for `record_id`. Raises ConfigurationError."""
+        from cryptography.exceptions import InvalidTag
+
         try:
             whole = base64.b64decode(sealed, validate=True)
             if whole[:1] != _VERSION:

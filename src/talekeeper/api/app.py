@@ -7,7 +7,16 @@ from typing import Any
 from fastapi import FastAPI
 
 from talekeeper import __version__
-from talekeeper.api import conversations, events, generations, health, messages, providers
+from talekeeper.api import (
+    conversations,
+    events,
+    generations,
+    health,
+    messages,
+    providers,
+    search,
+    storage,
+)
 from talekeeper.api.access import mount_access
 from talekeeper.api.accounts import mount_accounts
 from talekeeper.api.metrics import Metrics, mount_metrics
@@ -26,7 +35,8 @@ def create_app(settings: Settings) -> FastAPI:
         async with open_keeper(settings, on_ended=metrics.observe) as keeper:
             app.state.keeper = keeper
             metrics.watch(keeper)
-            yield
+            async with health.health_watched(keeper) as app.state.health:
+                yield
 
     app = FastAPI(
         title="Talekeeper",
@@ -41,8 +51,18 @@ def create_app(settings: Settings) -> FastAPI:
     )
     mount_problems(app)
     mount_accounts(app)
-    for resource in (conversations, messages, generations, events, providers, health):
+    for resource in (
+        conversations,
+        messages,
+        generations,
+        events,
+        providers,
+        health,
+        search,
+        storage,
+    ):
         app.include_router(resource.router)
+    app.include_router(health.of_the_account)
     mount_metrics(app, metrics)
     mount_page(app)
     mount_access(app, settings)

@@ -1,22 +1,52 @@
 """Routes of conversations: open, list, change, read a path or the whole tree, send."""
 
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 from fastapi import Query, Response
+from pydantic import Field
 
-from talekeeper.api.bodies import Body, Cursor, Id, Limit, MessageText, Nothing, Seq, Text, Title
+from talekeeper.api.bodies import (
+    MAX_SEQ,
+    Body,
+    Cursor,
+    Id,
+    Limit,
+    MessageText,
+    Nothing,
+    Seq,
+    Text,
+    Title,
+)
 from talekeeper.api.resources import CurrentAccount, TheKeeper, resource
+from talekeeper.clock import Millis
+from talekeeper.conversations.archiving import archive_older
+from talekeeper.conversations.bookmarking import list_bookmarks
+from talekeeper.conversations.clearing import clear_conversation
+from talekeeper.conversations.copying import copy_conversation
+from talekeeper.conversations.ending import end_conversation
 from talekeeper.conversations.opening import (
     change_conversation,
     current,
     list_conversations,
-    open_conversation,
+    open_under,
 )
 from talekeeper.conversations.reading import read_conversation, read_path, read_tree
+from talekeeper.conversations.trashing import (
+    delete_conversation,
+    delete_for_good,
+    restore_conversation,
+)
 from talekeeper.domain.changes import KEPT, Kept
 from talekeeper.domain.conversations import (
+    MAX_REPLY_TOKENS,
+    MAX_TEMPERATURE,
+    Cleared,
     Conversation,
     ConversationPage,
+    ConversationState,
+    Ended,
+    Message,
     PathPage,
     Purpose,
     Role,
@@ -24,7 +54,7 @@ from talekeeper.domain.conversations import (
     TreePage,
 )
 from talekeeper.errors import InvalidInput
-from talekeeper.ids import ConversationId, MessageId
+from talekeeper.ids import ConversationId, MessageId, fresh_id
 from talekeeper.providers.catalogue import kind_named
 from talekeeper.settings import ProviderName
 
@@ -34,19 +64,73 @@ PAGE = 50
 
 
 class ConversationIn(Body):
+    """`id` is a UUID made by the client: asking again with it never opens a second one."""
+
+    id: Id | None = None
     title: Title | None = None
     purpose: Purpose = "general"
     provider: ProviderName | None = None
     model: Text | None = None
 
 
+class SamplingIn(Body):
+    """How replies are made. What is left out stays; null leaves it to the provider."""
+
+    temperature: Annotated[float, Field(ge=0, le=MAX_TEMPERATURE)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    max_tokens: Annotated[int, Field(ge=1, le=MAX_REPLY_TOKENS)] | None = None
+
+
 class ConversationChange(Body):
-    """What is left out stays; null gives the choice of a model back to the account."""
+    """What is left out stays; null gives the choice of a model back to the account, and all of
+    `sampling` to the provider.
+    """
 
     title: Title | None = None
     provider: ProviderName | None = None
     model: Text | None = None
+    sampling: SamplingIn | None = None
     leaf_id: Id | None = None
+    archived: bool | None = None
+    pinned: bool | None = None
+
+
+class OlderThan(Body):
+    """Milliseconds since 1970."""
+
+    before: Annotated[int, Field(ge=0, le=MAX_SEQ)]
+
+
+class NewId(Body):
+    """The client's UUID for the conversation that is opened: asking again opens no second one."""
+
+    id: Id
+
+
+class CopyIn(NewId):
+    """Without `leaf_id` the whole tree is copied."""
+
+    leaf_id: Id | None = None
+
+
+class Replacing(Body):
+    """`replaces` goes to the trash, and gives its part and its pin."""
+
+    replaces: Id | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bookmarks:
+    items: tuple[Message, ...]
+
+
+def _before(model: type[object], what: str) -> dict[int | str, dict[str, Any]]:
+    return {200: {"model": model, "description": what}}
 
 
 class MessageIn(Body):
@@ -62,30 +146,40 @@ class MessageIn(Body):
     role: Role = "user"
 
 
-@router.post("/conversations", status_code=201)
+@router.post(
+    "/conversations",
+    status_code=201,
+    responses=_before(Conversation, "It had been opened before."),
+)
 async def open_one(
-    keeper: TheKeeper, account: CurrentAccount, body: ConversationIn
+    keeper: TheKeeper, account: CurrentAccount, response: Response, body: ConversationIn
 ) -> Conversation:
     """A new, empty conversation."""
-    return await open_conversation(
+    outcome = await open_under(
         keeper.store,
+        ConversationId(body.id or fresh_id()),
         owner_id=account.id,
         title=body.title,
         purpose=body.purpose,
         provider=_usable(body.provider),
         model=body.model,
     )
+    response.status_code = 200 if outcome.is_repeated else 201
+    return outcome.conversation
 
 
 @router.get("/conversations")
 async def show_list(
     keeper: TheKeeper,
     account: CurrentAccount,
+    state: Annotated[ConversationState, Query()] = "active",
     cursor: Annotated[Cursor | None, Query()] = None,
     limit: Annotated[Limit, Query()] = PAGE,
 ) -> ConversationPage:
-    """The account's conversations, newest activity first."""
-    return await list_conversations(keeper.store, owner_id=account.id, cursor=cursor, limit=limit)
+    """One of the account's lists, newest activity first; among the active, pinned ones before."""
+    return await list_conversations(
+        keeper.store, owner_id=account.id, state=state, cursor=cursor, limit=limit
+    )
 
 
 @router.post("/conversations/current")
@@ -109,12 +203,19 @@ async def show_one(keeper: TheKeeper, account: CurrentAccount, conversation_id: 
 async def change_one(
     keeper: TheKeeper, account: CurrentAccount, conversation_id: Id, body: ConversationChange
 ) -> Conversation:
-    """Rename it, choose who answers in it, or switch to another branch."""
+    """Rename it, choose who answers in it and how, archive or pin it, switch to another branch."""
     given = body.model_fields_set
     if "title" in given and not body.title:
         raise InvalidInput("A title needs at least one character.")
     if "leaf_id" in given and body.leaf_id is None:
         raise InvalidInput("leaf_id must name a message of this conversation.")
+    for name in ("archived", "pinned"):
+        if name in given and getattr(body, name) is None:
+            raise InvalidInput(f"{name} must be true or false.")
+    sampling = body.sampling or SamplingIn()
+    wished = sampling.model_fields_set
+    if "sampling" in given and body.sampling is None:
+        wished = set(SamplingIn.model_fields)
     return await change_conversation(
         keeper.store,
         ConversationId(conversation_id),
@@ -122,7 +223,131 @@ async def change_one(
         title=body.title or KEPT,
         provider=_usable(body.provider) if "provider" in given else KEPT,
         model=body.model if "model" in given else KEPT,
+        temperature=sampling.temperature if "temperature" in wished else KEPT,
+        top_p=sampling.top_p if "top_p" in wished else KEPT,
+        max_tokens=sampling.max_tokens if "max_tokens" in wished else KEPT,
         leaf_id=MessageId(body.leaf_id) if body.leaf_id else KEPT,
+        archived=KEPT if body.archived is None else body.archived,
+        pinned=KEPT if body.pinned is None else body.pinned,
+    )
+
+
+@router.post("/conversations/archive")
+async def archive_old_ones(keeper: TheKeeper, account: CurrentAccount, body: OlderThan) -> Archived:
+    """Archive all in which nothing happened since then, but for the pinned and the current one."""
+    count = await archive_older(keeper.store, owner_id=account.id, before=Millis(body.before))
+    return Archived(count)
+
+
+@router.post(
+    "/conversations/{conversation_id}/end",
+    status_code=201,
+    responses=_before(Ended, "It had been ended before."),
+)
+async def end_one(
+    keeper: TheKeeper,
+    account: CurrentAccount,
+    conversation_id: Id,
+    response: Response,
+    body: NewId,
+) -> Ended:
+    """Archive it, and open a new current conversation. `id` names that one."""
+    outcome = await end_conversation(
+        keeper.store, ConversationId(conversation_id), ConversationId(body.id), owner_id=account.id
+    )
+    response.status_code = 200 if outcome.is_repeated else 201
+    return outcome.ended
+
+
+@router.post(
+    "/conversations/{conversation_id}/clear",
+    status_code=201,
+    responses=_before(Cleared, "It had been cleared before."),
+)
+async def clear_one(
+    keeper: TheKeeper,
+    account: CurrentAccount,
+    conversation_id: Id,
+    response: Response,
+    body: NewId,
+) -> Cleared:
+    """Put it in the trash, and an empty one in its place. `id` names that one."""
+    outcome = await clear_conversation(
+        keeper.store,
+        keeper.generations,
+        ConversationId(conversation_id),
+        ConversationId(body.id),
+        owner_id=account.id,
+    )
+    response.status_code = 200 if outcome.is_repeated else 201
+    return outcome.cleared
+
+
+@router.post(
+    "/conversations/{conversation_id}/copy",
+    status_code=201,
+    responses=_before(Conversation, "It had been copied before."),
+)
+async def copy_one(
+    keeper: TheKeeper,
+    account: CurrentAccount,
+    conversation_id: Id,
+    response: Response,
+    body: CopyIn,
+) -> Conversation:
+    """Copy the path to a message, or the whole tree, into a new conversation. `id` names it."""
+    outcome = await copy_conversation(
+        keeper.store,
+        ConversationId(conversation_id),
+        ConversationId(body.id),
+        owner_id=account.id,
+        leaf_id=MessageId(body.leaf_id) if body.leaf_id else None,
+    )
+    response.status_code = 200 if outcome.is_repeated else 201
+    return outcome.conversation
+
+
+@router.delete(
+    "/conversations/{conversation_id}",
+    responses={204: {"description": "It is gone for good."}},
+    response_model=Conversation,
+)
+async def delete_one(
+    keeper: TheKeeper,
+    account: CurrentAccount,
+    conversation_id: Id,
+    for_good: Annotated[bool, Query()] = False,
+) -> Conversation | Response:
+    """Put it in the trash, or, with `for_good`, take it out of there and of everywhere."""
+    if for_good:
+        await delete_for_good(keeper.store, ConversationId(conversation_id), owner_id=account.id)
+        return Response(status_code=204)
+    return await delete_conversation(
+        keeper.store, keeper.generations, ConversationId(conversation_id), owner_id=account.id
+    )
+
+
+@router.post("/conversations/{conversation_id}/restore")
+async def restore_one(
+    keeper: TheKeeper, account: CurrentAccount, conversation_id: Id, body: Replacing
+) -> Conversation:
+    """Take it out of the trash or the archive."""
+    return await restore_conversation(
+        keeper.store,
+        keeper.generations,
+        ConversationId(conversation_id),
+        owner_id=account.id,
+        replaces=ConversationId(body.replaces) if body.replaces else None,
+    )
+
+
+@router.get("/conversations/{conversation_id}/bookmarks")
+async def show_bookmarks(
+    keeper: TheKeeper, account: CurrentAccount, conversation_id: Id
+) -> Bookmarks:
+    """The messages that bear a bookmark, by `seq`."""
+    return Bookmarks(
+        await list_bookmarks(keeper.store, ConversationId(conversation_id), owner_id=account.id)
     )
 
 
@@ -163,15 +388,20 @@ async def show_path(
     *,
     leaf_id: Annotated[Id | None, Query()] = None,
     before: Annotated[Id | None, Query()] = None,
+    after: Annotated[Id | None, Query()] = None,
     limit: Annotated[Limit, Query()] = PAGE,
 ) -> PathPage:
-    """The path that ends in the leaf, in order; `next` is the `before` of the older page."""
+    """The path that ends in the leaf, in order; `next` is the `before` of the older page.
+
+    With `after` it comes from that message on, and `next` is the `after` of the younger page.
+    """
     return await read_path(
         keeper.store,
         ConversationId(conversation_id),
         owner_id=account.id,
         leaf_id=MessageId(leaf_id) if leaf_id else None,
         before=MessageId(before) if before else None,
+        after=MessageId(after) if after else None,
         limit=limit,
     )
 

@@ -17,8 +17,10 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from talekeeper.api.bodies import Id
+from talekeeper.api.health import HealthWatch, TheHealth
 from talekeeper.api.resources import CurrentAccount, TheKeeper, resource
 from talekeeper.conversations.following import (
+    Gone,
     Grew,
     Happened,
     Missed,
@@ -56,22 +58,30 @@ class EventStream(Response):
     media_type = "text/event-stream"
 
     def __init__(
-        self, bursts: AsyncGenerator[list[Told]], *, opening: bytes, names: "Names"
+        self,
+        bursts: AsyncGenerator[list[Told]],
+        *,
+        opening: bytes,
+        names: "Names",
+        health: HealthWatch | None = None,
     ) -> None:
         super().__init__(headers=_HEADERS)
         del self.headers["content-length"]
         self._bursts = bursts
         self._opening = opening
         self._names = names
+        self._health = health
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         await send(start)
-        tasks = (
+        tasks = [
             asyncio.create_task(self._pump(send)),
             asyncio.create_task(_beat(send)),
             asyncio.create_task(_left(receive)),
-        )
+        ]
+        if self._health is not None:
+            tasks.append(asyncio.create_task(_tell_health(send, self._health)))
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -94,6 +104,13 @@ async def _beat(send: Send) -> None:
     while True:
         await asyncio.sleep(HEARTBEAT)
         await _send(send, b": still here\n\n")
+
+
+async def _tell_health(send: Send, watch: HealthWatch) -> None:
+    known = watch.look()
+    while True:
+        await _send(send, _event("health", asdict(known), None))
+        known = await watch.changed(known)
 
 
 async def _left(receive: Receive) -> None:
@@ -127,6 +144,9 @@ class AccountNames(Names):
                 conversation_id = told.conversation.id
             case Missed():
                 conversation_id = told.conversation_id
+            case Gone():
+                self._seen.pop(told.conversation_id, None)
+                return None
             case Grew():
                 return None
         if conversation_id not in self._follows:
@@ -152,6 +172,7 @@ async def follow_conversation(
 @router.get("/events", response_class=Response, responses=_STREAM)
 async def follow_account(
     keeper: TheKeeper,
+    health: TheHealth,
     account: CurrentAccount,
     follow_: Annotated[list[str] | None, Query(alias="follow", max_length=MOST_FOLLOWED)] = None,
     last_event_id: Annotated[str | None, Header(max_length=4_000)] = None,
@@ -167,7 +188,7 @@ async def follow_account(
     bursts = follow(
         keeper.store, keeper.hub, owner_id=account.id, follows=follows, with_account=True
     )
-    return await _opened(bursts, keeper.boot_id, AccountNames(follows))
+    return await _opened(bursts, keeper.boot_id, AccountNames(follows), health)
 
 
 def _follows(texts: list[str]) -> dict[ConversationId, Place | None]:
@@ -180,11 +201,16 @@ def _follows(texts: list[str]) -> dict[ConversationId, Place | None]:
     return follows
 
 
-async def _opened(bursts: AsyncGenerator[list[Told]], boot_id: BootId, names: Names) -> EventStream:
+async def _opened(
+    bursts: AsyncGenerator[list[Told]],
+    boot_id: BootId,
+    names: Names,
+    health: HealthWatch | None = None,
+) -> EventStream:
     # The first burst says that the places are taken, or raises what the client must hear as such.
     await anext(bursts, None)
     opening = _event("ready", {"boot_id": boot_id}, None)
-    return EventStream(bursts, opening=b"retry: 1000\n" + opening, names=names)
+    return EventStream(bursts, opening=b"retry: 1000\n" + opening, names=names, health=health)
 
 
 def _encoded(told: Told, names: Names) -> bytes:
@@ -212,6 +238,8 @@ def _encoded(told: Told, names: Names) -> bytes:
             return _event("message.changed", data, event_id)
         case Missed():
             return _event("resync", {"conversation_id": told.conversation_id}, event_id)
+        case Gone():
+            return _event("conversation.gone", {"conversation_id": told.conversation_id}, None)
 
 
 def _event(name: str, data: dict[str, Any], event_id: str | None) -> bytes:

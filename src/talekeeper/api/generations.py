@@ -16,7 +16,11 @@ router = resource("generations")
 
 @dataclass(frozen=True, slots=True)
 class GenerationOut:
-    """`receipt` is exactly what the model was told, part by part; null until it was asked."""
+    """`receipt` is exactly what the model was told, part by part; null until it was asked.
+
+    The times are milliseconds since it began, and null, like the counts, until it has ended or
+    where they were not told.
+    """
 
     id: str
     conversation_id: str
@@ -26,6 +30,10 @@ class GenerationOut:
     provider: str
     model: str
     receipt: dict[str, Any] | None
+    first_token_ms: int | None
+    duration_ms: int | None
+    input_tokens: int | None
+    output_tokens: int | None
 
 
 @router.get("/generations/{generation_id}")
@@ -43,6 +51,10 @@ async def show_one(keeper: TheKeeper, account: CurrentAccount, generation_id: Id
         provider=generation.provider,
         model=generation.model,
         receipt=json.loads(found.receipt) if found.receipt else None,
+        first_token_ms=found.measures.first_token_ms,
+        duration_ms=found.measures.duration_ms,
+        input_tokens=found.measures.input_tokens,
+        output_tokens=found.measures.output_tokens,
     )
 
 

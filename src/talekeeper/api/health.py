@@ -1,19 +1,41 @@
-"""Whether the server is alive, and whether it is ready: open to everybody, telling nobody's news."""
+"""Whether the server is alive, ready and well.
 
+`/healthz` and `/readyz` are open to everybody and tell nobody's news. What stands in the way of
+writing, and what soon may, is told to who is logged in: at `/api/health`, and on the account's event
+stream whenever it changes.
+
+    available     what is sent is stored
+    degraded      so it is, but something will stand in the way, or just did for a moment
+    unavailable   what is sent is refused; what is stored can be read
+"""
+
+import asyncio
 import shutil
 import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Annotated, Final, Literal
 
-from fastapi import APIRouter, Response
+import structlog
+from fastapi import APIRouter, Depends, Request, Response
 
 from talekeeper import __version__
-from talekeeper.api.resources import TheKeeper
+from talekeeper.api.resources import CurrentAccount, TheKeeper, resource
+from talekeeper.errors import StoreBusy, trail
 from talekeeper.keeper import Keeper
 
 router = APIRouter(tags=["health"])
+of_the_account = resource("health")
 
-_GIB = 1 << 30
-_LARGE_DATABASE = 500 << 20
+INTERVAL: Final = 0.5
+"""Seconds after which a change is told at the latest, about."""
+
+_GIB: Final = 1 << 30
+_LARGE_DATABASE: Final = 500 << 20
+_LARGE_LOG: Final = 256 << 20
+
+log = structlog.stdlib.get_logger("talekeeper.api")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +55,134 @@ class Ready:
     warnings: list[str] = field(default_factory=list[str])
 
 
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """`code` is stable, `message` a sentence that says what to do."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What is the matter; `available` may have reasons, too, that can wait."""
+
+    state: Literal["available", "degraded", "unavailable"]
+    reasons: list[Reason] = field(default_factory=list[Reason])
+
+
+def health_of(keeper: Keeper) -> Health:
+    """How the server is at this moment."""
+    reasons: list[Reason] = []
+    state: Literal["available", "degraded", "unavailable"] = "available"
+    trouble = keeper.store.trouble
+    if keeper.is_closing:
+        state = "unavailable"
+        reasons.append(Reason("closing", "Talekeeper is closing. Try again when it is back."))
+    elif trouble is not None:
+        state = "degraded" if isinstance(trouble, StoreBusy) else "unavailable"
+        reasons.append(Reason(trouble.code, trouble.message))
+    elif not keeper.generations.is_serving:
+        state = "unavailable"
+        reasons.append(Reason("replies_stopped", "No reply can be stored. Start the server again."))
+    warned = warnings_of(keeper)
+    if state == "available" and any(each.code in ("disk_low", "log_large") for each in warned):
+        state = "degraded"
+    return Health(state, [*reasons, *warned])
+
+
+def warnings_of(keeper: Keeper) -> list[Reason]:
+    """What will stand in the way of writing if nobody does anything."""
+    found: list[Reason] = []
+    try:
+        disk = shutil.disk_usage(keeper.settings.data_dir)
+    except OSError as error:
+        found.append(Reason("disk_low", f"The data folder cannot be looked at: {error.strerror}."))
+    else:
+        if disk.free < max(_GIB, disk.total // 20):
+            free = disk.free / _GIB
+            text = f"Only {free:.1f} GiB are free on the disk of the data folder. Free some space."
+            # A twentieth of a large disk lasts a while: that can wait.
+            found.append(Reason("disk_low" if disk.free < _GIB else "disk_filling", text))
+    log_size = keeper.store.log_size()
+    if log_size is not None and log_size > _LARGE_LOG:
+        text = (
+            f"The database's log has grown to {log_size >> 20} MB: something reads without end. "
+            "Start the server again."
+        )
+        found.append(Reason("log_large", text))
+    size = keeper.store.size()
+    if size is not None and size > _LARGE_DATABASE:
+        text = f"The database has grown to {size >> 20} MB. Delete for good what nobody needs."
+        found.append(Reason("database_large", text))
+    warnings = keeper.store.installation.warnings
+    return [*found, *(Reason("installation", text) for text in warnings)]
+
+
+class HealthWatch:
+    """Tells how the server is, and when that changes. It looks only while somebody listens."""
+
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
+        self._listeners = 0
+        self._is_heard = asyncio.Event()
+        self._turn = asyncio.Event()
+        self._last = self.look()
+
+    def look(self) -> Health:
+        """How the server is now."""
+        self._last = health_of(self._keeper)
+        return self._last
+
+    async def changed(self, known: Health) -> Health:
+        """How the server is, once that is not as `known`."""
+        self._listeners += 1
+        self._is_heard.set()
+        try:
+            while self._last == known:
+                await self._turn.wait()
+            return self._last
+        finally:
+            self._listeners -= 1
+            if not self._listeners:
+                self._is_heard.clear()
+
+    async def watch(self) -> None:
+        """Look again and again; ends only when it is cancelled."""
+        while True:
+            await self._is_heard.wait()
+            await asyncio.sleep(INTERVAL)
+            before = self._last
+            try:
+                is_other = self.look() != before
+            except Exception as error:  # noqa: BLE001 - the next look may see
+                log.error("health.unseen", error=type(error).__name__, at=trail(error))
+                continue
+            if is_other:
+                turn, self._turn = self._turn, asyncio.Event()
+                turn.set()
+
+
+@asynccontextmanager
+async def health_watched(keeper: Keeper) -> AsyncGenerator[HealthWatch]:
+    """A watch that looks until the end of the block."""
+    watch = HealthWatch(keeper)
+    task = asyncio.create_task(watch.watch(), name="health")
+    try:
+        yield watch
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def _watch(request: Request) -> HealthWatch:
+    return request.app.state.health
+
+
+TheHealth = Annotated[HealthWatch, Depends(_watch)]
+
+
 @router.get("/healthz")
 async def healthz() -> Alive:
     """The process answers."""
@@ -42,7 +192,8 @@ async def healthz() -> Alive:
 @router.get("/readyz", responses={503: {"model": Ready}})
 async def readyz(keeper: TheKeeper, response: Response) -> Ready:
     """The store writes and replies can run; 503 when not."""
-    is_ready = keeper.store.is_serving and keeper.generations.is_serving and not keeper.is_closing
+    health = health_of(keeper)
+    is_ready = health.state != "unavailable"
     if not is_ready:
         response.status_code = 503
     return Ready(
@@ -54,16 +205,11 @@ async def readyz(keeper: TheKeeper, response: Response) -> Ready:
             "python": ".".join(map(str, sys.version_info[:3])),
             **keeper.store.versions,
         },
-        warnings=_warnings(keeper),
+        warnings=[reason.message for reason in health.reasons],
     )
 
 
-def _warnings(keeper: Keeper) -> list[str]:
-    found = list(keeper.store.installation.warnings)
-    disk = shutil.disk_usage(keeper.settings.data_dir)
-    if disk.free < max(_GIB, disk.total // 20):
-        found.append(f"Only {disk.free / _GIB:.1f} GiB are free on the disk of the data folder.")
-    size = keeper.store.size()
-    if size is not None and size > _LARGE_DATABASE:
-        found.append(f"The database has grown to {size >> 20} MB.")
-    return found
+@of_the_account.get("/health")
+async def show_health(watch: TheHealth, _account: CurrentAccount) -> Health:
+    """Whether what is sent is stored, and what stands in the way."""
+    return watch.look()

@@ -1,10 +1,15 @@
-"""Routes of messages: another reply, or more of the same."""
+"""Routes of messages: another reply, or more of the same; bookmarks; taking one back."""
+
+from typing import Annotated
 
 from fastapi import Response
+from pydantic import Field
 
-from talekeeper.api.bodies import Body, Id
+from talekeeper.api.bodies import Body, Id, Nothing, Text
 from talekeeper.api.resources import CurrentAccount, TheKeeper, resource
-from talekeeper.domain.conversations import Sent
+from talekeeper.conversations.bookmarking import bookmark_message
+from talekeeper.conversations.branching import delete_message, restore_message
+from talekeeper.domain.conversations import MAX_BOOKMARK, Conversation, Message, Sent
 from talekeeper.ids import GenerationId, MessageId
 
 router = resource("messages")
@@ -14,6 +19,36 @@ class IdIn(Body):
     """The client's UUID for what is made: asking again with it makes nothing twice."""
 
     id: Id
+
+
+class MessageChange(Body):
+    """An empty `bookmark` is a mark without a note; null takes the mark away."""
+
+    bookmark: Annotated[Text, Field(max_length=MAX_BOOKMARK)] | None
+
+
+@router.patch("/messages/{message_id}")
+async def change_one(
+    keeper: TheKeeper, account: CurrentAccount, message_id: Id, body: MessageChange
+) -> Message:
+    """Bookmark it, with a note or without one."""
+    return await bookmark_message(
+        keeper.store, MessageId(message_id), body.bookmark, owner_id=account.id
+    )
+
+
+@router.delete("/messages/{message_id}")
+async def delete_one(keeper: TheKeeper, account: CurrentAccount, message_id: Id) -> Conversation:
+    """Take it back, with all that stands under it. The active leaf is one that remains."""
+    return await delete_message(keeper.store, MessageId(message_id), owner_id=account.id)
+
+
+@router.post("/messages/{message_id}/restore")
+async def restore_one(
+    keeper: TheKeeper, account: CurrentAccount, message_id: Id, _body: Nothing | None = None
+) -> Conversation:
+    """It is there again, and what hid it, too. The active leaf is under it."""
+    return await restore_message(keeper.store, MessageId(message_id), owner_id=account.id)
 
 
 @router.post(

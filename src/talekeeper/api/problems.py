@@ -26,6 +26,7 @@ STATUSES: dict[type[TalekeeperError], int] = {
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
     errors.GenerationRunning: 409,
+    errors.NotInTrash: 409,
     errors.StoreError: 503,
     errors.ConfigurationError: 500,
     errors.ProviderError: 502,

@@ -9,7 +9,8 @@ from typing import Annotated
 from pydantic import Field
 
 from talekeeper.accounts.connecting import Connected, Overview
-from talekeeper.api.bodies import Body, Text
+from talekeeper.accounts.health import ProviderHealth
+from talekeeper.api.bodies import Body, Nothing, Text
 from talekeeper.api.resources import CurrentAccount, TheKeeper, resource
 from talekeeper.domain.changes import KEPT
 from talekeeper.domain.replies import Model
@@ -29,7 +30,8 @@ ModelName = Annotated[Text, Field(min_length=1, max_length=300)]
 class ProviderOut:
     """A provider as this account has it. `note` says what is to be done before it can be used.
 
-    `remote`: what is said is sent to another machine. `chosen`: it answers by default.
+    `remote`: what is said is sent to another machine. `chosen`: it answers by default. `health`
+    is how it answered when it was last asked for anything.
     """
 
     name: str
@@ -44,6 +46,7 @@ class ProviderOut:
     key_hint: str | None
     context_length: int | None
     note: str | None
+    health: ProviderHealth
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,27 @@ class ProvidersOut:
 @dataclass(frozen=True, slots=True)
 class ModelsOut:
     items: list[Model]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundOut:
+    """A model server that runs on the server's own machine.
+
+    `provider` is the entry through which it is used, `connected` says that this account does so.
+    `replaces` is the address that the entry leads to now and would lose.
+    """
+
+    provider: str
+    title: str
+    base_url: str
+    models: list[Model]
+    connected: bool
+    replaces: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundListOut:
+    items: list[FoundOut]
 
 
 class ProviderChange(Body):
@@ -81,6 +105,24 @@ class ChosenIn(Body):
 async def show_providers(keeper: TheKeeper, account: CurrentAccount) -> ProvidersOut:
     """Every provider, and which one answers where a conversation chooses none."""
     return _shown(keeper, await keeper.connections.overview(account))
+
+
+@router.get("/providers/found")
+async def show_found(keeper: TheKeeper, account: CurrentAccount) -> FoundListOut:
+    """The model servers that answer on the server's own machine: the admin's to see."""
+    return FoundListOut(
+        [
+            FoundOut(
+                provider=found.server.provider,
+                title=found.server.title,
+                base_url=found.server.base_url,
+                models=list(found.server.models),
+                connected=found.is_connected,
+                replaces=found.replaces,
+            )
+            for found in await keeper.connections.found(account)
+        ]
+    )
 
 
 @router.put("/providers/chosen")
@@ -107,6 +149,15 @@ async def change(
     )
     overview = await keeper.connections.overview(account)
     return _one(keeper, connected, overview)
+
+
+@router.post("/providers/{name}/check")
+async def check(
+    keeper: TheKeeper, account: CurrentAccount, name: ProviderName, _body: Nothing | None = None
+) -> ProviderOut:
+    """Ask the provider now; its health says how that went."""
+    connected = await keeper.connections.check(account, name)
+    return _one(keeper, connected, await keeper.connections.overview(account))
 
 
 @router.get("/providers/{name}/models")
@@ -143,4 +194,5 @@ def _one(keeper: TheKeeper, item: Connected, overview: Overview) -> ProviderOut:
         key_hint=item.settings.key_hint,
         context_length=item.settings.context_length,
         note=note,
+        health=item.health,
     )

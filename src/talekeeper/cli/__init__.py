@@ -1,5 +1,6 @@
 """The command line. What a command needs is imported when it runs, so that `--help` is quick."""
 
+import importlib
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,18 +12,19 @@ from talekeeper import __version__
 from talekeeper.cli import exits
 from talekeeper.errors import TalekeeperError
 
+_LATE = ("doctor", "model", "search", "torture")
+
 
 class _Commands(TyperGroup):
-    """The commands, of which `model` is imported only when it is asked for."""
+    """The commands, of which the late ones are imported only when they are asked for."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return [*super().list_commands(ctx), "model"]
+        return [*super().list_commands(ctx), *_LATE]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        if cmd_name == "model":
-            from talekeeper.cli import model
-
-            return typer.main.get_command(model.app)
+        if cmd_name in _LATE:
+            module = importlib.import_module(f"talekeeper.cli.{cmd_name}")
+            return typer.main.get_command(module.app)
         return super().get_command(ctx, cmd_name)
 
 
@@ -84,8 +86,11 @@ def serve(  # noqa: PLR0917
     ] = None,
 ) -> None:
     """Start the server and print a link that logs you in. Every setting has a variable, too."""
-    from talekeeper.cli.serve import run_server
-    from talekeeper.settings import load_settings
+    from talekeeper.cli.starting import lean_imports
+
+    with lean_imports():
+        from talekeeper.cli.serve import run_server
+        from talekeeper.settings import load_settings
 
     run_server(
         load_settings(

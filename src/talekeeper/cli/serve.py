@@ -22,7 +22,8 @@ from types import FrameType
 from typing import Any
 
 import structlog
-import uvicorn
+from uvicorn.config import Config
+from uvicorn.server import Server
 
 from talekeeper.cli.binding import bound_sockets, check_binding, not_bound
 from talekeeper.cli.folder import prepare_data_dir
@@ -34,6 +35,7 @@ from talekeeper.cli.running import (
     public_address,
     withdraw_server,
 )
+from talekeeper.cli.starting import import_the_rest, lean_imports
 from talekeeper.cli.wire import BoundedProtocol
 from talekeeper.errors import ConfigurationError
 from talekeeper.settings import Settings
@@ -59,11 +61,13 @@ def run_server(settings: Settings) -> None:
             each.close()
 
 
-def _uvicorn_config(settings: Settings) -> uvicorn.Config:
-    from talekeeper.api.app import create_app  # takes longer than refusing a bad start
+def _uvicorn_config(settings: Settings) -> Config:
+    with lean_imports():  # it takes longer than refusing a bad start
+        from talekeeper.api.app import create_app
 
-    config = uvicorn.Config(
-        create_app(settings),
+        app = create_app(settings)
+    config = Config(
+        app,
         http=BoundedProtocol,
         ws="none",
         lifespan="off",  # entered in `_serve`, where what goes wrong is an error and not a log line
@@ -87,7 +91,7 @@ def _uvicorn_config(settings: Settings) -> uvicorn.Config:
     return config
 
 
-async def _serve(settings: Settings, config: uvicorn.Config, sockets: list[socket]) -> None:
+async def _serve(settings: Settings, config: Config, sockets: list[socket]) -> None:
     from talekeeper.accounts.entering import forget_earlier_runs, issue_token, login_path
 
     app: Any = config.app
@@ -112,6 +116,7 @@ async def _serve(settings: Settings, config: uvicorn.Config, sockets: list[socke
                 log.warning("serve.not_announced", error=error.strerror)
             link = running.address + login_path(login)
             print(_greeting(settings, running.address, link), flush=True)
+            import_the_rest()
             if opens_browser(settings):
                 threading.Thread(target=webbrowser.open, args=(link,), daemon=True).start()
 
@@ -123,7 +128,7 @@ async def _serve(settings: Settings, config: uvicorn.Config, sockets: list[socke
             withdraw_server(settings.data_dir, running)
 
 
-class _Server(uvicorn.Server):
+class _Server(Server):
     """uvicorn's server, which says when it listens and ends the streams before it waits for them.
 
     A signal ends the process by itself only after everything was closed, and with exit code 0.
@@ -131,7 +136,7 @@ class _Server(uvicorn.Server):
 
     def __init__(
         self,
-        config: uvicorn.Config,
+        config: Config,
         *,
         on_ready: Callable[[], Awaitable[None]],
         begin_closing: Callable[[], None],

@@ -14,7 +14,7 @@ from typing import Final
 
 from talekeeper.domain.conversations import IN_FLIGHT, Conversation, Message
 from talekeeper.domain.events import Recorded
-from talekeeper.errors import InvalidInput
+from talekeeper.errors import InvalidInput, NotFound
 from talekeeper.ids import AccountId, ConversationId, GenerationId, MessageId
 from talekeeper.live import Delta, Hub
 from talekeeper.store import Reader, Store
@@ -66,7 +66,15 @@ class Missed:
     conversation_id: ConversationId
 
 
-Told = Happened | Grew | Missed
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """There is no such conversation: it was removed for good, or never was, or is another's."""
+
+    place: Place
+    conversation_id: ConversationId
+
+
+Told = Happened | Grew | Missed | Gone
 
 
 @dataclass(slots=True)
@@ -117,7 +125,10 @@ async def follow(
     Of the conversations in `follows` everything is told, beginning after the place given, or with
     the present where it is None. With `with_account`, so is every event of the account's other
     conversations. Ends when the server closes or this follower was too slow; it then resumes from
-    its last place. Raises NotFound when a conversation is absent or another account's.
+    its last place. Ends as well when there is nothing left to follow.
+
+    A conversation that is absent or another account's is told as gone `with_account`, and raises
+    NotFound without.
     """
     subscription = hub.subscribe(
         account_id=owner_id if with_account else None, conversation_ids=follows.keys()
@@ -126,7 +137,13 @@ async def follow(
         followed: dict[ConversationId, _Followed] = {}
         first: list[Told] = []
         for conversation_id, place in follows.items():
-            snapshot = await _read_snapshot(store, owner_id, conversation_id, place)
+            try:
+                snapshot = await _read_snapshot(store, owner_id, conversation_id, place)
+            except NotFound:
+                if not with_account:
+                    raise
+                first.append(Gone(Place(0), conversation_id))
+                continue
             state = _Followed(conversation_id, place or Place(snapshot.conversation.seq))
             followed[conversation_id] = state
             first += _begun(state, snapshot, hub)
@@ -137,27 +154,44 @@ async def follow(
             told: list[Told] = []
             for item in items:
                 state = followed.get(item.conversation_id)
-                match item:
-                    case Delta():
-                        if state is None:
-                            continue
-                        if _leaves_gap(state, item):
-                            snapshot = await _read_snapshot(store, owner_id, state.id, state.place)
-                            told += _begun(state, snapshot, hub)
-                        told += _grown(state, item)
-                    case Recorded():
-                        if state is None:
-                            place = Place(item.seq)
-                            told.append(Happened(place, item.seq, item.conversation, None))
-                        elif item.seq > state.place.seq + 1:
-                            snapshot = await _read_snapshot(store, owner_id, state.id, state.place)
-                            told += _begun(state, snapshot, hub)
-                        elif item.seq == state.place.seq + 1:
-                            told.append(_happened(state, item.seq, item.conversation, item.message))
+                if isinstance(item, Recorded) and item.owner_id != owner_id:
+                    continue  # somebody else's that was asked for
+                if isinstance(item, Recorded) and item.kind == "gone":
+                    followed.pop(item.conversation_id, None)
+                    told.append(Gone(Place(item.seq), item.conversation_id))
+                    continue
+                try:
+                    match item:
+                        case Delta():
+                            if state is None:
+                                continue
+                            if _leaves_gap(state, item):
+                                told += await _caught_up(store, hub, owner_id, state)
+                            told += _grown(state, item)
+                        case Recorded():
+                            if state is None:
+                                place = Place(item.seq)
+                                told.append(Happened(place, item.seq, item.conversation, None))
+                            elif item.seq > state.place.seq + 1:
+                                told += await _caught_up(store, hub, owner_id, state)
+                            elif item.seq == state.place.seq + 1:
+                                told.append(
+                                    _happened(state, item.seq, item.conversation, item.message)
+                                )
+                except NotFound:
+                    # That it is gone comes behind this item.
+                    followed.pop(item.conversation_id, None)
             if told:
                 yield _merged(told)
+            if not followed and not with_account:
+                return
     finally:
         subscription.close()
+
+
+async def _caught_up(store: Store, hub: Hub, owner_id: AccountId, state: _Followed) -> list[Told]:
+    snapshot = await _read_snapshot(store, owner_id, state.id, state.place)
+    return _begun(state, snapshot, hub)
 
 
 async def _read_snapshot(
@@ -199,10 +233,12 @@ def _begun(state: _Followed, snapshot: _Snapshot, hub: Hub) -> list[Told]:
     if tail is not None and tail.end > len(text):
         text = text[: tail.offset] + tail.text
     is_same = seen.generation_id == growing.generation_id and seen.offset <= len(text)
-    offset = seen.offset if is_same else 0
+    # A message that was told again took the place of the text that was known of it.
+    is_told = any(stored and stored.message.id == growing.id for _, stored in snapshot.events)
+    offset = seen.offset if is_same and not is_told else 0
     state.message_id = growing.id
     state.place = Place(state.place.seq, growing.generation_id, len(text))
-    if is_same and offset == len(text):
+    if is_same and not is_told and offset == len(text):
         return told
     delta = Delta(state.id, growing.id, growing.generation_id, offset, text[offset:])
     told.append(Grew(state.place, delta, True))
@@ -215,9 +251,11 @@ def _happened(
     place = replace(state.place, seq=seq)
     if message is not None and message.generation_id is not None:
         if message.status in IN_FLIGHT:
-            if place.generation_id != message.generation_id:
-                state.message_id = message.id
-                place = Place(seq, message.generation_id, len(message.content))
+            # Told again while it grows, it holds less than was told of it. Nothing of it counts as
+            # seen: what grows next leaves a gap, which a snapshot of the whole closes.
+            is_again = place.generation_id == message.generation_id
+            state.message_id = message.id
+            place = Place(seq, message.generation_id, 0 if is_again else len(message.content))
         elif place.generation_id == message.generation_id:
             place = Place(seq)
     state.place = place
@@ -233,13 +271,10 @@ def _grown(state: _Followed, delta: Delta) -> list[Told]:
     place = state.place
     if delta.generation_id != place.generation_id or delta.end <= place.offset:
         return []
-    fresh = replace(
-        delta,
-        offset=place.offset,
-        text=delta.text[place.offset - delta.offset :]
-        if delta.offset < place.offset
-        else delta.text,
-    )
+    if delta.offset > place.offset:
+        # It ended while the snapshot was read, which therefore holds less: its whole text comes.
+        return []
+    fresh = replace(delta, offset=place.offset, text=delta.text[place.offset - delta.offset :])
     state.place = replace(place, offset=fresh.end)
     return [Grew(state.place, fresh, False)]
 

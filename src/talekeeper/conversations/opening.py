@@ -1,19 +1,40 @@
 """Opening, naming and choosing: what is done to a conversation as a whole."""
 
+import re
+from dataclasses import dataclass
+
 from talekeeper.domain.changes import KEPT, Kept
-from talekeeper.domain.conversations import Conversation, ConversationPage, Purpose
-from talekeeper.errors import InvalidInput
+from talekeeper.domain.conversations import (
+    MAX_REPLY_TOKENS,
+    MAX_TEMPERATURE,
+    Conversation,
+    ConversationPage,
+    ConversationState,
+    Purpose,
+    Sampling,
+)
+from talekeeper.errors import IdReused, InvalidInput
 from talekeeper.ids import AccountId, ConversationId, MessageId, fresh_id
 from talekeeper.store import Reader, Store, Writer
 from talekeeper.store.conversations import (
     HeldConversation,
+    ListPlace,
     conversation_page,
     current_conversation,
+    find_conversation,
     hold_conversation,
     insert_conversation,
 )
 from talekeeper.store.messages import find_message
 from talekeeper.store.walking import newest_leaf_under
+
+
+@dataclass(frozen=True, slots=True)
+class OpenOutcome:
+    """What was opened, and whether it had been before."""
+
+    conversation: Conversation
+    is_repeated: bool
 
 
 async def open_conversation(
@@ -29,20 +50,55 @@ async def open_conversation(
 
     Without a title it takes one from the first thing that is said in it.
     """
+    outcome = await open_under(
+        store,
+        ConversationId(fresh_id()),
+        owner_id=owner_id,
+        title=title,
+        purpose=purpose,
+        provider=provider,
+        model=model,
+    )
+    return outcome.conversation
+
+
+async def open_under(
+    store: Store,
+    new_id: ConversationId,
+    *,
+    owner_id: AccountId,
+    title: str | None = None,
+    purpose: Purpose = "general",
+    provider: str | None = None,
+    model: str | None = None,
+) -> OpenOutcome:
+    """As `open_conversation`, under an id that the client made: the same again opens no second one.
+
+    Raises IdReused when the id names something else.
+    """
     _check_choice(provider, model)
-    conversation_id = ConversationId(fresh_id())
-    return await store.write(
-        lambda tx: insert_conversation(
+
+    def unit(tx: Writer) -> OpenOutcome:
+        known = find_conversation(tx, new_id, owner_id=owner_id)
+        if known is not None:
+            asked = (purpose, title or "", provider, model)
+            # Only the purpose never changes; the rest is compared while nothing has.
+            is_same = (known.purpose, known.title, known.provider, known.model) == asked
+            if known.purpose != purpose or (known.seq == 1 and not is_same):
+                raise IdReused("This id was used before for something else. Take a new one.")
+            return OpenOutcome(known, True)
+        held = insert_conversation(
             tx,
-            conversation_id,
+            new_id,
             owner_id=owner_id,
             title=title or "",
             purpose=purpose,
             provider=provider,
             model=model,
-        ),
-        conversation_id=conversation_id,
-    )
+        )
+        return OpenOutcome(_opened(tx, held), False)
+
+    return await store.write(unit, conversation_id=new_id)
 
 
 async def current(store: Store, *, owner_id: AccountId) -> tuple[Conversation, bool]:
@@ -61,7 +117,7 @@ async def current(store: Store, *, owner_id: AccountId) -> tuple[Conversation, b
             purpose="general",
             role="current_global",
         )
-        return opened, True
+        return _opened(tx, opened), True
 
     found = await store.read(lambda tx: current_conversation(tx, owner_id=owner_id))
     if found is not None:
@@ -77,7 +133,12 @@ async def change_conversation(
     title: str | Kept = KEPT,
     provider: str | Kept | None = KEPT,
     model: str | Kept | None = KEPT,
+    temperature: float | Kept | None = KEPT,
+    top_p: float | Kept | None = KEPT,
+    max_tokens: int | Kept | None = KEPT,
     leaf_id: MessageId | Kept = KEPT,
+    archived: bool | Kept = KEPT,
+    pinned: bool | Kept = KEPT,
 ) -> Conversation:
     """What is given is changed, in one transaction.
 
@@ -90,12 +151,22 @@ async def change_conversation(
         before = held.conversation
         if not isinstance(title, Kept):
             held.change(title=title)
+            held.title_by = "person"
         if not isinstance(provider, Kept):
             held.change(provider=provider)
         if not isinstance(model, Kept):
             held.change(model=model)
+        held.change(
+            sampling=_changed_sampling(
+                before.sampling, temperature=temperature, top_p=top_p, max_tokens=max_tokens
+            )
+        )
         if not isinstance(leaf_id, Kept):
             _switch_branch(tx, held, leaf_id)
+        if not isinstance(pinned, Kept):
+            held.change(pinned=pinned)
+        if not isinstance(archived, Kept):
+            _archive(tx, held, archived)
         _check_choice(held.conversation.provider, held.conversation.model)
         if held.conversation == before:
             return before
@@ -105,6 +176,37 @@ async def change_conversation(
     return await store.write(unit, conversation_id=conversation_id)
 
 
+def _changed_sampling(
+    before: Sampling,
+    *,
+    temperature: float | Kept | None,
+    top_p: float | Kept | None,
+    max_tokens: int | Kept | None,
+) -> Sampling:
+    after = Sampling(
+        before.temperature if isinstance(temperature, Kept) else temperature,
+        before.top_p if isinstance(top_p, Kept) else top_p,
+        before.max_tokens if isinstance(max_tokens, Kept) else max_tokens,
+    )
+    # Written so that a NaN fails as well.
+    if after.temperature is not None and not 0 <= after.temperature <= MAX_TEMPERATURE:
+        raise InvalidInput(f"The temperature must be 0 to {MAX_TEMPERATURE:g}.")
+    if after.top_p is not None and not 0 < after.top_p <= 1:
+        raise InvalidInput("top_p must be above 0 and at most 1.")
+    if after.max_tokens is not None and not 1 <= after.max_tokens <= MAX_REPLY_TOKENS:
+        raise InvalidInput(f"The longest reply must be 1 to {MAX_REPLY_TOKENS:,} tokens.")
+    return after
+
+
+def _archive(tx: Writer, held: HeldConversation, archived: bool) -> None:
+    if archived and held.conversation.archived_at is None:
+        held.change(archived_at=tx.now())
+    elif not archived and held.conversation.deleted_at is None:
+        held.take_out(tx)
+    elif not archived:
+        held.change(archived_at=None)
+
+
 def _check_choice(provider: str | None, model: str | None) -> None:
     if model is not None and provider is None:
         raise InvalidInput("A model needs its provider: name both, or neither.")
@@ -112,26 +214,42 @@ def _check_choice(provider: str | None, model: str | None) -> None:
 
 def _switch_branch(tx: Writer, held: HeldConversation, message_id: MessageId) -> None:
     chosen = find_message(tx, message_id)
-    if chosen is None or chosen.message.conversation_id != held.id:
+    if chosen is None or chosen.message.conversation_id != held.id or chosen.is_hidden:
         raise InvalidInput("There is no such message in this conversation.")
-    leaf = newest_leaf_under(tx, chosen)
+    leaf = newest_leaf_under(tx, chosen.key)
     held.move_leaf(leaf.message.id, leaf.key)
 
 
 async def list_conversations(
-    store: Store, *, owner_id: AccountId, cursor: str | None, limit: int
+    store: Store,
+    *,
+    owner_id: AccountId,
+    state: ConversationState = "active",
+    cursor: str | None,
+    limit: int,
 ) -> ConversationPage:
-    """The account's conversations, newest activity first. Raises InvalidInput for a bad cursor."""
+    """One of the account's lists, newest activity first, pinned ones of the active before that.
+
+    Raises InvalidInput for a bad cursor.
+    """
     after = None if cursor is None else _parsed(cursor)
 
     def unit(tx: Reader) -> ConversationPage:
-        return conversation_page(tx, owner_id=owner_id, after=after, limit=limit)
+        return conversation_page(tx, owner_id=owner_id, state=state, after=after, limit=limit)
 
     return await store.read(unit)
 
 
-def _parsed(cursor: str) -> tuple[int, str]:
-    rank, dot, conversation_id = cursor.partition(".")
-    if not dot or not rank.isascii() or not rank.isdigit() or len(rank) > 18:
+_CURSOR = re.compile(r"([01])\.([0-9]{1,18})\.([0-9a-f-]{36})", re.ASCII)
+
+
+def _parsed(cursor: str) -> ListPlace:
+    found = _CURSOR.fullmatch(cursor)
+    if found is None:
         raise InvalidInput("This cursor is not one that was given out. Start from the first page.")
-    return int(rank), conversation_id
+    return ListPlace(int(found[1]), int(found[2]), found[3])
+
+
+def _opened(tx: Writer, held: HeldConversation) -> Conversation:
+    held.changed()
+    return held.save(tx)

@@ -8,10 +8,11 @@ after the commit.
 
 from dataclasses import dataclass
 
+from talekeeper.conversations.branching import bring_back
 from talekeeper.conversations.titling import title_from
 from talekeeper.domain.changes import Kept
 from talekeeper.domain.conversations import Message, Role, Sent
-from talekeeper.errors import IdReused, InvalidInput, UnknownParent
+from talekeeper.errors import IdReused, InvalidInput, NotFound, UnknownParent
 from talekeeper.generation.beginning import Begun, ServerChoice, begin_continuation, begin_reply
 from talekeeper.generation.running import Generations
 from talekeeper.ids import (
@@ -34,6 +35,7 @@ from talekeeper.store.messages import (
     get_message,
     has_elder_sibling,
 )
+from talekeeper.store.walking import newest_leaf_under
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,8 @@ class Sender:
         """Save what was said. It is durable when this returns, and the reply has begun.
 
         Kept as `parent_id` means under the active leaf; None makes a new root. While the AI still
-        speaks, the message is stored and no reply begun. Raises UnknownParent, IdReused, NotFound.
+        speaks, the message is stored and no reply begun. Whatever had been put away comes back: the
+        conversation, and the branch. Raises UnknownParent, IdReused, NotFound.
         """
         reply_id = MessageId(fresh_id())
 
@@ -85,6 +88,7 @@ class Sender:
             if known is not None:
                 _check_same(known.message, conversation_id, content, role)
                 return _stored_before(tx, held, known)
+            held.take_out(tx)
             parent = _parent(tx, held, parent_id)
             if not held.conversation.title and role == "user":
                 held.change(title=title_from(content))
@@ -133,6 +137,8 @@ class Sender:
                 if not is_same:
                     raise _reused()
                 return Outcome(_sent(tx, asked, known), True)
+            held.take_out(tx)
+            asked = bring_back(tx, held, asked)
             begun = begin_reply(
                 tx,
                 held,
@@ -170,6 +176,11 @@ class Sender:
                 if known.generation.message_id != message_id:
                     raise _reused()
                 return Outcome(_sent(tx, asked, reply), True)
+            held.take_out(tx)
+            if reply.is_hidden:
+                reply = bring_back(tx, held, reply)
+                leaf = newest_leaf_under(tx, reply.key)
+                held.move_leaf(leaf.message.id, leaf.key)
             begun = begin_continuation(
                 tx,
                 held,
@@ -210,6 +221,11 @@ def _parent(tx: Writer, held: HeldConversation, parent_id: MessageId | Kept | No
         raise UnknownParent(
             "The message this one answers is not in this conversation. Reload it, then send again."
         )
+    if found.is_hidden:
+        try:
+            return bring_back(tx, held, found).place
+        except NotFound as error:
+            raise UnknownParent(error.message) from error
     return found.place
 
 

@@ -1,7 +1,7 @@
 """Conversations, their messages and the generations that fill replies."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from talekeeper.clock import Millis
 from talekeeper.ids import AccountId, ConversationId, GenerationId, MessageId
@@ -26,6 +26,29 @@ MAX_CONTENT = 200_000
 """Characters in one message."""
 MAX_TITLE = 200
 """Characters in a conversation's title."""
+MAX_BOOKMARK = 500
+"""Characters in a bookmark's note."""
+TitleBy = Literal["first_words", "model", "person"]
+"""Who gave a conversation its title."""
+ConversationState = Literal["active", "archived", "trash"]
+"""Which of an account's lists a conversation is in."""
+MAX_TEMPERATURE = 2.0
+MAX_REPLY_TOKENS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a conversation's replies are made; null where the provider's own way holds.
+
+    `temperature` is 0 to 2, `top_p` above 0 up to 1. `max_tokens` is the longest reply, in tokens.
+    """
+
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+
+
+AS_THE_PROVIDER_DOES: Final = Sampling()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +58,9 @@ class Conversation:
     `seq` is the place of its newest event: whoever has seen a smaller one has missed something.
     `leaf_id` is where the user stands in the tree; null only while it is empty.
     `provider` and `model` are null where the account's own choice holds.
+    `archived_at` and `deleted_at` say since when it is in the archive or in the trash.
+    `message_count` and `characters` are of all branches, without what was taken back; a reply that
+    grows is counted when it has ended.
     """
 
     id: ConversationId
@@ -46,8 +72,14 @@ class Conversation:
     generation_id: GenerationId | None
     provider: str | None
     model: str | None
+    sampling: Sampling
     created_at: Millis
     updated_at: Millis
+    pinned: bool
+    archived_at: Millis | None
+    deleted_at: Millis | None
+    message_count: int
+    characters: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +100,8 @@ class Message:
     `revision` grows with every change: of two copies the one with the larger is newer.
     `generation_id` is the latest generation that wrote it; null for what a person wrote.
     `input_tokens` and `output_tokens` are the provider's count, null where it gave none.
+    `bookmark` is a person's note on it, empty for a mark without one, null without a mark.
+    `deleted_at` says when it was taken back; everything under it is hidden with it.
     """
 
     id: MessageId
@@ -86,6 +120,8 @@ class Message:
     input_tokens: int | None = None
     output_tokens: int | None = None
     error: ReplyError | None = None
+    bookmark: str | None = None
+    deleted_at: Millis | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +148,7 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class ConversationPage:
-    """Newest activity first; `next` fetches the page after it, null at the end."""
+    """Pinned ones first, then newest activity; `next` fetches the page after it, null at the end."""
 
     items: tuple[Conversation, ...]
     next: str | None
@@ -120,7 +156,10 @@ class ConversationPage:
 
 @dataclass(frozen=True, slots=True)
 class PathPage:
-    """A stretch of a path in order; `next` is the `before` of the older stretch, null at the root."""
+    """A stretch of a path in order; `next` is the `before` of the older stretch, null at the root.
+
+    Where it was asked for with `after`, `next` is the `after` of the younger one, null at the leaf.
+    """
 
     items: tuple[PathMessage, ...]
     next: str | None
@@ -146,3 +185,39 @@ class Sent:
     reply: Message | None
     generation_id: GenerationId | None
     branched: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A conversation that was archived, and the one that was opened in its place."""
+
+    ended: Conversation
+    conversation: Conversation
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """A conversation that was put in the trash, and the empty one that took its place."""
+
+    cleared: Conversation
+    conversation: Conversation
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What one of an account's lists holds."""
+
+    conversations: int
+    messages: int
+    characters: int
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What an account holds. `largest` by characters; `oldest` of the active ones, longest untouched."""
+
+    active: Holding
+    archived: Holding
+    trash: Holding
+    largest: tuple[Conversation, ...]
+    oldest: tuple[Conversation, ...]

@@ -6,7 +6,8 @@ from typing import Literal
 from talekeeper.domain.conversations import Conversation, Message
 from talekeeper.ids import AccountId, ConversationId
 
-EventKind = Literal["conversation", "message_added", "message_changed"]
+EventKind = Literal["conversation", "message_added", "message_changed", "gone"]
+"""What happened. `gone` is in no log: with the conversation went its log."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,8 @@ class ReplyRequest:
 
     `turns` begins with at most one system turn. When `continues` is true the last turn is the
     assistant's own unfinished text, and the reply goes on from its last character.
-    `max_tokens` and `temperature` are the provider's defaults where they are None.
+    `is_for_title`: it is no part of a talk, and its answer is read by nobody as it is.
+    `max_tokens`, `temperature` and `top_p` are the provider's defaults where they are None.
     """
 
     model: str
@@ -29,6 +30,17 @@ class ReplyRequest:
     continues: bool = False
     max_tokens: int | None = None
     temperature: float | None = None
+    top_p: float | None = None
+    is_for_title: bool = False
+
+    def wishes(self) -> tuple["Wish", ...]:
+        """What is wished for beyond the provider's defaults."""
+        wished: dict[Wish, float | None] = {
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "max_tokens": self.max_tokens,
+        }
+        return tuple(wish for wish, value in wished.items() if value is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +70,35 @@ class Finished:
     reason: Literal["stop", "length", "filtered"]
 
 
-StreamPart = TextDelta | ReasoningDelta | Usage | Finished
+Wish = Literal["temperature", "top_p", "max_tokens"]
+"""What may be wished for in a request beyond its turns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unheeded:
+    """The provider refused this wish for this model: the reply is made without it."""
+
+    wish: Wish
+
+
+StreamPart = TextDelta | ReasoningDelta | Usage | Unheeded | Finished
+
+
+Ability = Literal["images", "tools", "json", "reasoning"]
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model that a provider offers. `context_length` is in tokens, None where unknown."""
+    """A model that a provider offers. `context_length` is in tokens, None where unknown.
+
+    `abilities` are what the provider says it can do beyond text: take images, call tools, keep to
+    a JSON schema, think first. Empty where it says nothing of it.
+    """
 
     id: str
     name: str
     context_length: int | None = None
+    abilities: tuple[Ability, ...] = ()
 
 
 class Provider(Protocol):
@@ -82,6 +113,10 @@ class Provider(Protocol):
     continues_text: bool
 
     def stream(self, request: ReplyRequest) -> AsyncGenerator[StreamPart]: ...
+
+    def can_title(self, request: ReplyRequest) -> bool:
+        """Whether it may be asked for a title of the conversation that `request` is part of."""
+        ...
 
     async def models(self) -> tuple[Model, ...]:
         """The models on offer. Raises ProviderError when they cannot be listed."""

@@ -30,6 +30,8 @@ class Growing:
     unsaved: list[str] = field(default_factory=list[str])
     receipt: str | None = None
     """What the model was told, until it is on disk: it goes with the first write there is."""
+    wants_title: bool = False
+    """It ends the first exchange, and its provider may be asked for a title."""
     first_token: float | None = None
     usage: Usage = _UNCOUNTED
     ending: Ending | None = None

@@ -47,6 +47,7 @@ async def recover_replies(
                 tx,
                 held,
                 abandoned.message_key,
+                start_offset=abandoned.start_offset,
                 content=text,
                 status="interrupted",
                 model=generation.model or None,

@@ -13,7 +13,7 @@
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Literal
@@ -23,12 +23,20 @@ import structlog
 
 from talekeeper.clock import Clock
 from talekeeper.domain.conversations import Generation, Message, MessageStatus, ReplyError
-from talekeeper.domain.replies import Finished, Provider, ReasoningDelta, TextDelta, Usage
+from talekeeper.domain.replies import (
+    Finished,
+    Provider,
+    ReasoningDelta,
+    TextDelta,
+    Unheeded,
+    Usage,
+    Wish,
+)
 from talekeeper.errors import NotFound, ProviderError, ProviderStreamCut, StoreError, trail
 from talekeeper.generation.beginning import Begun
 from talekeeper.generation.checkpointing import Checkpoints
 from talekeeper.generation.growing import Ending, Growing
-from talekeeper.ids import GenerationId
+from talekeeper.ids import AccountId, GenerationId
 from talekeeper.live import Delta, Hub
 from talekeeper.prompts import Composed, composed
 from talekeeper.prompts.composing import HISTORY_LIMIT
@@ -40,13 +48,14 @@ from talekeeper.store.generations import (
     find_generation,
     keep_receipt,
 )
+from talekeeper.store.jobs import enqueue_job
 from talekeeper.store.messages import close_message, message_at, restore_reply
 from talekeeper.store.walking import path_to
 
 log = structlog.get_logger(__name__)
 
 _RETRY_FIRST: Final = 0.1
-_RETRY_LAST: Final = 5.0
+_RETRY_LAST: Final = 1.0
 
 _MESSAGE_STATUS: Final[dict[Ending, MessageStatus]] = {
     "finished": "complete",
@@ -72,11 +81,13 @@ Reach = Callable[[Generation], Awaitable[Reached]]
 class Ended:
     """How a generation ended and what it took, in seconds; counts are the provider's."""
 
+    owner_id: AccountId
     provider: str
     ending: Ending | Literal["lost"]
     seconds: float
     first_token_seconds: float | None
     output_tokens: int | None
+    error: ReplyError | None
 
 
 OnEnded = Callable[[Ended], None]
@@ -93,12 +104,15 @@ class Generations:
         reach: Reach,
         clock: Clock,
         on_ended: OnEnded | None = None,
+        on_job: Callable[[], None] | None = None,
     ) -> None:
+        """`on_job` is called when a job is on disk; where it is None, titles are not asked for."""
         self._store = store
         self._hub = hub
         self._reach = reach
         self._clock = clock
         self._on_ended = on_ended
+        self._on_job = on_job
         self._growing: dict[GenerationId, Growing] = {}
         self._checkpoints = Checkpoints(store, self._growing.values)
         self._is_closing = False
@@ -188,11 +202,13 @@ class Generations:
             self._growing.pop(generation.id, None)
             self._hub.forget(generation.id)
         ended = Ended(
+            owner_id=generation.owner_id,
             provider=generation.provider,
             ending="lost" if growing.has_lost_lock else ending,
             seconds=self._clock.monotonic() - growing.started,
             first_token_seconds=growing.first_token,
             output_tokens=growing.usage.output_tokens,
+            error=error,
         )
         log.info(
             "generation.ended",
@@ -213,6 +229,7 @@ class Generations:
         if growing.is_continuing and not reached.provider.continues_text:
             growing.look_for_seam()
         is_finished = False
+        unheeded: list[Wish] = []
         stream = reached.provider.stream(asked.request)
         try:
             async for part in stream:
@@ -223,6 +240,9 @@ class Generations:
                         growing.usage = part
                     case Finished():
                         is_finished = True
+                    case Unheeded(wish):
+                        unheeded.append(wish)
+                        growing.receipt = _receipt(asked, unheeded)
                     case ReasoningDelta():
                         pass
         finally:
@@ -248,10 +268,16 @@ class Generations:
                 window=reached.window,
                 continues=growing.is_continuing,
                 continues_text=reached.provider.continues_text,
+                sampling=conversation.sampling,
             )
 
         asked = await self._store.read(compose)
-        growing.receipt = msgspec.json.encode(asked.receipt()).decode()
+        growing.receipt = _receipt(asked)
+        growing.wants_title = (
+            self._on_job is not None
+            and asked.is_first_exchange
+            and reached.provider.can_title(asked.request)
+        )
         return asked
 
     def _grow(self, growing: Growing, text: str) -> None:
@@ -301,6 +327,7 @@ class Generations:
                 close_message,
                 tx,
                 held,
+                start_offset=len(growing.begun.message.content),
                 content=content,
                 status=_MESSAGE_STATUS[ending],
                 model=growing.model or None,
@@ -313,6 +340,14 @@ class Generations:
             except NotFound:
                 close(restore_reply(tx, held, growing.begun.message))
             held.save(tx)
+            if ending == "finished" and growing.wants_title and held.title_by == "first_words":
+                enqueue_job(
+                    tx,
+                    "title",
+                    unique_key=held.id,
+                    conversation_id=held.id,
+                    owner_id=held.owner_id,
+                )
             return True
 
         pause = _RETRY_FIRST
@@ -326,6 +361,8 @@ class Generations:
                 pause = min(pause * 2, _RETRY_LAST)
         if not is_mine:
             growing.has_lost_lock = True
+        elif growing.wants_title and self._on_job is not None:
+            self._on_job()
 
 
 async def final_message(store: Store, generation: Generation) -> Message:
@@ -338,6 +375,10 @@ async def final_message(store: Store, generation: Generation) -> Message:
         return message_at(tx, found.message_key).message
 
     return await store.read(unit)
+
+
+def _receipt(asked: Composed, unheeded: Sequence[Wish] = ()) -> str:
+    return msgspec.json.encode(asked.receipt(unheeded=unheeded)).decode()
 
 
 def _told(error: ProviderError | StoreError) -> ReplyError:

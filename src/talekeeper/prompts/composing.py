@@ -1,18 +1,33 @@
-"""Composing: the request for one reply, with a receipt of what went in and what stayed out."""
+"""Composing: the request for one reply, with a receipt of what went in and what stayed out.
+
+A message whose reply ended before its first word stands in the path with nothing after it but the
+next message of the same person. Run together, the two would be answered as one, and what failed
+an hour ago would be answered now. So it is marked, in the turn that it becomes a part of.
+"""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any, Final
 
-from talekeeper.domain.conversations import Message, Purpose, Role
-from talekeeper.domain.replies import ReplyRequest, Turn
+from talekeeper.domain.conversations import (
+    AS_THE_PROVIDER_DOES,
+    Message,
+    Purpose,
+    Role,
+    Sampling,
+)
+from talekeeper.domain.replies import ReplyRequest, Turn, Wish
+from talekeeper.ids import MessageId
 from talekeeper.prompts.fitting import TURN_COST, estimated_tokens, fitted
 from talekeeper.prompts.purposes import PURPOSES
 
 DEFAULT_WINDOW: Final = 8_192
 """Tokens a model is taken to hold where nobody knows better."""
 REPLY_SHARE: Final = 4
-"""One part in four of the window is kept free for the reply, at most 1,024 tokens."""
+"""One part in four of the window is kept free for the reply, at most 1,024 tokens; where a longest
+reply is wished for, room for all of it, up to half of the window."""
+UNANSWERED: Final = "(The message above got no answer. Answer what follows it.)"
 HISTORY_LIMIT: Final = 400
 """Messages that are read for a request at the most."""
 ECHO_WORDS: Final = 6
@@ -36,13 +51,25 @@ class Composed:
 
     request: ReplyRequest
     parts: tuple[Part, ...]
+    is_first_exchange: bool
+    """Nothing that the assistant said stands above the reply."""
 
-    def receipt(self) -> dict[str, Any]:
-        """The receipt as it is stored and shown: exactly what was sent, and why."""
+    def receipt(self, *, unheeded: Sequence[Wish] = ()) -> dict[str, Any]:
+        """The receipt as it is stored and shown: exactly what was sent, and why.
+
+        `unheeded` are the wishes that the provider refused for this model.
+        """
+        request = self.request
         return {
-            "model": self.request.model,
+            "model": request.model,
+            "sampling": {
+                "temperature": request.temperature,
+                "top_p": request.top_p,
+                "max_tokens": request.max_tokens,
+                "unheeded": list(unheeded),
+            },
             "parts": [asdict(part) for part in self.parts],
-            "turns": [asdict(turn) for turn in self.request.turns],
+            "turns": [asdict(turn) for turn in request.turns],
         }
 
 
@@ -54,6 +81,7 @@ def composed(
     window: int | None,
     continues: bool,
     continues_text: bool,
+    sampling: Sampling = AS_THE_PROVIDER_DOES,
 ) -> Composed:
     """The request for the reply to the last message of `history`, eldest first.
 
@@ -61,11 +89,12 @@ def composed(
     its own text (`continues_text`) gets it as the last turn; any other is asked to.
     """
     window = window or DEFAULT_WINDOW
+    unanswered = unanswered_in(history)
     instructions = PURPOSES[purpose]
     cost = estimated_tokens(instructions) + TURN_COST
-    reply = min(1_024, window // REPLY_SHARE)
     told = [m for m in history if m.content.strip()]
-    room = max(0, window - cost - reply)
+    marks = len(unanswered) * estimated_tokens(UNANSWERED)
+    room = max(0, window - cost - marks - _kept_for_reply(window, sampling))
     chosen = fitted(told, budget=room, window=room)
     parts = [
         Part("purpose", purpose, cost, True, "always first"),
@@ -82,12 +111,50 @@ def composed(
             Part("history", f"{chosen.left_out} elder messages", 0, False, "no room in the model")
         )
     turns = [Turn("system", instructions)]
+    marked = 0
     for message in chosen.messages:
-        _append(turns, message.role, message.content)
+        content = message.content
+        if message.id in unanswered:
+            marked += 1
+            content = f"{content}\n\n{UNANSWERED}"
+        _append(turns, message.role, content)
+    if marked:
+        parts.append(
+            Part(
+                "unanswered",
+                f"{marked} of these messages",
+                marked * estimated_tokens(UNANSWERED),
+                True,
+                "marked: no answer came to them, and the next one is to be answered",
+            )
+        )
     if continues and not continues_text:
         _append(turns, "user", _continue_asked(chosen.messages[-1].content))
-    request = ReplyRequest(model=model, turns=tuple(turns), continues=continues and continues_text)
-    return Composed(request, tuple(parts))
+    request = ReplyRequest(
+        model=model,
+        turns=tuple(turns),
+        continues=continues and continues_text,
+        max_tokens=sampling.max_tokens,
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+    )
+    answers = sum(1 for m in told if m.role == "assistant")
+    return Composed(request, tuple(parts), answers == int(continues))
+
+
+def unanswered_in(history: Sequence[Message]) -> frozenset[MessageId]:
+    """The messages of a path whose reply there ended without a word."""
+    return frozenset(
+        message.id
+        for message, after in pairwise(history)
+        if message.role == "user" and after.role == "assistant" and not after.content.strip()
+    )
+
+
+def _kept_for_reply(window: int, sampling: Sampling) -> int:
+    if sampling.max_tokens is not None:
+        return min(sampling.max_tokens, window // 2)
+    return min(1_024, window // REPLY_SHARE)
 
 
 def _append(turns: list[Turn], role: Role, content: str) -> None:

@@ -6,7 +6,7 @@ life and no more. An error may come as an event of its own after the status was 
 
 Instructions stand beside the talk, which a user begins; `max_tokens` must always be said. What a
 model refuses is learned from its refusal: how long a reply it gives at most, and whether it takes
-a temperature, which the newest do not.
+a temperature or a top_p, which the newest do not, or not both.
 
 `continues_text` is false: a last turn of the assistant's own is refused by models since 2026 and
 must not end in a space for the elder, so every Claude is asked to go on in words.
@@ -30,9 +30,12 @@ from talekeeper.domain.replies import (
     ReplyRequest,
     StreamPart,
     TextDelta,
+    Unheeded,
     Usage,
+    Wish,
 )
 from talekeeper.errors import ProviderError
+from talekeeper.providers.abilities import abilities_in
 from talekeeper.providers.answers import Answer, Reason, count_in, decoded, entries_of, text_in
 from talekeeper.providers.failures import broken_off, failure
 from talekeeper.providers.http import Line, Refusal
@@ -43,6 +46,7 @@ _VERSION: Final = "2023-06-01"
 _LONGEST_REPLY: Final = 16_384
 """Tokens of a reply where nothing else is asked: every model sold since 2025 gives as many."""
 _PAGES: Final = 10
+_SAMPLING: Final[tuple[Wish, ...]] = ("top_p", "temperature")
 _TOO_MANY_TOKENS: Final = re.compile(r"max_tokens: \d+ > (\d+)")
 
 
@@ -74,13 +78,21 @@ class Anthropic:
             clock=clock,
         )
         self._longest: dict[str, int] = {}
-        self._without_temperature: set[str] = set()
+        self._refused: dict[str, set[Wish]] = {}
+        """The wishes that a model refused, by model."""
 
     async def stream(self, request: ReplyRequest) -> AsyncGenerator[StreamPart]:
         response = await self._asked(request)
+        refused = self._refused.get(request.model, ())
+        for wish in request.wishes():
+            if wish in refused:
+                yield Unheeded(wish)
         async with aclosing(self._line.heard(response, AnthropicAnswer(request.model))) as parts:
             async for part in parts:
                 yield part
+
+    def can_title(self, request: ReplyRequest) -> bool:  # noqa: ARG002
+        return True
 
     async def models(self) -> tuple[Model, ...]:
         models: list[Model] = []
@@ -90,7 +102,8 @@ class Anthropic:
             for entry in entries:
                 if identity := text_in(entry, "id"):
                     title = text_in(entry, "display_name") or identity
-                    models.append(Model(identity, title, count_in(entry, "max_input_tokens")))
+                    length = count_in(entry, "max_input_tokens")
+                    models.append(Model(identity, title, length, abilities_in(entry)))
             last = text_in(fields, "last_id")
             if fields.get("has_more") is not True or not last:
                 break
@@ -107,7 +120,7 @@ class Anthropic:
             if not isinstance(response, Refusal):
                 return response
             if not self._learned(response, request.model, body):
-                raise self._line.failure(response, model=request.model)
+                raise self._line.failure(response, model=request.model, wishes=request.wishes())
 
     def _body(self, request: ReplyRequest) -> dict[str, object]:
         model = request.model
@@ -121,8 +134,11 @@ class Anthropic:
         }
         if instructions:
             body["system"] = instructions
-        if request.temperature is not None and model not in self._without_temperature:
+        refused = self._refused.get(model, ())
+        if request.temperature is not None and "temperature" not in refused:
             body["temperature"] = min(request.temperature, 1.0)  # it ends there on this wire
+        if request.top_p is not None and "top_p" not in refused:
+            body["top_p"] = request.top_p
         return body
 
     def _learned(self, refusal: Refusal, model: str, body: dict[str, object]) -> bool:
@@ -133,9 +149,11 @@ class Anthropic:
             longest, asked = int(found[1]), body["max_tokens"]
             self._longest[model] = longest
             return isinstance(asked, int) and 0 < longest < asked
-        if "temperature" in body and "temperature" in refusal.said:
-            self._without_temperature.add(model)
-            return True
+        # Where a refusal names both, either may be sent alone: the temperature is kept.
+        for wish in _SAMPLING:
+            if wish in body and wish in refusal.said:
+                self._refused.setdefault(model, set()).add(wish)
+                return True
         return False
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from talekeeper.domain.replies import Provider
+from talekeeper.domain.replies import Model, Provider
 from talekeeper.errors import ModelMissing
 from talekeeper.providers.reach import Reach
 
@@ -14,7 +14,7 @@ from talekeeper.providers.reach import Reach
 class ProviderKind:
     """One kind of provider, as the settings show it.
 
-    `is_remote` says that words leave this machine, or may: the address decides for `ollama`.
+    `is_remote` says that words leave this machine, or may; where there is an address, it decides.
     `unavailable` is the reason why this build cannot use it, None where it can.
     """
 
@@ -86,6 +86,16 @@ class Connection:
     base_url: str | None = None
     api_key: str | None = field(default=None, repr=False)
     model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundServer:
+    """A model server on this machine. `provider` is the kind of provider that speaks with it."""
+
+    provider: str
+    title: str
+    base_url: str
+    models: tuple[Model, ...]
 
 
 def kind_named(name: str) -> ProviderKind | None:

@@ -5,9 +5,12 @@ user wrote, a part of the key, or a page of somebody's proxy.
 """
 
 import email.utils
+import re
+from collections.abc import Sequence
 from typing import Final, Literal
 
 from talekeeper.clock import Clock
+from talekeeper.domain.replies import Wish
 from talekeeper.errors import (
     ContextTooLong,
     ProviderError,
@@ -37,6 +40,23 @@ _TOO_LONG: Final = (
     "input token count",
     "exceeds the maximum number of tokens",
 )
+_NAMES: Final[dict[Wish, tuple[str, ...]]] = {
+    "temperature": ("temperature",),
+    "top_p": ("topp",),
+    "max_tokens": (
+        "maxtokens",
+        "maxcompletiontokens",
+        "maxoutputtokens",
+        "maxnewtokens",
+        "numpredict",
+    ),
+}
+"""How providers call a wish, letters only: `max_tokens` and `maxOutputTokens` look alike then."""
+_WORDS: Final[dict[Wish, str]] = {
+    "temperature": "the temperature",
+    "top_p": "the top-p",
+    "max_tokens": "the longest reply",
+}
 _NO_CREDIT: Final = (
     "insufficient_quota",
     "insufficient credit",
@@ -100,6 +120,18 @@ def failure(status: int, *, said: str, model: str, retry_after: float | None) ->
         f"The provider did not accept the request (status {status}). Check the model's name in "
         "the settings, or choose another model."
     )
+
+
+def refused_wish(said: str, wishes: Sequence[Wish]) -> ProviderRejected | None:
+    """The error for a refusal that names one of the request's wishes; None where it names none."""
+    hints = re.sub(r"[^a-z]", "", said.lower())
+    for wish in wishes:
+        if any(word in hints for word in _NAMES[wish]):
+            return ProviderRejected(
+                f"The provider does not take {_WORDS[wish]} that is set for this conversation. "
+                "Change it in the reply settings, or leave it to the provider, then try again."
+            )
+    return None
 
 
 def waiting_time(text: str | None, clock: Clock) -> float | None:

@@ -33,6 +33,7 @@ from talekeeper.domain.replies import (
     Usage,
 )
 from talekeeper.errors import ProviderError
+from talekeeper.providers.abilities import abilities_in
 from talekeeper.providers.answers import Answer, Reason, count_in, decoded, entries_of, text_in
 from talekeeper.providers.failures import failure, not_the_protocol
 from talekeeper.providers.http import Line, Refusal
@@ -78,10 +79,13 @@ class Google:
         path = f"{_path_of(request.model)}:streamGenerateContent?alt=sse"
         response = await self._line.ask(path, _body(request))
         if isinstance(response, Refusal):
-            raise self._line.failure(response, model=request.model)
+            raise self._line.failure(response, model=request.model, wishes=request.wishes())
         async with aclosing(self._line.heard(response, GoogleAnswer(request.model))) as parts:
             async for part in parts:
                 yield part
+
+    def can_title(self, request: ReplyRequest) -> bool:  # noqa: ARG002
+        return True
 
     async def models(self) -> tuple[Model, ...]:
         """Those that can talk; others make pictures or numbers of a text."""
@@ -94,7 +98,8 @@ class Google:
                 methods = entry.get("supportedGenerationMethods")
                 if identity and (not isinstance(methods, list) or "generateContent" in methods):
                     title = text_in(entry, "displayName") or identity
-                    models.append(Model(identity, title, count_in(entry, "inputTokenLimit")))
+                    length = count_in(entry, "inputTokenLimit")
+                    models.append(Model(identity, title, length, abilities_in(entry)))
             following = text_in(fields, "nextPageToken")
             if not following:
                 break
@@ -194,6 +199,8 @@ def _body(request: ReplyRequest) -> bytes:
         wishes["maxOutputTokens"] = request.max_tokens
     if request.temperature is not None:
         wishes["temperature"] = request.temperature
+    if request.top_p is not None:
+        wishes["topP"] = request.top_p
     if wishes:
         body["generationConfig"] = wishes
     return msgspec.json.encode(body)

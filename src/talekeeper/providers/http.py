@@ -14,7 +14,7 @@ Nothing that a server sends is repeated in an error, and neither is the key.
 import asyncio
 import contextlib
 import io
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Final, Protocol
@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from talekeeper.clock import Clock, SystemClock
-from talekeeper.domain.replies import Finished, StreamPart
+from talekeeper.domain.replies import Finished, StreamPart, Wish
 from talekeeper.errors import (
     InvalidInput,
     ProviderError,
@@ -38,6 +38,7 @@ from talekeeper.providers.failures import (
     failure,
     fell_silent,
     not_the_protocol,
+    refused_wish,
     said_nothing,
     waiting_time,
 )
@@ -172,11 +173,16 @@ class Line:
                 "The provider did not list its models in time. Try again."
             ) from error
 
-    def failure(self, refusal: Refusal, *, model: str) -> ProviderError:
-        """The error that a refusal means."""
-        return self._failing(
+    def failure(
+        self, refusal: Refusal, *, model: str, wishes: Sequence[Wish] = ()
+    ) -> ProviderError:
+        """The error that a refusal means. `wishes` are those of the request that was refused."""
+        error = self._failing(
             refusal.status, said=refusal.said, model=model, retry_after=refusal.retry_after
         )
+        if isinstance(error, ProviderRejected) and refusal.status in (400, 422):
+            return refused_wish(refusal.said, wishes) or error
+        return error
 
     async def aclose(self) -> None:
         session, self._session = self._session, None

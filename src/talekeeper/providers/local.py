@@ -88,6 +88,9 @@ class LocalModel:
         finally:
             asked.is_given_up = True
 
+    def can_title(self, request: ReplyRequest) -> bool:  # noqa: ARG002
+        return False  # so small a model names nothing better than the first words do
+
     async def models(self) -> tuple[Model, ...]:
         await asyncio.to_thread(find_weights, self._models_folder)
         return (Model(SMOLLM2.name, "SmolLM2 135M (built in)", CONTEXT_TOKENS),)
@@ -273,18 +276,19 @@ def _body(request: ReplyRequest) -> bytes:
         # The template takes an empty reply for a finished one.
         turns.pop()
     messages = [{"role": turn.role, "content": _plain(turn.content)} for turn in turns]
-    return msgspec.json.encode(
-        {
-            "messages": messages,
-            "stream": True,
-            "stream_options": {"include_usage": True},
-            "return_progress": True,
-            "reasoning_format": "none",
-            "max_tokens": request.max_tokens or _MAX_TOKENS,
-            "repeat_penalty": 1.1,  # so small a model falls into a rut without it
-            "temperature": _TEMPERATURE if request.temperature is None else request.temperature,
-        }
-    )
+    body: dict[str, object] = {
+        "messages": messages,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "return_progress": True,
+        "reasoning_format": "none",
+        "max_tokens": min(request.max_tokens or _MAX_TOKENS, CONTEXT_TOKENS),
+        "repeat_penalty": 1.1,  # so small a model falls into a rut without it
+        "temperature": _TEMPERATURE if request.temperature is None else request.temperature,
+    }
+    if request.top_p is not None:
+        body["top_p"] = request.top_p
+    return msgspec.json.encode(body)
 
 
 def _plain(text: str) -> str:

@@ -15,8 +15,9 @@ from typing import Final, cast
 
 import msgspec
 
-from talekeeper.domain.replies import Model
+from talekeeper.domain.replies import Ability, Model
 from talekeeper.errors import ProviderError, ProviderRejected, ProviderSentGarbage
+from talekeeper.providers.abilities import abilities_in
 from talekeeper.providers.answers import count_in, entries_of, text_in
 from talekeeper.providers.http import Line
 from talekeeper.providers.openai_compatible import OpenAICompatible
@@ -46,8 +47,9 @@ class Ollama(OpenAICompatible):
             if text_in(entry, "remote_host"):
                 return Model(name, f"{name} (not on this machine: in Ollama's cloud)")
             async with places:
-                length = loaded.get(name) or await self._file_length(name)
-            return Model(name, text_in(entry, "name") or name, length)
+                length, abilities = await self._described(name)
+            title = text_in(entry, "name") or name
+            return Model(name, title, loaded.get(name) or length, abilities)
 
         models = await asyncio.gather(*(described(entry) for entry in entries))
         return tuple(model for model in models if model is not None)
@@ -61,15 +63,17 @@ class Ollama(OpenAICompatible):
         lengths = {text_in(e, "model", "name"): count_in(e, "context_length") for e in entries}
         return {name: length for name, length in lengths.items() if length is not None}
 
-    async def _file_length(self, name: str) -> int | None:
-        """What a model that is not loaded will keep, None where Ollama does not describe it."""
+    async def _described(self, name: str) -> tuple[int | None, tuple[Ability, ...]]:
+        """What a model that is not loaded will keep, None where Ollama does not describe it, and
+        what it can do.
+        """
         try:
             body = msgspec.json.encode({"model": name})
             described = msgspec.json.decode(await self._line.document("/api/show", body))
         except (ProviderError, msgspec.DecodeError):
-            return None
+            return None, ()
         if not isinstance(described, dict):
-            return None
+            return None, ()
         fields = cast("dict[str, object]", described)
         found = _NUM_CTX.search(text_in(fields, "parameters"))
         kept = int(found[1]) if found else SURE_LENGTH
@@ -78,7 +82,7 @@ class Ollama(OpenAICompatible):
         if isinstance(info, dict):
             facts = cast("dict[str, object]", info)
             made_for = count_in(facts, *(key for key in facts if key.endswith(".context_length")))
-        return min(kept, made_for) if made_for else kept
+        return min(kept, made_for) if made_for else kept, abilities_in(fields)
 
 
 async def discover(base_url: str = HERE, *, seconds: float = 0.3) -> str | None:

@@ -8,8 +8,9 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from talekeeper.domain.replies import Model, ReasoningDelta, TextDelta, Usage
+from talekeeper.domain.replies import Ability, Model, ReasoningDelta, TextDelta, Usage
 from talekeeper.errors import ProviderError
+from talekeeper.providers.abilities import abilities_in
 from talekeeper.providers.answers import Answer, Reason, count_in, decoded, text_in
 from talekeeper.providers.failures import broken_off, failure, not_the_protocol
 from talekeeper.providers.thinking import Thinking
@@ -147,9 +148,11 @@ def listed(body: bytes) -> tuple[Model, ...]:
         answer = cast("object", json.loads(body))
     except (ValueError, RecursionError) as error:
         raise not_the_protocol() from error
+    beside: dict[object, tuple[Ability, ...]] = {}
     if isinstance(answer, dict):
         fields = cast("dict[str, object]", answer)
         answer = fields.get("data", fields.get("models"))
+        beside = _abilities_beside(fields)
     if not isinstance(answer, list):
         raise not_the_protocol()
     models: dict[str, Model] = {}
@@ -158,8 +161,22 @@ def listed(body: bytes) -> tuple[Model, ...]:
         identity = fields.get("id") or fields.get("model") or fields.get("name")
         if isinstance(identity, str) and identity:
             title = text_in(fields, "display_name", "name") or identity
-            models.setdefault(identity, Model(identity, title, _context_length(fields)))
+            abilities = abilities_in(fields) or beside.get(identity, ())
+            models.setdefault(identity, Model(identity, title, _context_length(fields), abilities))
     return tuple(models.values())
+
+
+def _abilities_beside(fields: dict[str, object]) -> dict[object, tuple[Ability, ...]]:
+    """llama.cpp lists its models twice, and says what they can do in the second list only."""
+    models = fields.get("models")
+    if not isinstance(models, list) or "data" not in fields:
+        return {}
+    entries = [
+        cast("dict[str, object]", entry)
+        for entry in cast("list[object]", models)
+        if isinstance(entry, dict)
+    ]
+    return {text_in(entry, "model", "name"): abilities_in(entry) for entry in entries}
 
 
 def _context_length(fields: dict[str, object]) -> int | None:

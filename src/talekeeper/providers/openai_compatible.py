@@ -4,7 +4,8 @@ A reply is one POST to `{base}/chat/completions`, answered by server-sent events
 
 The end is where servers differ most. A reply is finished once a `finish_reason` was given,
 whether or not `[DONE]`, the usage or a tidy close follows; a stream that ends without it was cut.
-A field that a server refuses for a model is left out, or named otherwise, from then on.
+A field that a server refuses for a model is left out, or named otherwise, from then on; what was
+wished for and left out is told with each reply.
 """
 
 from collections.abc import AsyncGenerator
@@ -15,7 +16,7 @@ import aiohttp
 import msgspec
 
 from talekeeper.clock import Clock
-from talekeeper.domain.replies import Model, ReplyRequest, StreamPart
+from talekeeper.domain.replies import Model, ReplyRequest, StreamPart, Unheeded, Wish
 from talekeeper.providers.http import Line, Refusal
 from talekeeper.providers.openai_answers import OpenAIAnswer, listed
 from talekeeper.providers.reach import Reach
@@ -23,9 +24,11 @@ from talekeeper.providers.reach import Reach
 _ADAPTATIONS: Final = (
     ("stream_options", "stream_options"),
     ("max_tokens", "max_completion_tokens"),
+    ("top_p", "top_p"),
     ("temperature", "temperature"),
 )
 """A field that some servers refuse, and the word in their answer that tells."""
+_LEFT_OUT: Final[tuple[Wish, ...]] = ("temperature", "top_p")
 
 
 class OpenAICompatible:
@@ -58,9 +61,16 @@ class OpenAICompatible:
 
     async def stream(self, request: ReplyRequest) -> AsyncGenerator[StreamPart]:
         response = await self._asked(request)
+        unwanted = self._unwanted.get(request.model, ())
+        for wish in request.wishes():
+            if wish in _LEFT_OUT and wish in unwanted:
+                yield Unheeded(wish)
         async with aclosing(self._line.heard(response, OpenAIAnswer(request.model))) as parts:
             async for part in parts:
                 yield part
+
+    def can_title(self, request: ReplyRequest) -> bool:  # noqa: ARG002
+        return True
 
     async def models(self) -> tuple[Model, ...]:
         return listed(await self._line.document("models"))
@@ -76,7 +86,7 @@ class OpenAICompatible:
             if not isinstance(response, Refusal):
                 return response
             if not self._learned(response, request, unwanted):
-                raise self._line.failure(response, model=request.model)
+                raise self._line.failure(response, model=request.model, wishes=request.wishes())
 
     def _learned(self, refusal: Refusal, request: ReplyRequest, unwanted: frozenset[str]) -> bool:
         """Whether asking in another way will help. What was learned holds from then on.
@@ -85,11 +95,7 @@ class OpenAICompatible:
         """
         if refusal.status not in (400, 422):
             return False
-        sent = {"stream_options"}
-        if request.max_tokens is not None:
-            sent.add("max_tokens")
-        if request.temperature is not None:
-            sent.add("temperature")
+        sent = {"stream_options", *request.wishes()}
         for field, hint in _ADAPTATIONS:
             if hint in refusal.said and field in sent - unwanted:
                 self._unwanted.setdefault(request.model, set()).add(field)
@@ -110,4 +116,6 @@ def _body(request: ReplyRequest, unwanted: frozenset[str]) -> bytes:
         body[field] = request.max_tokens
     if request.temperature is not None and "temperature" not in unwanted:
         body["temperature"] = request.temperature
+    if request.top_p is not None and "top_p" not in unwanted:
+        body["top_p"] = request.top_p
     return msgspec.json.encode(body)

@@ -16,6 +16,7 @@ ways.
 | `[[fail 429]]` | fails like that status; also `unreachable`, `garbage`, `context`, `missing` |
 | `[[stall]]` | says nothing more, and is given up after the provider's `stall_seconds` |
 | `[[cut]]` | the connection breaks |
+| `[[title The Mill]]` | answers so when it is asked for the conversation's title; else it is not asked |
 
 `fail`, `stall` and `cut` take `after 10` (pieces said before, else none) and `once` (only the first
 time that this message is answered); `fail` also takes `retry 7` (seconds to wait). A reply that is
@@ -239,6 +240,9 @@ class Scripted:
         yield Usage(sum(len(turn.content.split()) for turn in request.turns), said)
         yield Finished(reason)
 
+    def can_title(self, request: ReplyRequest) -> bool:
+        return any(_TITLE.search(turn.content) for turn in request.turns)
+
     async def models(self) -> tuple[Model, ...]:
         return (Model("scripted", "Scripted demonstration", context_length=8192),)
 
@@ -250,6 +254,9 @@ class Scripted:
         message = next(
             (turn.content for turn in reversed(request.turns) if turn.role == "user"), ""
         )
+        if request.is_for_title:
+            found = _TITLE.search(message)
+            return self._pace, list[Step](_small(found[1])) if found else []
         orders = _Orders(message, stall_seconds=self._stall_seconds)
         pace = self._pace if orders.pace is None else orders.pace
         if request.continues:
@@ -264,6 +271,7 @@ class Scripted:
 
 
 _ORDER: Final = re.compile(r"\[\[(\w+)\s*(.*?)\]\]", re.DOTALL)
+_TITLE: Final = re.compile(r"\[\[title\s+(.*?)\]\]")
 _AFTER: Final = re.compile(r"\bafter (\d+)\b")
 _RETRY: Final = re.compile(r"\bretry (\d+)\b")
 _PACE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s)")

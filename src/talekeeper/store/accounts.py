@@ -3,13 +3,20 @@
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import bindparam, delete, insert, or_, select, update
-
 from talekeeper.clock import Millis
 from talekeeper.domain.accounts import Account, TokenKind
 from talekeeper.ids import AccountId, TokenId
 from talekeeper.store.prepared import Row, named, prepared
-from talekeeper.store.tables import access_tokens, accounts
+from talekeeper.store.sql import (
+    access_tokens,
+    accounts,
+    bindparam,
+    delete,
+    insert,
+    or_,
+    select,
+    update,
+)
 from talekeeper.store.units import Reader, Writer
 
 

@@ -3,25 +3,35 @@
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import and_, bindparam, case, func, insert, or_, select, update
-
 from talekeeper.clock import Millis
 from talekeeper.domain.conversations import (
     Conversation,
     ConversationPage,
+    ConversationState,
     Message,
     Purpose,
+    Sampling,
+    TitleBy,
 )
 from talekeeper.domain.events import EventKind, Recorded
-from talekeeper.errors import NotFound
+from talekeeper.errors import IdReused, NotFound
 from talekeeper.ids import AccountId, ConversationId, GenerationId, MessageId
-from talekeeper.store.prepared import Row, prepared
-from talekeeper.store.tables import (
+from talekeeper.store.prepared import Prepared, Row, prepared
+from talekeeper.store.sql import (
     accounts,
+    and_,
+    bindparam,
+    case,
     conversations,
+    func,
     generations,
+    insert,
+    literal,
     messages,
     provider_settings,
+    select,
+    tuple_,
+    update,
 )
 from talekeeper.store.units import Reader, Writer
 
@@ -43,19 +53,38 @@ _COLUMNS = (
     _c.model,
     _c.created_at,
     _c.updated_at,
+    _c.temperature,
+    _c.top_p,
+    _c.max_tokens,
+    _c.pinned,
+    _c.archived_at,
+    _c.deleted_at,
+    _c.message_count,
+    _c.characters,
 )
-_select = select(*_COLUMNS).select_from(_joined)
+# What is removed for good is there for nobody, whatever of its rows still is.
+_select = select(*_COLUMNS).select_from(_joined).where(_c.removed_at.is_(None))
 _is_owned = and_(_c.id == bindparam("id"), _c.owner_id == bindparam("owner_id"))
 
+CONVERSATIONS = _select
+"""All that there are, in rows that `conversation_in` reads."""
+
 _GET = prepared(_select.where(_is_owned))
+_IS_KNOWN = prepared(select(_c.id).where(_c.id == bindparam("id")))
 
 # Whoever will answer here, by the conversation's choice, else the account's, else the server's.
 _provider = func.coalesce(_c.provider, accounts.c.provider, bindparam("default_provider"))
+_others = conversations.alias("others")
+_is_newest = _c.activity == (
+    select(func.max(_others.c.activity)).where(_others.c.owner_id == _c.owner_id).scalar_subquery()
+)
 _hold = (
     select(
         *_COLUMNS,
         _c.epoch,
         _c.leaf_key,
+        _c.title_by,
+        _is_newest,
         _provider,
         case((_c.provider.is_not(None), _c.model), else_=None),
         case((accounts.c.provider == _provider, accounts.c.model), else_=None),
@@ -70,30 +99,45 @@ _hold = (
             ),
         )
     )
-    .where(_c.id == bindparam("id"))
+    .where(_c.id == bindparam("id"), _c.removed_at.is_(None))
     .with_for_update(of=conversations)
 )
 _HOLD = prepared(_hold)
 _HOLD_OWNED = prepared(_hold.where(_c.owner_id == bindparam("owner_id")))
 
-_others = conversations.alias("others")
 _newest = (
     select(func.coalesce(func.max(_others.c.activity), 0))
     .where(_others.c.owner_id == bindparam("owner_id"))
     .scalar_subquery()
 )
-_SAVE = prepared(
+_save = (
     update(conversations)
     .where(_c.id == bindparam("conversation_id"))
     .values(
         title=bindparam("new_title"),
-        role=bindparam("new_role"),
+        title_by=bindparam("new_title_by"),
         provider=bindparam("new_provider"),
         model=bindparam("new_model"),
+        temperature=bindparam("new_temperature"),
+        top_p=bindparam("new_top_p"),
+        max_tokens=bindparam("new_max_tokens"),
         seq=bindparam("new_seq"),
         epoch=bindparam("new_epoch"),
         leaf_key=bindparam("new_leaf_key"),
+        message_count=bindparam("new_message_count"),
+        characters=bindparam("new_characters"),
         updated_at=bindparam("now"),
+    )
+)
+# Most of what is saved leaves the conversation where it stands in every list. To name a column is
+# to write its indexes again, even with the same value: a third of all that a send writes.
+_SAVE_IN_PLACE = prepared(_save)
+_SAVE = prepared(
+    _save.values(
+        role=bindparam("new_role"),
+        pinned=bindparam("new_pinned"),
+        archived_at=bindparam("new_archived_at"),
+        deleted_at=bindparam("new_deleted_at"),
         activity=case((_c.activity == _newest, _c.activity), else_=_newest + 1),
     )
 )
@@ -103,6 +147,7 @@ _INSERT = prepared(
             "id": bindparam("id"),
             "owner_id": bindparam("owner_id"),
             "title": bindparam("title"),
+            "title_by": bindparam("title_by"),
             "purpose": bindparam("purpose"),
             "role": bindparam("role"),
             "activity": _newest + 1,
@@ -115,22 +160,60 @@ _INSERT = prepared(
         }
     )
 )
+_TITLE_GIVER = prepared(select(_c.title_by).where(_c.id == bindparam("id")))
 _CURRENT = prepared(
-    _select.where(_c.owner_id == bindparam("owner_id"), _c.role == "current_global")
-)
-_newest_first = _select.add_columns(_c.activity).order_by(_c.activity.desc(), _c.id.desc())
-_PAGE = prepared(
-    _newest_first.where(_c.owner_id == bindparam("owner_id")).limit(bindparam("limit"))
-)
-_PAGE_AFTER = prepared(
-    _newest_first.where(
+    _select.where(
         _c.owner_id == bindparam("owner_id"),
-        or_(
-            _c.activity < bindparam("activity"),
-            and_(_c.activity == bindparam("activity"), _c.id < bindparam("id")),
-        ),
-    ).limit(bindparam("limit"))
+        _c.role == "current_global",
+        _c.archived_at.is_(None),
+        _c.deleted_at.is_(None),
+    )
 )
+_listed = _select.where(_c.owner_id == bindparam("owner_id"))
+_active = (
+    _listed.add_columns(_c.pinned, _c.activity)
+    .where(_c.archived_at.is_(None), _c.deleted_at.is_(None))
+    .order_by(_c.pinned.desc(), _c.activity.desc(), _c.id.desc())
+    .limit(bindparam("limit"))
+)
+_away = (
+    # A pin does not count there; a constant in its place makes one cursor for all three lists.
+    _listed.add_columns(literal(0), _c.activity)
+    .order_by(_c.activity.desc(), _c.id.desc())
+    .limit(bindparam("limit"))
+)
+_is_after = tuple_(_c.activity, _c.id) < tuple_(bindparam("activity"), bindparam("id"))
+_archived = _away.where(_c.archived_at.is_not(None), _c.deleted_at.is_(None))
+_trash = _away.where(_c.deleted_at.is_not(None))
+_UNTOUCHED = prepared(
+    select(_c.id)
+    .where(
+        _c.owner_id == bindparam("owner_id"),
+        _c.archived_at.is_(None),
+        _c.deleted_at.is_(None),
+        _c.pinned == 0,
+        _c.role.is_(None),
+        _c.updated_at < bindparam("before"),
+    )
+    .order_by(_c.activity)
+    .limit(bindparam("limit"))
+)
+_ACTIVE = prepared(_active)
+_ACTIVE_AFTER = prepared(
+    _active.where(
+        tuple_(_c.pinned, _c.activity, _c.id)
+        < tuple_(bindparam("pinned"), bindparam("activity"), bindparam("id"))
+    )
+)
+_ARCHIVED = prepared(_archived)
+_ARCHIVED_AFTER = prepared(_archived.where(_is_after))
+_TRASH = prepared(_trash)
+_TRASH_AFTER = prepared(_trash.where(_is_after))
+_PAGES: dict[ConversationState, tuple[Prepared, Prepared]] = {
+    "active": (_ACTIVE, _ACTIVE_AFTER),
+    "archived": (_ARCHIVED, _ARCHIVED_AFTER),
+    "trash": (_TRASH, _TRASH_AFTER),
+}
 
 
 @dataclass(slots=True)
@@ -140,33 +223,84 @@ class HeldConversation:
     Nothing of it is on disk before `save`, which also records the events.
     """
 
-    conversation: Conversation
+    was: Conversation
+    """As it was when it was last looked at; `conversation` is as it is now."""
     owner_id: AccountId
     role: str | None
     epoch: int
     leaf_key: int | None
+    title_by: TitleBy
     chosen_provider: str
     chosen_model: str | None
     """The first model named by: the conversation, the account, the provider's settings."""
+    is_newest: bool
+    """Nothing has happened in any other of the account's since something did in this."""
+    stood: tuple[object, ...] = ()
+    """Where it stands in the lists, as it is on disk."""
+    _changes: dict[str, Any] = field(default_factory=dict[str, Any])
     _happened: list[tuple[EventKind, int, Message | None, int | None]] = field(
         default_factory=list[Any]
     )
 
+    def __post_init__(self) -> None:
+        self.stood = self._standing()
+
     @property
     def id(self) -> ConversationId:
-        return self.conversation.id
+        return self.was.id
+
+    @property
+    def conversation(self) -> Conversation:
+        """As it is now, with all that was changed."""
+        if self._changes:
+            self.was = replace(self.was, **self._changes)
+            self._changes = {}
+        return self.was
 
     def change(self, **changes: Any) -> None:
-        self.conversation = replace(self.conversation, **changes)
+        self._changes.update(changes)
 
     def next_seq(self) -> int:
         """The place of the next event, which whoever takes it must report with `happened`."""
-        self.change(seq=self.conversation.seq + 1)
-        return self.conversation.seq
+        seq: int = self._so_far("seq") + 1
+        self._changes["seq"] = seq
+        return seq
 
-    def move_leaf(self, message_id: MessageId, key: int) -> None:
+    def _standing(self) -> tuple[object, ...]:
+        now = self.conversation
+        return self.role, now.pinned, now.archived_at, now.deleted_at
+
+    def _so_far(self, name: str) -> Any:
+        # A send changes this a dozen times: making a whole value each time costs more than a flush.
+        return self._changes[name] if name in self._changes else getattr(self.was, name)
+
+    def move_leaf(self, message_id: MessageId | None, key: int | None) -> None:
         self.leaf_key = key
         self.change(leaf_id=message_id)
+
+    def count(self, *, messages: int = 0, characters: int = 0) -> None:
+        """So many more, or fewer, than were counted before."""
+        self.change(
+            message_count=self._so_far("message_count") + messages,
+            characters=self._so_far("characters") + characters,
+        )
+
+    @property
+    def is_put_away(self) -> bool:
+        """In the archive, or in the trash."""
+        return not (self.conversation.archived_at is None and self.conversation.deleted_at is None)
+
+    def take_out(self, tx: Reader) -> None:
+        """It is neither archived nor in the trash. It is the current one again, if none is by now."""
+        if not self.is_put_away:
+            return
+        self.change(archived_at=None, deleted_at=None)
+        if self.role is not None and current_conversation(tx, owner_id=self.owner_id) is not None:
+            self.role = None
+
+    def changed(self) -> None:
+        """Followers hear that the conversation itself changed."""
+        self.happened("conversation", self.next_seq())
 
     def happened(
         self, kind: EventKind, seq: int, message: Message | None = None, key: int | None = None
@@ -175,20 +309,38 @@ class HeldConversation:
 
     def save(self, tx: Writer) -> Conversation:
         """The conversation and its events are written."""
-        self.change(updated_at=tx.now())
+        is_current = self.role == "current_global" and not self.is_put_away
+        self.change(updated_at=tx.now(), is_current=is_current)
         conversation = self.conversation
+        stands = self._standing()
+        if not self.is_newest or stands != self.stood:
+            listed = {
+                "owner_id": self.owner_id,
+                "new_role": self.role,
+                "new_pinned": int(conversation.pinned),
+                "new_archived_at": conversation.archived_at,
+                "new_deleted_at": conversation.deleted_at,
+            }
+            self.is_newest, self.stood = True, stands
+        else:
+            listed = {}
         tx.run(
-            _SAVE,
+            _SAVE if listed else _SAVE_IN_PLACE,
             conversation_id=conversation.id,
-            owner_id=self.owner_id,
             new_title=conversation.title,
-            new_role=self.role,
+            new_title_by=self.title_by,
             new_provider=conversation.provider,
             new_model=conversation.model,
+            new_temperature=conversation.sampling.temperature,
+            new_top_p=conversation.sampling.top_p,
+            new_max_tokens=conversation.sampling.max_tokens,
             new_seq=conversation.seq,
             new_epoch=self.epoch,
             new_leaf_key=self.leaf_key,
+            new_message_count=conversation.message_count,
+            new_characters=conversation.characters,
             now=conversation.updated_at,
+            **listed,
         )
         for kind, seq, message, key in self._happened:
             tx.record(
@@ -206,7 +358,7 @@ def get_conversation(
     row = tx.first(_GET, id=conversation_id, owner_id=owner_id)
     if row is None:
         raise _absent()
-    return _conversation(row)
+    return conversation_in(row)
 
 
 def hold_conversation(
@@ -229,15 +381,17 @@ def hold_conversation(
     if row is None:
         raise _absent()
     own = len(_COLUMNS)
-    epoch, leaf_key, provider, *models = row[own:]
+    epoch, leaf_key, title_by, is_newest, provider, *models = row[own:]
     return HeldConversation(
-        conversation=_conversation(row),
+        was=conversation_in(row),
         owner_id=AccountId(row[1]),
         role=row[4],
         epoch=epoch,
         leaf_key=leaf_key,
+        title_by=title_by,
         chosen_provider=provider,
         chosen_model=next((model for model in models if model), None),
+        is_newest=bool(is_newest),
     )
 
 
@@ -251,51 +405,102 @@ def insert_conversation(
     role: str | None = None,
     provider: str | None = None,
     model: str | None = None,
-) -> Conversation:
-    """A new, empty conversation, newest of the account's list, with its first event."""
+    title_by: TitleBy | None = None,
+) -> HeldConversation:
+    """A new, empty conversation, newest of the account's list. Its first event is still to happen."""
     tx.run(
         _INSERT,
         id=conversation_id,
         owner_id=owner_id,
         title=title,
+        title_by=title_by or ("person" if title else "first_words"),
         purpose=purpose,
         role=role,
         provider=provider,
         model=model,
         now=tx.now(),
     )
-    held = hold_conversation(tx, conversation_id, owner_id=owner_id)
-    held.happened("conversation", held.next_seq())
-    return held.save(tx)
+    return hold_conversation(tx, conversation_id, owner_id=owner_id)
+
+
+def find_conversation(
+    tx: Reader, conversation_id: ConversationId, *, owner_id: AccountId
+) -> Conversation | None:
+    """The conversation of that name; None where it is absent.
+
+    Raises IdReused when it is another account's, or was removed for good.
+    """
+    row = tx.first(_GET, id=conversation_id, owner_id=owner_id)
+    if row is not None:
+        return conversation_in(row)
+    if tx.first(_IS_KNOWN, id=conversation_id) is not None:
+        raise IdReused("This id was used before for something else. Send again with a new id.")
+    return None
+
+
+def title_giver(tx: Reader, conversation_id: ConversationId) -> TitleBy | None:
+    """Who gave the conversation its title; None where there is no such conversation."""
+    row = tx.first(_TITLE_GIVER, id=conversation_id)
+    return None if row is None else row[0]
 
 
 def current_conversation(tx: Reader, *, owner_id: AccountId) -> Conversation | None:
-    """The account's current global conversation; None where it never had one."""
+    """The account's current global conversation; None while it has none."""
     row = tx.first(_CURRENT, owner_id=owner_id)
-    return None if row is None else _conversation(row)
+    return None if row is None else conversation_in(row)
+
+
+@dataclass(frozen=True, slots=True)
+class ListPlace:
+    """A place in one of an account's lists: behind the conversation of these values."""
+
+    pinned: int
+    activity: int
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.pinned}.{self.activity}.{self.id}"
 
 
 def conversation_page(
-    tx: Reader, *, owner_id: AccountId, after: tuple[int, str] | None, limit: int
+    tx: Reader,
+    *,
+    owner_id: AccountId,
+    state: ConversationState = "active",
+    after: ListPlace | None,
+    limit: int,
 ) -> ConversationPage:
-    """Up to `limit` conversations with less activity than `after` (rank, id)."""
+    """Up to `limit` conversations of one of the account's lists that stand behind `after`."""
+    first, following = _PAGES[state]
     if after is None:
-        rows = tx.all(_PAGE, owner_id=owner_id, limit=limit + 1)
+        rows = tx.all(first, owner_id=owner_id, limit=limit + 1)
     else:
-        rows = tx.all(
-            _PAGE_AFTER, owner_id=owner_id, activity=after[0], id=after[1], limit=limit + 1
-        )
-    items = tuple(_conversation(row) for row in rows[:limit])
+        place = {"activity": after.activity, "id": after.id}
+        if state == "active":
+            place["pinned"] = after.pinned
+        rows = tx.all(following, owner_id=owner_id, limit=limit + 1, **place)
+    items = tuple(conversation_in(row) for row in rows[:limit])
     last = rows[limit - 1] if len(rows) > limit else None
-    return ConversationPage(items, f"{last[-1]}.{last[0]}" if last else None)
+    return ConversationPage(items, str(ListPlace(last[-2], last[-1], last[0])) if last else None)
 
 
-def _conversation(row: Row) -> Conversation:
+def long_untouched(
+    tx: Reader, *, owner_id: AccountId, before: Millis, limit: int
+) -> list[ConversationId]:
+    """Active ones in which nothing happened since then, the least active first.
+
+    Neither pinned ones, nor the current one.
+    """
+    rows = tx.all(_UNTOUCHED, owner_id=owner_id, before=before, limit=limit)
+    return [ConversationId(row[0]) for row in rows]
+
+
+def conversation_in(row: Row) -> Conversation:
     return Conversation(
         id=ConversationId(row[0]),
         title=row[2],
         purpose=row[3],
-        is_current=row[4] == "current_global",
+        is_current=row[4] == "current_global" and row[16] is None and row[17] is None,
         seq=row[5],
         leaf_id=None if row[6] is None else MessageId(row[6]),
         generation_id=None if row[7] is None else GenerationId(row[7]),
@@ -303,6 +508,12 @@ def _conversation(row: Row) -> Conversation:
         model=row[9],
         created_at=Millis(row[10]),
         updated_at=Millis(row[11]),
+        sampling=Sampling(row[12], row[13], row[14]),
+        pinned=bool(row[15]),
+        archived_at=None if row[16] is None else Millis(row[16]),
+        deleted_at=None if row[17] is None else Millis(row[17]),
+        message_count=row[18],
+        characters=row[19],
     )
 
 

@@ -1,21 +1,19 @@
 """The event log: what happened in a conversation after a place that a follower has seen."""
 
-from sqlalchemy import bindparam, select
-
 from talekeeper.ids import ConversationId
 from talekeeper.store.messages import (
     MESSAGE_COLUMNS,
-    MESSAGES_WITH_PARENT,
     StoredMessage,
     stored_message,
+    with_parent,
 )
 from talekeeper.store.prepared import prepared
-from talekeeper.store.tables import events, messages
+from talekeeper.store.sql import bindparam, events, messages, select
 from talekeeper.store.units import Reader
 
 _AFTER = prepared(
     select(*MESSAGE_COLUMNS, events.c.seq)
-    .select_from(events.outerjoin(MESSAGES_WITH_PARENT, messages.c.key == events.c.message_key))
+    .select_from(with_parent(events.outerjoin(messages, messages.c.key == events.c.message_key)))
     .where(
         events.c.conversation_id == bindparam("conversation_id"),
         events.c.seq > bindparam("after"),

@@ -2,13 +2,26 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import and_, bindparam, delete, exists, insert, literal, or_, select, update
-
 from talekeeper.domain.conversations import Generation, GenerationKind, GenerationStatus
 from talekeeper.errors import NotFound
 from talekeeper.ids import AccountId, BootId, ConversationId, GenerationId, MessageId
 from talekeeper.store.prepared import Row, named, prepared
-from talekeeper.store.tables import chunks, conversations, generations, messages, processes
+from talekeeper.store.sql import (
+    and_,
+    bindparam,
+    chunks,
+    conversations,
+    delete,
+    exists,
+    generations,
+    insert,
+    literal,
+    messages,
+    or_,
+    processes,
+    select,
+    update,
+)
 from talekeeper.store.units import Reader, Writer
 
 _g = generations.c
@@ -28,12 +41,20 @@ _COLUMNS = (
     _g.message_key,
     _g.start_offset,
     _g.receipt,
+    _g.first_token_ms,
+    _g.duration_ms,
+    _g.input_tokens,
+    _g.output_tokens,
 )
 _select = select(*_COLUMNS).select_from(_joined)
 
 _FIND = prepared(_select.where(_g.id == bindparam("id")))
 _FIND_OWNED = prepared(
-    _select.where(_g.id == bindparam("id"), conversations.c.owner_id == bindparam("owner_id"))
+    _select.where(
+        _g.id == bindparam("id"),
+        conversations.c.owner_id == bindparam("owner_id"),
+        conversations.c.removed_at.is_(None),
+    )
 )
 _RUNNING_IN = prepared(
     _select.where(
@@ -111,16 +132,6 @@ _ABANDONED = prepared(
 
 
 @dataclass(frozen=True, slots=True)
-class StoredGeneration:
-    """A generation, the message it fills and from which character on."""
-
-    generation: Generation
-    message_key: int
-    start_offset: int
-    receipt: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Measures:
     """What a generation cost: milliseconds since it began, tokens as the provider counted."""
 
@@ -128,6 +139,17 @@ class Measures:
     duration_ms: int | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredGeneration:
+    """A generation, the message it fills and from which character on; what it cost, once it ended."""
+
+    generation: Generation
+    message_key: int
+    start_offset: int
+    receipt: str | None
+    measures: Measures
 
 
 def find_generation(tx: Reader, generation_id: GenerationId) -> StoredGeneration | None:
@@ -250,4 +272,4 @@ def _stored(row: Row) -> StoredGeneration:
         provider=row[7],
         model=row[8],
     )
-    return StoredGeneration(generation, row[9], row[10], row[11])
+    return StoredGeneration(generation, row[9], row[10], row[11], Measures(*row[12:]))

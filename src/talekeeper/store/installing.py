@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from talekeeper.clock import Clock
-from talekeeper.errors import DatabaseDamaged
+from talekeeper.errors import DatabaseDamaged, FolderOnNetwork
+from talekeeper.store.file_systems import file_system_of, is_network
 from talekeeper.store.migrations import HEAD
 from talekeeper.store.seam import EngineSeam
 
@@ -34,22 +35,25 @@ class Installation:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class Said:
     """What a database says of itself; None where it does not yet."""
 
     installation_id: str | None
     revision: str | None
 
 
-def opened_installation(data_dir: Path, seam: EngineSeam, clock: Clock) -> Installation:
+def opened_installation(
+    data_dir: Path, seam: EngineSeam, clock: Clock, *, allows_network_folder: bool = False
+) -> Installation:
     """The folder's installation, whole and at this version's schema.
 
     Raises InstallationRefused (see the module), or StoreUnavailable when no server answers.
     """
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    warnings = _of_the_disk(data_dir, seam, allows_network_folder=allows_network_folder)
     marker = _read_marker(data_dir)
     seam.check_database(is_installed=marker is not None)
-    found = _found_in(seam)
+    found = said_by(seam)
     if marker is not None and found.installation_id is None:
         raise DatabaseDamaged(
             f"{data_dir} holds installation {marker}, but its database is empty. Restore a "
@@ -66,14 +70,34 @@ def opened_installation(data_dir: Path, seam: EngineSeam, clock: Clock) -> Insta
         from talekeeper.store.migrating import migrate
 
         migrate(seam, clock)
-        found = _found_in(seam)
+        found = said_by(seam)
     assert found.installation_id is not None
     if marker is None:
         _write_marker(data_dir, found.installation_id, clock)
-    return Installation(id=found.installation_id, schema=HEAD)
+    return Installation(id=found.installation_id, schema=HEAD, warnings=warnings)
 
 
-def _found_in(seam: EngineSeam) -> _Found:
+def _of_the_disk(
+    data_dir: Path, seam: EngineSeam, *, allows_network_folder: bool
+) -> tuple[str, ...]:
+    """What there is to warn of. Raises FolderOnNetwork, unless that is allowed."""
+    kind = file_system_of(data_dir)
+    if seam.name != "sqlite" or kind is None or not is_network(kind):
+        return ()
+    told = (
+        f"{data_dir} lies on a network file system ({kind}), where locks and syncs are promises "
+        "of another machine: what was acknowledged may be lost."
+    )
+    if allows_network_folder:
+        return (told,)
+    raise FolderOnNetwork(
+        f"{told} Give a folder on a local disk with --data-dir, or use PostgreSQL. To do it all "
+        "the same, set TALEKEEPER_ALLOW_NETWORK_FOLDER=true."
+    )
+
+
+def said_by(seam: EngineSeam) -> Said:
+    """What the database that `seam` reaches says of itself."""
     try:
         connection = seam.connect_reader()
         try:
@@ -88,7 +112,7 @@ def _found_in(seam: EngineSeam) -> _Found:
         if typed is None:
             raise
         raise typed from error
-    return _Found(installation_id, revision)
+    return Said(installation_id, revision)
 
 
 def _first(cursor: Any, sql: str) -> str | None:

@@ -4,9 +4,9 @@ The text of a reply that still grows is its content plus the chunks of its gener
 function of the store gives it so.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-from sqlalchemy import bindparam, func, insert, null, select, update
+from typing import Any
 
 from talekeeper.clock import Millis
 from talekeeper.domain.conversations import (
@@ -20,7 +20,20 @@ from talekeeper.errors import NotFound
 from talekeeper.ids import AccountId, ConversationId, GenerationId, MessageId
 from talekeeper.store.conversations import HeldConversation
 from talekeeper.store.prepared import Row, named, prepared
-from talekeeper.store.tables import chunks, conversations, generations, messages
+from talekeeper.store.sql import (
+    FromClause,
+    bindparam,
+    chunks,
+    conversations,
+    events,
+    func,
+    generations,
+    insert,
+    messages,
+    null,
+    select,
+    update,
+)
 from talekeeper.store.units import Reader, Writer
 
 _m = messages.c
@@ -47,8 +60,22 @@ MESSAGE_COLUMNS = (
     _m.error_message,
     _m.error_retryable,
     _m.error_retry_after,
+    _m.bookmark,
+    _m.deleted_at,
+    _m.deleted_by,
+    _m.emptied_at,
 )
-MESSAGES_WITH_PARENT = messages.outerjoin(_parent, _parent.c.key == _m.parent_key)
+
+
+def with_parent(rows: FromClause) -> FromClause:
+    """Those rows, among them the messages', and beside each message its parent.
+
+    Never the other way round, as a join within a join: SQLite would go through every message.
+    """
+    return rows.outerjoin(_parent, _parent.c.key == _m.parent_key)
+
+
+MESSAGES_WITH_PARENT = with_parent(messages)
 _select = select(*MESSAGE_COLUMNS).select_from(MESSAGES_WITH_PARENT)
 
 _BY_ID = prepared(_select.where(_m.id == bindparam("id")))
@@ -56,7 +83,11 @@ _BY_KEY = prepared(_select.where(_m.key == bindparam("key")))
 _OWNED = prepared(
     select(*MESSAGE_COLUMNS)
     .select_from(MESSAGES_WITH_PARENT.join(conversations, conversations.c.id == _m.conversation_id))
-    .where(_m.id == bindparam("id"), conversations.c.owner_id == bindparam("owner_id"))
+    .where(
+        _m.id == bindparam("id"),
+        conversations.c.owner_id == bindparam("owner_id"),
+        conversations.c.removed_at.is_(None),
+    )
 )
 
 _INSERT = prepared(
@@ -129,11 +160,14 @@ _FIRST_CHILD = prepared(
     select(func.min(_m.key)).where(
         _m.parent_key == bindparam("parent_key"),
         _m.conversation_id == bindparam("conversation_id"),
+        _m.deleted_by.is_(None),
     )
 )
 _FIRST_ROOT = prepared(
     select(func.min(_m.key)).where(
-        _m.parent_key.is_(None), _m.conversation_id == bindparam("conversation_id")
+        _m.parent_key.is_(None),
+        _m.conversation_id == bindparam("conversation_id"),
+        _m.deleted_by.is_(None),
     )
 )
 _FIRST_REPLY = prepared(
@@ -141,9 +175,63 @@ _FIRST_REPLY = prepared(
         _m.parent_key == bindparam("parent_key"),
         _m.conversation_id == bindparam("conversation_id"),
         _m.role == "assistant",
+        _m.deleted_by.is_(None),
     )
     .order_by(_m.key)
     .limit(1)
+)
+_BOOKMARK = prepared(
+    update(messages)
+    .where(_m.key == bindparam("at"))
+    .values(bookmark=bindparam("note"), revision=_m.revision + 1)
+)
+_BOOKMARKED = prepared(
+    _select.where(
+        _m.conversation_id == bindparam("conversation_id"),
+        _m.bookmark.is_not(None),
+        _m.deleted_by.is_(None),
+    ).order_by(_m.seq)
+)
+_elder = messages.alias("elder")
+_COPY = prepared(
+    insert(messages).values(
+        named(
+            "id",
+            "conversation_id",
+            "seq",
+            "role",
+            "status",
+            "revision",
+            "created_at",
+            "updated_at",
+            "provider",
+            "model",
+            "input_tokens",
+            "output_tokens",
+            "error_code",
+            "error_message",
+            "error_retryable",
+            "error_retry_after",
+            "bookmark",
+            "content",
+        )
+        | {
+            "parent_key": select(_elder.c.key)
+            .where(_elder.c.id == bindparam("parent_id"))
+            .scalar_subquery()
+        }
+    )
+)
+_COPY_EVENT = prepared(
+    insert(events).values(
+        named("conversation_id", "seq")
+        | {
+            "kind": "message_added",
+            "message_key": select(_elder.c.key)
+            .where(_elder.c.id == bindparam("added_id"))
+            .scalar_subquery(),
+        }
+    )
 )
 _GROWN = prepared(
     select(chunks.c.text)
@@ -159,6 +247,13 @@ class StoredMessage:
     key: int
     parent_key: int | None
     message: Message
+    deleted_by: int | None = None
+    is_emptied: bool = False
+
+    @property
+    def is_hidden(self) -> bool:
+        """It was taken back, or a message above it was."""
+        return self.deleted_by is not None
 
     @property
     def place(self) -> "Place":
@@ -243,6 +338,7 @@ def add_message(
         model=model,
     )
     held.move_leaf(message_id, row[0])
+    held.count(messages=1, characters=len(content))
     held.happened("message_added", seq, message, row[0])
     return StoredMessage(row[0], parent_key, message)
 
@@ -252,7 +348,7 @@ def reopen_message(
 ) -> StoredMessage:
     """The message goes on growing under a new generation; its text is kept."""
     tx.run(_REOPEN, at=stored.key, by=generation_id, now=tx.now())
-    return _report_change(tx, held, stored.key)
+    return report_change(tx, held, stored.key)
 
 
 def begin_streaming(tx: Writer, key: int) -> None:
@@ -265,6 +361,7 @@ def close_message(
     held: HeldConversation,
     key: int,
     *,
+    start_offset: int,
     content: str,
     status: MessageStatus,
     model: str | None,
@@ -274,9 +371,10 @@ def close_message(
 ) -> StoredMessage:
     """The reply has its final text and state; the change is told when `held` is saved.
 
+    `start_offset` is how many characters its row had, which its generation began with.
     Raises NotFound when its row is missing, which `restore_reply` mends.
     """
-    tx.run(
+    closed = tx.run(
         _CLOSE,
         at=key,
         text=content,
@@ -290,7 +388,66 @@ def close_message(
         retryable=int(error.retryable) if error else None,
         retry_after=round(error.retry_after) if error and error.retry_after is not None else None,
     )
-    return _report_change(tx, held, key)
+    if closed:
+        held.count(characters=len(content) - start_offset)
+    return report_change(tx, held, key)
+
+
+def set_bookmark(tx: Writer, key: int, bookmark: str | None) -> None:
+    """The message bears this note; None: no mark."""
+    tx.run(_BOOKMARK, at=key, note=bookmark)
+
+
+def bookmarked_messages(tx: Reader, conversation_id: ConversationId) -> tuple[Message, ...]:
+    """The messages that bear a mark, by `seq`."""
+    rows = tx.all(_BOOKMARKED, conversation_id=conversation_id)
+    return tuple(stored_message(tx, row).message for row in rows)
+
+
+def add_copies(
+    tx: Writer, held: HeldConversation, copies: Sequence[Message], *, leaf_id: MessageId | None
+) -> None:
+    """Messages with all they say, parents first, in the log of a conversation that has none yet.
+
+    `leaf_id` is the active leaf. Nobody is told of them one by one: nobody knows the conversation.
+    """
+    rows: list[dict[str, Any]] = []
+    for message in copies:
+        error = message.error
+        rows.append(
+            {
+                "id": message.id,
+                "conversation_id": held.id,
+                "parent_id": message.parent_id,
+                "seq": held.next_seq(),
+                "role": message.role,
+                "status": message.status,
+                "revision": message.revision,
+                "created_at": message.created_at,
+                "updated_at": message.updated_at,
+                "provider": message.provider,
+                "model": message.model,
+                "input_tokens": message.input_tokens,
+                "output_tokens": message.output_tokens,
+                "error_code": error.code if error else None,
+                "error_message": error.message if error else None,
+                "error_retryable": int(error.retryable) if error else None,
+                "error_retry_after": error.retry_after if error else None,
+                "bookmark": message.bookmark,
+                "content": message.content,
+            }
+        )
+    if not rows:
+        return
+    tx.run_many(_COPY, rows)
+    tx.run_many(
+        _COPY_EVENT,
+        [{"conversation_id": held.id, "seq": row["seq"], "added_id": row["id"]} for row in rows],
+    )
+    held.count(messages=len(copies), characters=sum(len(each.content) for each in copies))
+    leaf = None if leaf_id is None else find_message(tx, leaf_id)
+    if leaf is not None:
+        held.move_leaf(leaf.message.id, leaf.key)
 
 
 def restore_reply(tx: Writer, held: HeldConversation, reply: Message) -> int:
@@ -309,11 +466,14 @@ def restore_reply(tx: Writer, held: HeldConversation, reply: Message) -> int:
         generation_id=reply.generation_id,
         provider=reply.provider,
     )
+    # Whatever removed the row told nobody: it is still counted.
+    held.count(messages=-1)
     tx.run(_FOLLOW_RESTORED, of_generation=reply.generation_id, to_key=restored.key)
     return restored.key
 
 
-def _report_change(tx: Writer, held: HeldConversation, key: int) -> StoredMessage:
+def report_change(tx: Writer, held: HeldConversation, key: int) -> StoredMessage:
+    """The message as it is now, which followers are told when `held` is saved."""
     changed = message_at(tx, key)
     held.happened("message_changed", held.next_seq(), changed.message, key)
     return changed
@@ -363,5 +523,7 @@ def stored_message(tx: Reader, row: Row) -> StoredMessage:
         input_tokens=row[15],
         output_tokens=row[16],
         error=error,
+        bookmark=row[21],
+        deleted_at=None if row[22] is None else Millis(row[22]),
     )
-    return StoredMessage(row[0], row[1], message)
+    return StoredMessage(row[0], row[1], message, row[23], row[24] is not None)

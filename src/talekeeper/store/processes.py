@@ -1,10 +1,17 @@
 """Server processes and their leases: who may still be writing a reply."""
 
-from sqlalchemy import BigInteger, bindparam, delete, insert, literal_column, select, update
-
 from talekeeper.ids import BootId
 from talekeeper.store.prepared import prepared
-from talekeeper.store.tables import processes
+from talekeeper.store.sql import (
+    BigInteger,
+    bindparam,
+    delete,
+    insert,
+    literal_column,
+    processes,
+    select,
+    update,
+)
 from talekeeper.store.units import Reader, Writer
 
 _p = processes.c

@@ -2,12 +2,18 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, delete, insert, select, update
-
 from talekeeper.domain.accounts import ProviderSettings
 from talekeeper.ids import AccountId
 from talekeeper.store.prepared import named, prepared
-from talekeeper.store.tables import accounts, provider_settings
+from talekeeper.store.sql import (
+    accounts,
+    bindparam,
+    delete,
+    insert,
+    provider_settings,
+    select,
+    update,
+)
 from talekeeper.store.units import Reader, Writer
 
 _p = provider_settings.c

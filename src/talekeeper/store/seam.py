@@ -50,6 +50,12 @@ class EngineSeam(Protocol):
         """A write transaction stands, and these conversations' rows are locked in it."""
         ...
 
+    def touch(self, cursor: Cursor) -> None:
+        """Within a write transaction: something is written that changes nothing, so that its
+        commit must reach the disk.
+        """
+        ...
+
     def begin_read(self, cursor: Cursor) -> None:
         """A read-only transaction on one consistent snapshot stands."""
         ...
@@ -74,6 +80,13 @@ class EngineSeam(Protocol):
         """Bytes of the database on this machine's disk; None where it is elsewhere."""
         ...
 
-    def tidy(self, cursor: Cursor, *, idle: bool) -> None:
-        """Housekeeping after answers were given: on SQLite, move the WAL into the database."""
+    def log_size(self) -> int | None:
+        """Bytes of the write-ahead log on this machine's disk; None where it is elsewhere."""
+        ...
+
+    def tidy(self, cursor: Cursor, *, idle: bool) -> bool:
+        """Housekeeping after answers were given: on SQLite, move the WAL into the database.
+
+        Whether nothing is left to do.
+        """
         ...

@@ -6,6 +6,7 @@ which keeps clear of the WAL-reset race of SQLite before 3.51.3. `mmap_size` sta
 """
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Collection
 from pathlib import Path
@@ -26,6 +27,8 @@ from talekeeper.store.units import Cursor
 APPLICATION_ID: Final = 0x54414C45
 """'TALE' in the file's header: what tools such as `file` can tell a database of ours by."""
 
+SQLITE_VERSION: Final = sqlite3.sqlite_version
+
 _HEADER: Final = b"SQLite format 3\x00"
 _PRAGMAS: Final = {
     "synchronous": 2,
@@ -38,7 +41,15 @@ _PRAGMAS: Final = {
 }
 _WRITER_PRAGMAS: Final = {"wal_autocheckpoint": 0, "journal_size_limit": 64 << 20}
 
+_SHARED_MEMORY: Final = (
+    sqlite3.SQLITE_IOERR_SHMOPEN,
+    sqlite3.SQLITE_IOERR_SHMSIZE,
+    sqlite3.SQLITE_IOERR_SHMMAP,
+)
+_NO_ROOM: Final = 1 << 20
+
 _CHECKPOINT_PAGES: Final = 2_000
+_CHECKPOINT_COMMITS: Final = 250
 _TRUNCATE_PAGES: Final = (64 << 20) // 4096
 
 
@@ -47,6 +58,9 @@ class Sqlite:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._log = path.with_name(path.name + "-wal")
+        self._commits = 0
+        self._tidied_pages = 0
         self.name: Engine = "sqlite"
         self.writers = 1
 
@@ -72,6 +86,8 @@ class Sqlite:
                 "folder on a local disk, not on a network share."
             )
         _set_and_read_back(connection, _PRAGMAS | _WRITER_PRAGMAS)
+        # What a killed server left in the log is moved when there is time: not before the port opens.
+        self._tidied_pages = self._wal_pages()
         return connection
 
     def connect_reader(self) -> sqlite3.Connection:
@@ -94,6 +110,10 @@ class Sqlite:
         # has written in between, whatever the time-out.
         cursor.execute("BEGIN IMMEDIATE", {})
 
+    def touch(self, cursor: Cursor) -> None:
+        # A header field is rewritten even with the value that it has; a row would be left alone.
+        cursor.execute(f"PRAGMA application_id = {APPLICATION_ID}", {})
+
     def begin_read(self, cursor: Cursor) -> None:
         cursor.execute("BEGIN", {})
 
@@ -108,6 +128,8 @@ class Sqlite:
                 return StoreBusy("The database is busy. Try again in a moment.")
             case sqlite3.SQLITE_FULL:
                 return StoreFull("The disk is full. Free some space, then send again.")
+            case sqlite3.SQLITE_IOERR if self._is_out_of_room(error):
+                return StoreFull("The disk is full. Free some space, then send again.")
             case sqlite3.SQLITE_IOERR:
                 return SyncFailed("The disk did not confirm the write. Try again in a moment.")
             case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
@@ -118,6 +140,12 @@ class Sqlite:
                 return StoreUnavailable(f"{self.path} cannot be opened for writing.")
             case _:
                 return None
+
+    def _is_out_of_room(self, error: sqlite3.Error) -> bool:
+        """What failed is SQLite's shared memory, which a full disk refuses in words of its own."""
+        if getattr(error, "sqlite_errorcode", 0) not in _SHARED_MEMORY:
+            return False
+        return shutil.disk_usage(self.path.parent).free < _NO_ROOM
 
     def may_rerun(self, error: Exception) -> bool:
         return isinstance(error, sqlite3.Error) and _primary(error) in (
@@ -132,27 +160,39 @@ class Sqlite:
             sqlite3.SQLITE_CORRUPT,
         )
 
-    def tidy(self, cursor: Cursor, *, idle: bool) -> None:
-        """Checkpoint when the WAL has grown; empty it when nothing else is to do."""
+    def tidy(self, cursor: Cursor, *, idle: bool) -> bool:
+        """Checkpoint when enough was written since the last time, or nothing else is to do.
+
+        The log's file is kept, and written over from its beginning: a commit that makes a file
+        longer waits for the file system's own log as well. So the file's size says nothing of what
+        it holds, and commits are counted beside its growth. False when somebody still reads what
+        would have been moved.
+        """
         pages = self._wal_pages()
-        if pages > _TRUNCATE_PAGES or (idle and pages > 0):
-            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)", {})
-        elif pages > _CHECKPOINT_PAGES:
-            cursor.execute("PRAGMA wal_checkpoint(PASSIVE)", {})
-        else:
-            return
-        cursor.fetchall()
+        self._commits += not idle
+        has_grown = pages > self._tidied_pages + _CHECKPOINT_PAGES
+        if not (idle or has_grown or self._commits > _CHECKPOINT_COMMITS):
+            return True
+        how = "TRUNCATE" if pages > _TRUNCATE_PAGES else "PASSIVE"
+        cursor.execute(f"PRAGMA wal_checkpoint({how})", {})
+        moved = cursor.fetchall()
+        self._commits = 0
+        self._tidied_pages = self._wal_pages()
+        return all(is_busy == 0 and in_log == done for is_busy, in_log, done in moved)
 
     def size(self) -> int | None:
         """Bytes of the database file; its log comes and goes."""
         return self.path.stat().st_size
 
-    def _wal_pages(self) -> int:
+    def log_size(self) -> int | None:
         # stat() takes no lock and drops none; opening the file here would (POSIX locks).
         try:
-            return self.path.with_name(self.path.name + "-wal").stat().st_size // 4120
+            return self._log.stat().st_size
         except FileNotFoundError:
             return 0
+
+    def _wal_pages(self) -> int:
+        return (self.log_size() or 0) // 4120
 
 
 def _check_file(path: Path, *, is_installed: bool) -> None:

@@ -4,14 +4,14 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
 from zlib import crc32
 
-import sqlalchemy
-
 from talekeeper.clock import Clock, SystemClock
 from talekeeper.domain.events import Recorded
+from talekeeper.errors import StoreError, StoreUnavailable
 from talekeeper.store.installing import Installation, opened_installation
 from talekeeper.store.prepared import Engine
 from talekeeper.store.reading import ReaderPool
@@ -45,12 +45,14 @@ class Store:
         writers: Sequence[WriterThread],
         readers: ReaderPool,
         size: Callable[[], int | None],
+        log_size: Callable[[], int | None],
     ) -> None:
         self.engine: Engine = engine
         self.installation = installation
         self._writers = writers
         self._readers = readers
         self._size = size
+        self._log_size = log_size
 
     @classmethod
     async def open(
@@ -60,16 +62,24 @@ class Store:
         database_url: str | None = None,
         announce: Announce | None = None,
         clock: Clock | None = None,
+        allows_network_folder: bool = False,
     ) -> "Store":
         """The store of `data_dir`, made if the folder has none, brought up to this version's schema.
 
+        A database on a network share is refused unless `allows_network_folder`, and then warned of.
         `announce` is called on the event loop with every event after its commit, in order.
         Raises InstallationRefused when what is there must be neither served nor replaced. Whoever
         calls holds the folder's lock.
         """
         clock = clock or SystemClock()
         seam = _seam(data_dir, database_url)
-        installation = await asyncio.to_thread(opened_installation, data_dir, seam, clock)
+        installation = await asyncio.to_thread(
+            opened_installation,
+            data_dir,
+            seam,
+            clock,
+            allows_network_folder=allows_network_folder,
+        )
         loop = asyncio.get_running_loop()
         writers = [
             WriterThread(
@@ -90,6 +100,7 @@ class Store:
             writers=writers,
             readers=readers,
             size=seam.size,
+            log_size=seam.log_size,
         )
 
     async def write(self, unit: WriteUnit[T], *, conversation_id: str | None = None) -> T:
@@ -114,6 +125,13 @@ class Store:
         return all(writer.is_alive for writer in self._writers)
 
     @property
+    def trouble(self) -> StoreError | None:
+        """Why writes are refused; None while they are not. Reads may well go on meanwhile."""
+        if not self.is_serving:
+            return StoreUnavailable("Talekeeper does not write any more. Start it again.")
+        return next((writer.trouble for writer in self._writers if writer.trouble), None)
+
+    @property
     def counts(self) -> StoreCounts:
         return StoreCounts(
             commits=sum(writer.counts.commits for writer in self._writers),
@@ -124,11 +142,15 @@ class Store:
     @property
     def versions(self) -> dict[str, str]:
         """What the store is built on."""
-        return {"sqlite": sqlite3.sqlite_version, "sqlalchemy": sqlalchemy.__version__}
+        return {"sqlite": sqlite3.sqlite_version, "sqlalchemy": version("sqlalchemy")}
 
     def size(self) -> int | None:
         """Bytes that the database takes on this machine's disk; None where it is elsewhere."""
         return self._size()
+
+    def log_size(self) -> int | None:
+        """Bytes of the write-ahead log on this machine's disk; None where it is elsewhere."""
+        return self._log_size()
 
     async def close(self) -> None:
         """Everything handed over is answered, and every connection closed."""

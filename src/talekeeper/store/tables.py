@@ -16,9 +16,12 @@ key, since each table would then have to be filled before the other; `verifying`
 """
 
 from sqlalchemy import (
+    DDL,
+    REAL,
     BigInteger,
     CheckConstraint,
     Column,
+    Double,
     ForeignKey,
     Identity,
     Index,
@@ -26,8 +29,11 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    UniqueConstraint,
+    event,
     text,
 )
+from sqlalchemy.types import TypeEngine
 
 metadata = MetaData(
     naming_convention={
@@ -41,6 +47,8 @@ metadata = MetaData(
 
 Whole = BigInteger().with_variant(Integer(), "sqlite")
 """63 bits on both engines; SQLite's strict tables know it as INTEGER only."""
+Real: TypeEngine[float] = Double[float]().with_variant(REAL(), "sqlite")
+"""64 bits on both engines, under the only name that SQLite's strict tables know."""
 
 # One row: which installation this database belongs to. The data folder's marker bears the same id.
 installation = Table(
@@ -118,6 +126,8 @@ conversations = Table(
     Column("id", Text, primary_key=True),
     Column("owner_id", Text, ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False),
     Column("title", Text, nullable=False),
+    # Who gave the title: what is made never replaces what a person typed.
+    Column("title_by", Text, nullable=False, server_default="first_words"),
     Column("purpose", Text, nullable=False),
     # A part this conversation plays for its account; at most one plays each.
     Column("role", Text),
@@ -129,27 +139,79 @@ conversations = Table(
     # The lock on replying: each generation takes the next number and writes only under it.
     Column("epoch", Whole, nullable=False),
     Column("leaf_key", Whole),
+    # Messages of all branches, those taken back not counted, and the characters of their contents.
+    Column("message_count", Whole, nullable=False, server_default=text("0")),
+    Column("characters", Whole, nullable=False, server_default=text("0")),
+    Column("pinned", Whole, nullable=False, server_default=text("0")),
+    # Out of the list; in the trash; removed for good, and its rows are going. Each is a time.
+    Column("archived_at", Whole),
+    Column("deleted_at", Whole),
+    Column("removed_at", Whole),
     Column("provider", Text),
     Column("model", Text),
     Column("created_at", Whole, nullable=False),
     Column("updated_at", Whole, nullable=False),
+    # How replies are made; NULL: the provider's own way.
+    Column("temperature", Real),
+    Column("top_p", Real),
+    Column("max_tokens", Whole),
     CheckConstraint(
         "purpose IN ('general', 'campaign_creation', 'session_planning', 'npc_generation',"
         " 'world_building', 'character_background')",
         name="purpose",
     ),
     CheckConstraint("role IN ('current_global')", name="role"),
+    CheckConstraint("title_by IN ('first_words', 'model', 'person')", name="title_by"),
+    CheckConstraint("pinned IN (0, 1)", name="pinned"),
+    CheckConstraint("removed_at IS NULL OR deleted_at IS NOT NULL", name="removed_from_trash"),
     sqlite_strict=True,
 )
-# The list of an account's conversations, newest activity first.
+# The newest activity of an account.
 Index(None, conversations.c.owner_id, conversations.c.activity, conversations.c.id)
-# One current global conversation an account.
+# The three lists of an account's conversations. The first pays nothing for what was put away.
+_is_active = text("archived_at IS NULL AND deleted_at IS NULL")
+Index(
+    "ix_conversations_active",
+    conversations.c.owner_id,
+    conversations.c.pinned,
+    conversations.c.activity,
+    conversations.c.id,
+    sqlite_where=_is_active,
+    postgresql_where=_is_active,
+)
+_is_archived = text("archived_at IS NOT NULL AND deleted_at IS NULL")
+Index(
+    "ix_conversations_archived",
+    conversations.c.owner_id,
+    conversations.c.activity,
+    conversations.c.id,
+    sqlite_where=_is_archived,
+    postgresql_where=_is_archived,
+)
+_is_in_trash = text("deleted_at IS NOT NULL")
+Index(
+    "ix_conversations_trash",
+    conversations.c.owner_id,
+    conversations.c.activity,
+    conversations.c.id,
+    sqlite_where=_is_in_trash,
+    postgresql_where=_is_in_trash,
+)
+# What the trash has held long enough, and what is going.
+Index(
+    "ix_conversations_deleted_at",
+    conversations.c.deleted_at,
+    sqlite_where=_is_in_trash,
+    postgresql_where=_is_in_trash,
+)
+# One current global conversation an account. One that was put away may come back as it was.
+_is_current = text("role = 'current_global' AND archived_at IS NULL AND deleted_at IS NULL")
 Index(
     "uq_conversations_current",
     conversations.c.owner_id,
     unique=True,
-    sqlite_where=text("role = 'current_global'"),
-    postgresql_where=text("role = 'current_global'"),
+    sqlite_where=_is_current,
+    postgresql_where=_is_current,
 )
 
 messages = Table(
@@ -176,6 +238,15 @@ messages = Table(
     Column("error_message", Text),
     Column("error_retryable", Whole),
     Column("error_retry_after", Whole),
+    # A person's mark, with a note or without one.
+    Column("bookmark", Text),
+    # When this message was taken back, and all under it with it.
+    Column("deleted_at", Whole),
+    # The key of the message that was taken back, on every row that went with it, its own included.
+    # No foreign key: rows of a branch go youngest first, and the message named here last.
+    Column("deleted_by", Whole),
+    # When what it said was removed for good. Its row stays, since an id is unique for good.
+    Column("emptied_at", Whole),
     Column("content", Text, nullable=False),
     CheckConstraint("parent_key < key", name="parent_is_elder"),
     CheckConstraint("role IN ('user', 'assistant', 'system')", name="role"),
@@ -186,10 +257,38 @@ messages = Table(
     CheckConstraint("role = 'assistant' OR status = 'complete'", name="only_replies_grow"),
     CheckConstraint("error_retryable IN (0, 1)", name="error_retryable"),
     CheckConstraint("(status = 'failed') = (error_code IS NOT NULL)", name="failed_has_error"),
+    CheckConstraint("deleted_at IS NULL OR deleted_by IS NOT NULL", name="deleted_with_itself"),
+    CheckConstraint(
+        "emptied_at IS NULL OR (deleted_by IS NOT NULL AND content = '')", name="emptied"
+    ),
     sqlite_strict=True,
 )
 # The children of a message, eldest first; the roots of a conversation.
 Index(None, messages.c.parent_key, messages.c.conversation_id)
+_is_bookmarked = text("bookmark IS NOT NULL")
+Index(
+    "ix_messages_bookmarked",
+    messages.c.conversation_id,
+    messages.c.seq,
+    sqlite_where=_is_bookmarked,
+    postgresql_where=_is_bookmarked,
+)
+# What went with a message that was taken back.
+_is_deleted = text("deleted_by IS NOT NULL")
+Index(
+    "ix_messages_deleted_by",
+    messages.c.deleted_by,
+    sqlite_where=_is_deleted,
+    postgresql_where=_is_deleted,
+)
+# Branches that were taken back and still hold what they said.
+_is_to_be_emptied = text("deleted_at IS NOT NULL AND emptied_at IS NULL")
+Index(
+    "ix_messages_to_be_emptied",
+    messages.c.deleted_at,
+    sqlite_where=_is_to_be_emptied,
+    postgresql_where=_is_to_be_emptied,
+)
 
 generations = Table(
     "generations",
@@ -231,6 +330,46 @@ Index(
     postgresql_where=text("status = 'running'"),
 )
 
+# Work that outlives the process: claimed under a lease, tried again, remembered when it is done.
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    # What the work is about: the same work is never asked for twice.
+    Column("unique_key", Text, nullable=False),
+    Column(
+        "conversation_id", Text, ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False
+    ),
+    Column("owner_id", Text, ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False),
+    Column("state", Text, nullable=False),
+    # Counted when it is claimed, so that work which kills its process ends as well.
+    Column("attempts", Whole, nullable=False),
+    Column("run_at", Whole, nullable=False),
+    Column("lease_until", Whole),
+    Column("boot_id", Text),
+    Column("error_code", Text),
+    Column("created_at", Whole, nullable=False),
+    Column("updated_at", Whole, nullable=False),
+    CheckConstraint("kind IN ('title')", name="kind"),
+    CheckConstraint("state IN ('queued', 'running', 'done', 'failed')", name="state"),
+    CheckConstraint(
+        "(state = 'running') = (lease_until IS NOT NULL)"
+        " AND (state = 'running') = (boot_id IS NOT NULL)",
+        name="running_has_lease",
+    ),
+    UniqueConstraint("kind", "unique_key", name="uq_jobs_kind_unique_key"),
+    sqlite_strict=True,
+)
+# The next work to be done, and what a dead process left.
+Index(
+    "ix_jobs_due",
+    jobs.c.run_at,
+    sqlite_where=text("state IN ('queued', 'running')"),
+    postgresql_where=text("state IN ('queued', 'running')"),
+)
+Index(None, jobs.c.conversation_id)  # what goes with a conversation that is removed
+
 # Checkpoints of a reply that grows, folded into its message when the generation ends.
 chunks = Table(
     "chunks",
@@ -263,3 +402,53 @@ events = Table(
     sqlite_strict=True,
     sqlite_with_rowid=False,
 )
+
+# How far the search index has read each conversation's log. What is in `search_index` and the place
+# that says so are written together. No row: nothing of it has been read.
+search_places = Table(
+    "search_places",
+    metadata,
+    Column(
+        "conversation_id",
+        Text,
+        ForeignKey("conversations.id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("seq", Whole, nullable=False),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+
+# One row: how the search index is made, and whether all that was once behind has been read.
+search_state = Table(
+    "search_state",
+    metadata,
+    Column("id", Whole, primary_key=True, autoincrement=False),
+    # Another number than the code's: the index is made anew.
+    Column("format", Whole, nullable=False),
+    Column("is_caught_up", Whole, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+    CheckConstraint("is_caught_up IN (0, 1)", name="is_caught_up"),
+    sqlite_strict=True,
+)
+
+# The search index holds no text, only which pieces (as numbers) stand in which message, and can be
+# made anew from the messages at any time. SQLite's is a full-text table, whose rowid is the
+# message's key; PostgreSQL's is a table of arrays under an inverted index. See `indexing`.
+SEARCH_INDEX_ON_SQLITE = (
+    (
+        "CREATE VIRTUAL TABLE search_index USING fts5("
+        "tokens, content='', columnsize=0, detail=none, tokenize='ascii')"
+    ),
+)
+SEARCH_INDEX_ON_POSTGRESQL = (
+    (
+        "CREATE TABLE search_index (message_key bigint PRIMARY KEY"
+        " REFERENCES messages (key) ON DELETE CASCADE, tokens integer[] NOT NULL)"
+    ),
+    "CREATE INDEX ix_search_index_tokens ON search_index USING gin (tokens)",
+)
+for _statement in SEARCH_INDEX_ON_SQLITE:
+    event.listen(metadata, "after_create", DDL(_statement).execute_if(dialect="sqlite"))
+for _statement in SEARCH_INDEX_ON_POSTGRESQL:
+    event.listen(metadata, "after_create", DDL(_statement).execute_if(dialect="postgresql"))

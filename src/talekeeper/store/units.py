@@ -7,12 +7,10 @@ that the store begins and commits; it holds no state of its own, so that it can 
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import insert
-
 from talekeeper.clock import Millis
 from talekeeper.domain.events import Recorded
 from talekeeper.store.prepared import Engine, Prepared, Row, named, prepared
-from talekeeper.store.tables import events
+from talekeeper.store.sql import events, insert
 
 T = TypeVar("T")
 
@@ -37,6 +35,7 @@ class Reader:
 
     def __init__(self, cursor: Cursor, engine: Engine) -> None:
         self._cursor = cursor
+        self.engine: Engine = engine
         self._on_sqlite = engine == "sqlite"
 
     def all(self, statement: Prepared, **params: Any) -> list[Row]:
@@ -85,6 +84,10 @@ class Writer(Reader):
             kind=event.kind,
             message_key=message_key,
         )
+        self.recorded.append(event)
+
+    def tell(self, event: Recorded) -> None:
+        """Followers hear of `event` after the commit, and no log holds it."""
         self.recorded.append(event)
 
 

@@ -6,11 +6,23 @@ are not repeated here, except where one engine could have been written to withou
 
 from typing import Final
 
-from sqlalchemy import and_, exists, func, or_, select, text
-
-from talekeeper.store.prepared import Prepared, prepared
+from talekeeper.store.indexing import misindexed
+from talekeeper.store.prepared import Engine, Prepared, prepared
+from talekeeper.store.sql import (
+    and_,
+    chunks,
+    conversations,
+    events,
+    exists,
+    func,
+    generations,
+    jobs,
+    messages,
+    or_,
+    select,
+    text,
+)
 from talekeeper.store.store import Store
-from talekeeper.store.tables import chunks, conversations, events, generations, messages
 from talekeeper.store.units import Reader
 
 _c, _m, _e, _g, _k = conversations.c, messages.c, events.c, generations.c, chunks.c
@@ -43,6 +55,18 @@ _grown = (
     )
     .group_by(_k.generation_id)
     .subquery("grown")
+)
+
+_top = messages.alias("top")
+_held = (
+    select(
+        _m.conversation_id,
+        func.count().label("messages"),
+        func.sum(func.length(_m.content)).label("characters"),
+    )
+    .where(_m.deleted_by.is_(None))
+    .group_by(_m.conversation_id)
+    .subquery("held")
 )
 
 _RULES: Final[tuple[tuple[str, Prepared], ...]] = (
@@ -104,7 +128,7 @@ _RULES: Final[tuple[tuple[str, Prepared], ...]] = (
         ),
     ),
     (
-        "conversation {}: its active leaf is missing, of another conversation, or not a leaf",
+        "conversation {}: its active leaf is missing, deleted, of another conversation, or no leaf",
         prepared(
             select(_c.id)
             .outerjoin(messages, _m.key == _c.leaf_key)
@@ -113,8 +137,11 @@ _RULES: Final[tuple[tuple[str, Prepared], ...]] = (
                 or_(
                     _m.key.is_(None),
                     _m.conversation_id != _c.id,
+                    _m.deleted_by.is_not(None),
                     exists().where(
-                        _child.c.parent_key == _m.key, _child.c.conversation_id == _c.id
+                        _child.c.parent_key == _m.key,
+                        _child.c.conversation_id == _c.id,
+                        _child.c.deleted_by.is_(None),
                     ),
                 ),
             )
@@ -123,7 +150,63 @@ _RULES: Final[tuple[tuple[str, Prepared], ...]] = (
     (
         "conversation {}: it has messages and no active leaf",
         prepared(
-            select(_c.id).where(_c.leaf_key.is_(None), exists().where(_m.conversation_id == _c.id))
+            select(_c.id).where(
+                _c.leaf_key.is_(None), _c.message_count > 0, _c.removed_at.is_(None)
+            )
+        ),
+    ),
+    (
+        "conversation {}: it does not hold as many messages or characters as it says",
+        prepared(
+            select(_c.id)
+            .outerjoin(_held, _held.c.conversation_id == _c.id)
+            .where(
+                _c.removed_at.is_(None),
+                or_(
+                    func.coalesce(_held.c.messages, 0) != _c.message_count,
+                    func.coalesce(_held.c.characters, 0) != _c.characters,
+                ),
+            )
+        ),
+    ),
+    (
+        "message {}: what it stands under was deleted, and it was not",
+        prepared(
+            select(_m.id)
+            .join(_parent, _parent.c.key == _m.parent_key)
+            .where(_m.deleted_by.is_(None), _parent.c.deleted_by.is_not(None))
+        ),
+    ),
+    (
+        "message {}: it was deleted with one that does not stand above it, or that was not deleted",
+        prepared(
+            select(_m.id)
+            .outerjoin(_parent, _parent.c.key == _m.parent_key)
+            .outerjoin(_top, _top.c.key == _m.deleted_by)
+            .where(
+                _m.deleted_by.is_not(None),
+                or_(
+                    _top.c.deleted_at.is_(None),
+                    _top.c.deleted_by != _top.c.key,
+                    and_(
+                        _m.deleted_by != _m.key,
+                        func.coalesce(_parent.c.deleted_by, 0) != _m.deleted_by,
+                    ),
+                    and_(_m.deleted_by != _m.key, _m.deleted_at.is_not(None)),
+                ),
+            )
+        ),
+    ),
+    (
+        "message {}: it grows, and was deleted",
+        prepared(select(_m.id).where(_is_in_flight, _m.deleted_by.is_not(None))),
+    ),
+    (
+        "generation {}: it runs in the trash",
+        prepared(
+            select(_g.id)
+            .join(conversations, _c.id == _g.conversation_id)
+            .where(_g.status == "running", _c.deleted_at.is_not(None))
         ),
     ),
     (
@@ -192,6 +275,14 @@ _RULES: Final[tuple[tuple[str, Prepared], ...]] = (
         ),
     ),
     (
+        "job {}: it is another account's than its conversation",
+        prepared(
+            select(jobs.c.id)
+            .join(conversations, _c.id == jobs.c.conversation_id)
+            .where(jobs.c.owner_id != _c.owner_id)
+        ),
+    ),
+    (
         "generation {}: it has ended, but its chunks were not folded",
         prepared(
             select(_g.id).where(_g.status != "running", exists().where(_k.generation_id == _g.id))
@@ -220,12 +311,14 @@ _INTEGRITY: Final = prepared(text("PRAGMA integrity_check"))
 
 async def verify(store: Store) -> list[str]:
     """Every violation found, in words that name the row. Reads everything: not for everyday."""
+    return await store.read(lambda tx: violations(tx, store.engine))
 
-    def unit(tx: Reader) -> list[str]:
-        found = [sentence.format(row[0]) for sentence, rule in _RULES for row in tx.all(rule)]
-        if store.engine == "sqlite":
-            found += [f"table {row[0]}: a row refers to nothing" for row in tx.all(_FOREIGN_KEYS)]
-            found += [f"database: {row[0]}" for row in tx.all(_INTEGRITY) if row[0] != "ok"]
-        return found
 
-    return await store.read(unit)
+def violations(tx: Reader, engine: Engine) -> list[str]:
+    """What `verify` finds, within a snapshot that stands."""
+    found = [sentence.format(row[0]) for sentence, rule in _RULES for row in tx.all(rule)]
+    found += misindexed(tx)
+    if engine == "sqlite":
+        found += [f"table {row[0]}: a row refers to nothing" for row in tx.all(_FOREIGN_KEYS)]
+        found += [f"database: {row[0]}" for row in tx.all(_INTEGRITY) if row[0] != "ok"]
+    return found

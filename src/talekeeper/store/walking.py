@@ -6,9 +6,8 @@ much as reading 50 neighbouring rows twice.
 
 from dataclasses import fields
 
-from sqlalchemy import CTE, ClauseElement, bindparam, func, literal, select
-
 from talekeeper.domain.conversations import Message, PathMessage, PathPage, TreePage
+from talekeeper.errors import NotFound
 from talekeeper.ids import ConversationId, MessageId
 from talekeeper.store.messages import (
     MESSAGE_COLUMNS,
@@ -18,7 +17,16 @@ from talekeeper.store.messages import (
     stored_message,
 )
 from talekeeper.store.prepared import prepared
-from talekeeper.store.tables import events, messages
+from talekeeper.store.sql import (
+    CTE,
+    ClauseElement,
+    bindparam,
+    events,
+    func,
+    literal,
+    messages,
+    select,
+)
 from talekeeper.store.units import Reader
 
 _m = messages.c
@@ -53,25 +61,50 @@ def _siblings_statement() -> ClauseElement:
     return (
         select(_m.parent_key, _m.id)
         .select_from(path.join(messages, _m.parent_key == path.c.parent_key))
-        .where(_m.conversation_id == bindparam("conversation_id"))
+        .where(_m.conversation_id == bindparam("conversation_id"), _m.deleted_by.is_(None))
         .order_by(_m.key)
     )
 
 
-def _subtree_statement() -> ClauseElement:
+def _newest_under_statement() -> ClauseElement:
     tree = select(_m.key).where(_m.key == bindparam("top")).cte("subtree", recursive=True)
-    tree = tree.union_all(select(_m.key).join(tree, _m.parent_key == tree.c.key))
+    tree = tree.union_all(
+        select(_m.key).join(tree, _m.parent_key == tree.c.key).where(_m.deleted_by.is_(None))
+    )
     return select(func.max(tree.c.key))
 
 
+def _way_down() -> CTE:
+    """From the message `leaf_key` up to the one below `after_key`, which stands above it, or not."""
+    path = select(_m.key, _m.parent_key).where(_m.key == bindparam("leaf_key"))
+    way = path.cte("way", recursive=True)
+    # A parent's key is smaller: past it there is nothing to look for.
+    step = (
+        select(_m.key, _m.parent_key)
+        .join(way, _m.key == way.c.parent_key)
+        .where(way.c.parent_key > bindparam("after_key"))
+    )
+    return way.union_all(step)
+
+
+def _next_statement() -> ClauseElement:
+    way = _way_down()
+    return select(way.c.key, way.c.parent_key).order_by(way.c.key).limit(bindparam("limit"))
+
+
+_NEXT = prepared(_next_statement())
 _PATH = prepared(_path_statement())
 _SIBLINGS = prepared(_siblings_statement())
 _ROOTS = prepared(
     select(_m.id)
-    .where(_m.parent_key.is_(None), _m.conversation_id == bindparam("conversation_id"))
+    .where(
+        _m.parent_key.is_(None),
+        _m.conversation_id == bindparam("conversation_id"),
+        _m.deleted_by.is_(None),
+    )
     .order_by(_m.key)
 )
-_NEWEST_UNDER = prepared(_subtree_statement())
+_NEWEST_UNDER = prepared(_newest_under_statement())
 _TREE = prepared(
     select(*MESSAGE_COLUMNS)
     .select_from(events.join(MESSAGES_WITH_PARENT, _m.key == events.c.message_key))
@@ -79,15 +112,19 @@ _TREE = prepared(
         events.c.conversation_id == bindparam("conversation_id"),
         events.c.seq > bindparam("after"),
         events.c.kind == "message_added",
+        _m.deleted_by.is_(None),
     )
     .order_by(events.c.seq)
     .limit(bindparam("limit"))
 )
 
 
-def newest_leaf_under(tx: Reader, stored: StoredMessage) -> StoredMessage:
-    """The newest message of the subtree, which is a leaf: a child would be newer."""
-    row = tx.first(_NEWEST_UNDER, top=stored.key)
+def newest_leaf_under(tx: Reader, key: int) -> StoredMessage:
+    """The newest message of the subtree, which is a leaf: a child would be newer.
+
+    What was taken back is not there.
+    """
+    row = tx.first(_NEWEST_UNDER, top=key)
     assert row is not None
     return message_at(tx, row[0])
 
@@ -118,6 +155,28 @@ def path_page(
         for row in rows
     )
     return PathPage(items, None if reaches_root else items[0].id)
+
+
+def path_page_after(
+    tx: Reader,
+    conversation_id: ConversationId,
+    *,
+    leaf_key: int,
+    after_key: int,
+    limit: int,
+) -> PathPage:
+    """Up to `limit` messages of the path to `leaf_key` that come right after `after_key`.
+
+    Raises NotFound when that one does not stand on the path.
+    """
+    if leaf_key == after_key:
+        return PathPage((), None)
+    steps = tx.all(_NEXT, leaf_key=leaf_key, after_key=after_key, limit=limit + 1)
+    if steps[0][1] != after_key:
+        raise NotFound("That message is not on the path to this leaf.")
+    stretch = steps[:limit]
+    page = path_page(tx, conversation_id, leaf_key=stretch[-1][0], limit=len(stretch))
+    return PathPage(page.items, page.items[-1].id if len(steps) > limit else None)
 
 
 def tree_page(tx: Reader, conversation_id: ConversationId, *, after: int, limit: int) -> TreePage:

@@ -17,6 +17,9 @@ What holds, and why:
 - Whatever a unit or a driver raises is caught here: it belongs to whoever handed the unit over,
   and the thread must outlive it.
 - Waiting for a foreign lock ends 500 ms after the unit was handed over, retries included.
+- What keeps the writer from writing is its `trouble`, told as the server's health. While there is
+  any and nobody writes, the writer tries for itself every second whether a commit reaches the disk
+  again: nobody has to risk a message to find out that there is room.
 """
 
 import asyncio
@@ -31,7 +34,7 @@ import structlog
 
 from talekeeper.clock import Millis
 from talekeeper.domain.events import Recorded
-from talekeeper.errors import StoreBusy, StoreUnavailable
+from talekeeper.errors import DatabaseDamaged, StoreBusy, StoreError, StoreUnavailable
 from talekeeper.store.seam import DriverConnection, EngineSeam
 from talekeeper.store.units import Writer, WriteUnit
 
@@ -45,6 +48,8 @@ PATIENCE: Final = 0.5
 """Seconds a unit may wait for a lock that others hold (NFR-001)."""
 _FIRST_PAUSE: Final = 0.02
 _IDLE: Final = 2.0
+_PROBE: Final = 1.0
+"""Seconds after which a writer in trouble tries again by itself."""
 
 Announce = Callable[[Sequence[Recorded]], None]
 
@@ -95,6 +100,7 @@ class WriterThread:
         self._connection: DriverConnection | None = None
         self._is_closing = False
         self.counts = WriterCounts()
+        self.trouble: StoreError | None = None
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
 
     def start(self) -> None:
@@ -132,11 +138,15 @@ class WriterThread:
     def _serve(self) -> None:
         is_tidy = True
         while True:
+            can_heal = self.trouble is not None and not isinstance(self.trouble, DatabaseDamaged)
+            patience = None if is_tidy else _IDLE
             try:
-                first = self._queue.get(timeout=None if is_tidy else _IDLE)
+                first = self._queue.get(timeout=_PROBE if can_heal else patience)
             except Empty:
-                self._tidy(idle=True)
-                is_tidy = True
+                if can_heal:
+                    self._probe()
+                else:
+                    is_tidy = self._tidy(idle=True)
                 continue
             if first is None:
                 break
@@ -217,6 +227,8 @@ class WriterThread:
             return True
         self.counts.commits += 1
         self.counts.units += len(batch)
+        if self.trouble is not None:
+            self._recover()
         return True
 
     def _begin(self, cursor: Any, batch: list[_Waiting]) -> bool:
@@ -236,6 +248,7 @@ class WriterThread:
                 for waiting in batch:
                     if not waiting.is_settled and now >= waiting.deadline:
                         waiting.error = typed
+                        self._suffer(typed)
                 left = [w.deadline for w in batch if not w.is_settled]
                 if not left:
                     return False
@@ -253,12 +266,44 @@ class WriterThread:
 
     def _fail(self, batch: list[_Waiting], error: Exception) -> None:
         typed = self._typed(error)
+        if isinstance(typed, StoreError):
+            self._suffer(typed)
         if self._seam.is_connection_lost(error):
             self._disconnect()
         for waiting in batch:
             if not waiting.is_settled:
                 waiting.error = typed
             waiting.recorded = []  # nothing of a lost batch is announced
+
+    def _suffer(self, trouble: StoreError) -> None:
+        if isinstance(self.trouble, DatabaseDamaged):
+            return  # it is no better for a page that could still be written
+        if self.trouble is None or self.trouble.code != trouble.code:
+            log.warning("store.in_trouble", code=trouble.code)
+        self.trouble = trouble
+
+    def _recover(self) -> None:
+        if not isinstance(self.trouble, DatabaseDamaged):
+            log.info("store.out_of_trouble", code=self.trouble.code if self.trouble else None)
+            self.trouble = None
+
+    def _probe(self) -> None:
+        """Whether a commit reaches the disk again, tried without anybody's message."""
+        try:
+            connection = self._connected()
+            cursor = connection.cursor()
+        except Exception as error:  # noqa: BLE001
+            self._fail([], error)
+            return
+        try:
+            self._seam.begin_write(cursor, conversation_ids=())
+            self._seam.touch(cursor)
+            cursor.execute("COMMIT")
+        except Exception as error:  # noqa: BLE001
+            self._roll_back(cursor)
+            self._fail([], error)
+        else:
+            self._recover()
 
     def _typed(self, error: Exception) -> Exception:
         typed = self._seam.store_error(error)
@@ -299,15 +344,17 @@ class WriterThread:
             if self._seam.is_connection_lost(error):
                 self._disconnect()
 
-    def _tidy(self, *, idle: bool) -> None:
+    def _tidy(self, *, idle: bool) -> bool:
+        """Whether nothing is left to tidy; what failed is not tried again until the next write."""
         if self._connection is None:
-            return
+            return True
         try:
-            self._seam.tidy(self._connection.cursor(), idle=idle)
+            return self._seam.tidy(self._connection.cursor(), idle=idle)
         except Exception as error:  # noqa: BLE001
             log.warning("store.tidy_failed", error=type(error).__name__)
             if self._seam.is_connection_lost(error):
                 self._disconnect()
+            return True
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None

@@ -2,8 +2,14 @@
 import { ApiError, problemOf, unreachable } from './problems'
 import { noteReach } from './reach'
 import type {
+  Cleared,
   Conversation,
   ConversationChange,
+  Ended,
+  Found,
+  FoundServer,
+  Generation,
+  Health,
   Me,
   Message,
   Model,
@@ -12,14 +18,21 @@ import type {
   Provider,
   ProviderChange,
   Providers,
+  SearchAsked,
   Sent,
+  Shelf,
+  Storage,
+  TreePage,
 } from './types'
 
 const PATIENCE = 20_000
 /** Asking a provider waits for a machine that is not ours. */
 const PROVIDER_PATIENCE = 60_000
 
-type Method = 'GET' | 'POST' | 'PUT' | 'PATCH'
+/** What is not saved by then is told as unsaved and tried again: it has an id, so it is never doubled. */
+const SAVING_PATIENCE = 5_000
+
+type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
 async function request<T>(method: Method, path: string, body?: unknown, patience = PATIENCE): Promise<T> {
   const giveUp = new AbortController()
@@ -48,7 +61,7 @@ async function request<T>(method: Method, path: string, body?: unknown, patience
   }
 }
 
-function query(values: Record<string, string | number | null | undefined>): string {
+function query(values: Record<string, string | number | boolean | null | undefined>): string {
   const given = Object.entries(values).filter(([, value]) => value !== null && value !== undefined)
   return given.length === 0
     ? ''
@@ -65,6 +78,8 @@ export const api = {
   me: () => request<Me>('GET', '/api/me'),
   logout: () => request<void>('POST', '/api/logout', {}),
 
+  health: () => request<Health>('GET', '/api/health'),
+
   conversations: (cursor: string | null, limit = 40) =>
     request<Page<Conversation>>('GET', `/api/conversations${query({ cursor, limit })}`),
   openConversation: () => request<Conversation>('POST', '/api/conversations', {}),
@@ -73,10 +88,15 @@ export const api = {
   changeConversation: (id: string, change: ConversationChange) =>
     request<Conversation>('PATCH', `/api/conversations/${id}`, change),
 
-  messages: (id: string, place: { leaf_id?: string; before?: string; limit?: number } = {}) =>
+  messages: (id: string, place: { leaf_id?: string; before?: string; after?: string; limit?: number } = {}) =>
     request<Page<PathMessage>>('GET', `/api/conversations/${id}/messages${query(place)}`),
   send: (conversationId: string, draft: MessageDraft) =>
-    request<Sent>('POST', `/api/conversations/${conversationId}/messages`, draft),
+    request<Sent>('POST', `/api/conversations/${conversationId}/messages`, draft, SAVING_PATIENCE),
+  setBookmark: (messageId: string, bookmark: string | null) =>
+    request<Message>('PATCH', `/api/messages/${messageId}`, { bookmark }),
+  deleteBranch: (messageId: string) => request<Conversation>('DELETE', `/api/messages/${messageId}`, {}),
+  restoreBranch: (messageId: string) =>
+    request<Conversation>('POST', `/api/messages/${messageId}/restore`, {}),
   regenerate: (messageId: string, id: string) =>
     request<Sent>('POST', `/api/messages/${messageId}/regenerate`, { id }),
   continueReply: (messageId: string, id: string) =>
@@ -88,8 +108,37 @@ export const api = {
     request<Provider>('PUT', `/api/providers/${name}`, change),
   chooseProvider: (provider: string, model?: string | null) =>
     request<Providers>('PUT', '/api/providers/chosen', { provider, model }),
+  checkProvider: (name: string) =>
+    request<Provider>('POST', `/api/providers/${name}/check`, {}, PROVIDER_PATIENCE),
+  foundServers: () => request<{ items: FoundServer[] }>('GET', '/api/providers/found'),
   models: (name: string) =>
     request<{ items: Model[] }>('GET', `/api/providers/${name}/models`, undefined, PROVIDER_PATIENCE),
+
+  conversationsIn: (state: Shelf, cursor: string | null, limit = 40) =>
+    request<Page<Conversation>>('GET', `/api/conversations${query({ state, cursor, limit })}`),
+  archiveBefore: (before: number) =>
+    request<{ count: number }>('POST', '/api/conversations/archive', { before }),
+  endConversation: (id: string, next: string) =>
+    request<Ended>('POST', `/api/conversations/${id}/end`, { id: next }),
+  clearConversation: (id: string, next: string) =>
+    request<Cleared>('POST', `/api/conversations/${id}/clear`, { id: next }),
+  /** The whole tree, or only the path to a leaf. */
+  copyConversation: (id: string, copy: string, leafId?: string) =>
+    request<Conversation>('POST', `/api/conversations/${id}/copy`, {
+      id: copy,
+      ...(leafId !== undefined && { leaf_id: leafId }),
+    }),
+  deleteConversation: (id: string) => request<Conversation>('DELETE', `/api/conversations/${id}`),
+  deleteForGood: (id: string) => request<void>('DELETE', `/api/conversations/${id}?for_good=true`),
+  restoreConversation: (id: string, replaces?: string) =>
+    request<Conversation>('POST', `/api/conversations/${id}/restore`, replaces ? { replaces } : {}),
+  tree: (id: string, after: number, limit: number) =>
+    request<TreePage>('GET', `/api/conversations/${id}/tree${query({ after, limit })}`),
+  bookmarks: (id: string) => request<{ items: Message[] }>('GET', `/api/conversations/${id}/bookmarks`),
+  generation: (id: string) => request<Generation>('GET', `/api/generations/${id}`),
+  search: (asked: SearchAsked, cursor: string | null, limit = 20) =>
+    request<Found>('GET', `/api/search${query({ ...asked, cursor, limit })}`),
+  storage: () => request<Storage>('GET', '/api/storage'),
 }
 
 export type Api = typeof api

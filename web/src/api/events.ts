@@ -1,5 +1,5 @@
 /** What the server tells on its streams, as values. */
-import type { Conversation, Message } from './types'
+import type { Conversation, Health, Message } from './types'
 
 export interface TextEvent {
   conversation_id: string
@@ -22,6 +22,8 @@ export type ServerEvent =
   | ({ type: 'snapshot' } & TextEvent)
   | ({ type: 'delta' } & TextEvent)
   | { type: 'resync'; conversation_id: string }
+  | { type: 'conversation.gone'; conversation_id: string }
+  | { type: 'health'; health: Health }
 
 type Loose = Record<string, unknown>
 
@@ -63,7 +65,10 @@ export function parsedEvent(type: string, raw: string): ServerEvent | null {
     case 'delta':
       return isText(data) ? { type, ...(data as unknown as TextEvent) } : null
     case 'resync':
+    case 'conversation.gone':
       return { type, conversation_id: String(data.conversation_id ?? '') }
+    case 'health':
+      return { type, health: { reasons: [], ...data } as unknown as Health }
     default:
       return null
   }
@@ -73,6 +78,7 @@ export function parsedEvent(type: string, raw: string): ServerEvent | null {
 export function conversationOf(event: ServerEvent): string | null {
   switch (event.type) {
     case 'ready':
+    case 'health':
       return null
     case 'conversation.changed':
       return event.conversation.id

@@ -2,45 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { ServerEvent } from './events'
 import { Live } from './live'
 import type { StreamOptions } from './sse'
-
-/** Web Locks as far as an election needs them: one holder a name, the rest in line. */
-function lockManager() {
-  const lines = new Map<string, Array<{ run: () => Promise<unknown>; fail: (reason: Error) => void }>>()
-  return {
-    async request(name: string, a: unknown, b?: () => Promise<unknown>) {
-      const run = (b ?? a) as () => Promise<unknown>
-      return new Promise((_, fail) => {
-        const line = lines.get(name) ?? []
-        lines.set(name, line)
-        line.push({ run, fail })
-        if (line.length === 1) void run()
-      })
-    },
-    query: async () => ({ held: [...lines.keys()].map((name) => ({ name })) }),
-    /** The holder's tab is gone. */
-    release(name: string) {
-      const line = lines.get(name)
-      line?.shift()
-      void line?.[0]?.run()
-    },
-  }
-}
-
-function channels() {
-  const all: Array<{ hear?: (message: { data: unknown }) => void }> = []
-  return () => {
-    const mine: { hear?: (message: { data: unknown }) => void } = {}
-    all.push(mine)
-    return {
-      addEventListener: (_: string, hear: (message: { data: unknown }) => void) => {
-        mine.hear = hear
-      },
-      postMessage: (data: unknown) => {
-        for (const each of all) if (each !== mine) each.hear?.({ data: structuredClone(data) })
-      },
-    } as unknown as BroadcastChannel
-  }
-}
+import { channels, lockManager } from './tabs.fixture'
 
 const delta = JSON.stringify({
   conversation_id: 'a',

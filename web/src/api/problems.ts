@@ -55,3 +55,8 @@ export function inWords(error: unknown): string {
   if (error instanceof ApiError) return error.detail
   return error instanceof Error ? error.message : 'Something went wrong.'
 }
+
+/** What finds the cause in the server's log; null where no server said it. */
+export function referenceOf(error: unknown): string | null {
+  return error instanceof ApiError ? error.reference : null
+}

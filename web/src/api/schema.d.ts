@@ -97,7 +97,7 @@ export interface paths {
         };
         /**
          * Show List
-         * @description The account's conversations, newest activity first.
+         * @description One of the account's lists, newest activity first; among the active, pinned ones before.
          */
         get: operations["show_list_api_conversations_get"];
         put?: never;
@@ -143,14 +143,138 @@ export interface paths {
         get: operations["show_one_api_conversations__conversation_id__get"];
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Delete One
+         * @description Put it in the trash, or, with `for_good`, take it out of there and of everywhere.
+         */
+        delete: operations["delete_one_api_conversations__conversation_id__delete"];
         options?: never;
         head?: never;
         /**
          * Change One
-         * @description Rename it, choose who answers in it, or switch to another branch.
+         * @description Rename it, choose who answers in it and how, archive or pin it, switch to another branch.
          */
         patch: operations["change_one_api_conversations__conversation_id__patch"];
+        trace?: never;
+    };
+    "/api/conversations/archive": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Archive Old Ones
+         * @description Archive all in which nothing happened since then, but for the pinned and the current one.
+         */
+        post: operations["archive_old_ones_api_conversations_archive_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/conversations/{conversation_id}/end": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End One
+         * @description Archive it, and open a new current conversation. `id` names that one.
+         */
+        post: operations["end_one_api_conversations__conversation_id__end_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/conversations/{conversation_id}/clear": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Clear One
+         * @description Put it in the trash, and an empty one in its place. `id` names that one.
+         */
+        post: operations["clear_one_api_conversations__conversation_id__clear_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/conversations/{conversation_id}/copy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Copy One
+         * @description Copy the path to a message, or the whole tree, into a new conversation. `id` names it.
+         */
+        post: operations["copy_one_api_conversations__conversation_id__copy_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/conversations/{conversation_id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Restore One
+         * @description Take it out of the trash or the archive.
+         */
+        post: operations["restore_one_api_conversations__conversation_id__restore_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/conversations/{conversation_id}/bookmarks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show Bookmarks
+         * @description The messages that bear a bookmark, by `seq`.
+         */
+        get: operations["show_bookmarks_api_conversations__conversation_id__bookmarks_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/conversations/{conversation_id}/messages": {
@@ -163,6 +287,8 @@ export interface paths {
         /**
          * Show Path
          * @description The path that ends in the leaf, in order; `next` is the `before` of the older page.
+         *
+         *     With `after` it comes from that message on, and `next` is the `after` of the younger page.
          */
         get: operations["show_path_api_conversations__conversation_id__messages_get"];
         put?: never;
@@ -191,6 +317,50 @@ export interface paths {
         get: operations["show_tree_api_conversations__conversation_id__tree_get"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/messages/{message_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete One
+         * @description Take it back, with all that stands under it. The active leaf is one that remains.
+         */
+        delete: operations["delete_one_api_messages__message_id__delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Change One
+         * @description Bookmark it, with a note or without one.
+         */
+        patch: operations["change_one_api_messages__message_id__patch"];
+        trace?: never;
+    };
+    "/api/messages/{message_id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Restore One
+         * @description It is there again, and what hid it, too. The active leaf is under it.
+         */
+        post: operations["restore_one_api_messages__message_id__restore_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -336,6 +506,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/providers/found": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show Found
+         * @description The model servers that answer on the server's own machine: the admin's to see.
+         */
+        get: operations["show_found_api_providers_found_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/providers/chosen": {
         parameters: {
             query?: never;
@@ -370,6 +560,26 @@ export interface paths {
          */
         put: operations["change_api_providers__name__put"];
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/providers/{name}/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Check
+         * @description Ask the provider now; its health says how that went.
+         */
+        post: operations["check_api_providers__name__check_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -428,6 +638,93 @@ export interface paths {
          * @description The store writes and replies can run; 503 when not.
          */
         get: operations["readyz_readyz_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Search
+         * @description Everything that was ever said, in every branch, newest first.
+         *
+         *     Words must all be there, "a phrase" together, and -word not. `from` and `to` are times, the
+         *     second not included.
+         */
+        get: operations["search_api_search_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/search/index": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show Index
+         * @description How far the index has come.
+         */
+        get: operations["show_index_api_search_index_get"];
+        put?: never;
+        /**
+         * Rebuild
+         * @description The index is made anew from the messages. Until that is done, searches say `behind`.
+         */
+        post: operations["rebuild_api_search_index_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/storage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show Storage
+         * @description What there is in each list, and what could be put away first.
+         */
+        get: operations["show_storage_api_storage_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show Health
+         * @description Whether what is sent is stored, and what stands in the way.
+         */
+        get: operations["show_health_api_health_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -498,6 +795,16 @@ export interface components {
              */
             status: string;
         };
+        /** Archived */
+        Archived: {
+            /** Count */
+            count: number;
+        };
+        /** Bookmarks */
+        Bookmarks: {
+            /** Items */
+            items: components["schemas"]["Message"][];
+        };
         /** ChosenIn */
         ChosenIn: {
             /**
@@ -516,12 +823,23 @@ export interface components {
             model: string | null;
         };
         /**
+         * Cleared
+         * @description A conversation that was put in the trash, and the empty one that took its place.
+         */
+        Cleared: {
+            cleared: components["schemas"]["Conversation"];
+            conversation: components["schemas"]["Conversation"];
+        };
+        /**
          * Conversation
          * @description A tree of messages with a purpose, as its owner sees it in a list.
          *
          *     `seq` is the place of its newest event: whoever has seen a smaller one has missed something.
          *     `leaf_id` is where the user stands in the tree; null only while it is empty.
          *     `provider` and `model` are null where the account's own choice holds.
+         *     `archived_at` and `deleted_at` say since when it is in the archive or in the trash.
+         *     `message_count` and `characters` are of all branches, without what was taken back; a reply that
+         *     grows is counted when it has ended.
          */
         Conversation: {
             /** Id */
@@ -545,14 +863,26 @@ export interface components {
             provider: string | null;
             /** Model */
             model: string | null;
+            sampling: components["schemas"]["Sampling"];
             /** Created At */
             created_at: number;
             /** Updated At */
             updated_at: number;
+            /** Pinned */
+            pinned: boolean;
+            /** Archived At */
+            archived_at: number | null;
+            /** Deleted At */
+            deleted_at: number | null;
+            /** Message Count */
+            message_count: number;
+            /** Characters */
+            characters: number;
         };
         /**
          * ConversationChange
-         * @description What is left out stays; null gives the choice of a model back to the account.
+         * @description What is left out stays; null gives the choice of a model back to the account, and all of
+         *     `sampling` to the provider.
          */
         ConversationChange: {
             /** Title */
@@ -561,11 +891,21 @@ export interface components {
             provider?: ("local" | "openai" | "anthropic" | "google" | "ollama" | "scripted") | null;
             /** Model */
             model?: string | null;
+            sampling?: components["schemas"]["SamplingIn"] | null;
             /** Leaf Id */
             leaf_id?: string | null;
+            /** Archived */
+            archived?: boolean | null;
+            /** Pinned */
+            pinned?: boolean | null;
         };
-        /** ConversationIn */
+        /**
+         * ConversationIn
+         * @description `id` is a UUID made by the client: asking again with it never opens a second one.
+         */
         ConversationIn: {
+            /** Id */
+            id?: string | null;
             /** Title */
             title?: string | null;
             /**
@@ -581,7 +921,7 @@ export interface components {
         };
         /**
          * ConversationPage
-         * @description Newest activity first; `next` fetches the page after it, null at the end.
+         * @description Pinned ones first, then newest activity; `next` fetches the page after it, null at the end.
          */
         ConversationPage: {
             /** Items */
@@ -590,8 +930,108 @@ export interface components {
             next: string | null;
         };
         /**
+         * CopyIn
+         * @description Without `leaf_id` the whole tree is copied.
+         */
+        CopyIn: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /** Leaf Id */
+            leaf_id?: string | null;
+        };
+        /**
+         * Ended
+         * @description A conversation that was archived, and the one that was opened in its place.
+         */
+        Ended: {
+            ended: components["schemas"]["Conversation"];
+            conversation: components["schemas"]["Conversation"];
+        };
+        /**
+         * Finding
+         * @description A message that was found. `on_active_path`: it is read on the branch that is open there.
+         */
+        Finding: {
+            conversation: components["schemas"]["Conversation"];
+            message: components["schemas"]["FoundMessage"];
+            /** Snippet */
+            snippet: components["schemas"]["SnippetPart"][];
+            /** On Active Path */
+            on_active_path: boolean;
+        };
+        /**
+         * FindingPage
+         * @description Findings, newest first; `next` goes on to older ones, null where there are none.
+         *
+         *     `behind`: some of what was said is not in the index yet. `is_partial`: the search was broken off
+         *     after its time, and goes on with `next`, however few it has found.
+         */
+        FindingPage: {
+            /** Items */
+            items: components["schemas"]["Finding"][];
+            /** Next */
+            next: string | null;
+            /** Behind */
+            behind: boolean;
+            /** Is Partial */
+            is_partial: boolean;
+        };
+        /** FoundListOut */
+        FoundListOut: {
+            /** Items */
+            items: components["schemas"]["FoundOut"][];
+        };
+        /**
+         * FoundMessage
+         * @description As much of a message as a list of findings shows.
+         */
+        FoundMessage: {
+            /** Id */
+            id: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "user" | "assistant" | "system";
+            /** Created At */
+            created_at: number;
+            /** Seq */
+            seq: number;
+            /** Provider */
+            provider: string | null;
+            /** Model */
+            model: string | null;
+        };
+        /**
+         * FoundOut
+         * @description A model server that runs on the server's own machine.
+         *
+         *     `provider` is the entry through which it is used, `connected` says that this account does so.
+         *     `replaces` is the address that the entry leads to now and would lose.
+         */
+        FoundOut: {
+            /** Provider */
+            provider: string;
+            /** Title */
+            title: string;
+            /** Base Url */
+            base_url: string;
+            /** Models */
+            models: components["schemas"]["Model"][];
+            /** Connected */
+            connected: boolean;
+            /** Replaces */
+            replaces: string | null;
+        };
+        /**
          * GenerationOut
          * @description `receipt` is exactly what the model was told, part by part; null until it was asked.
+         *
+         *     The times are milliseconds since it began, and null, like the counts, until it has ended or
+         *     where they were not told.
          */
         GenerationOut: {
             /** Id */
@@ -618,11 +1058,44 @@ export interface components {
             receipt: {
                 [key: string]: unknown;
             } | null;
+            /** First Token Ms */
+            first_token_ms: number | null;
+            /** Duration Ms */
+            duration_ms: number | null;
+            /** Input Tokens */
+            input_tokens: number | null;
+            /** Output Tokens */
+            output_tokens: number | null;
         };
         /** HTTPValidationError */
         HTTPValidationError: {
             /** Detail */
             detail?: components["schemas"]["ValidationError"][];
+        };
+        /**
+         * Health
+         * @description What is the matter; `available` may have reasons, too, that can wait.
+         */
+        Health: {
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "available" | "degraded" | "unavailable";
+            /** Reasons */
+            reasons?: components["schemas"]["Reason"][];
+        };
+        /**
+         * Holding
+         * @description What one of an account's lists holds.
+         */
+        Holding: {
+            /** Conversations */
+            conversations: number;
+            /** Messages */
+            messages: number;
+            /** Characters */
+            characters: number;
         };
         /**
          * IdIn
@@ -634,6 +1107,18 @@ export interface components {
              * Format: uuid
              */
             id: string;
+        };
+        /**
+         * IndexState
+         * @description How many of the log's events the search index has read, and whether that is all.
+         */
+        IndexState: {
+            /** Read */
+            read: number;
+            /** Events */
+            events: number;
+            /** Is Current */
+            is_current: boolean;
         };
         /**
          * LoginLinkIn
@@ -661,6 +1146,8 @@ export interface components {
          *     `revision` grows with every change: of two copies the one with the larger is newer.
          *     `generation_id` is the latest generation that wrote it; null for what a person wrote.
          *     `input_tokens` and `output_tokens` are the provider's count, null where it gave none.
+         *     `bookmark` is a person's note on it, empty for a mark without one, null without a mark.
+         *     `deleted_at` says when it was taken back; everything under it is hidden with it.
          */
         Message: {
             /** Id */
@@ -700,6 +1187,18 @@ export interface components {
             /** Output Tokens */
             output_tokens?: number | null;
             error?: components["schemas"]["ReplyError"] | null;
+            /** Bookmark */
+            bookmark?: string | null;
+            /** Deleted At */
+            deleted_at?: number | null;
+        };
+        /**
+         * MessageChange
+         * @description An empty `bookmark` is a mark without a note; null takes the mark away.
+         */
+        MessageChange: {
+            /** Bookmark */
+            bookmark: string | null;
         };
         /**
          * MessageIn
@@ -732,6 +1231,9 @@ export interface components {
         /**
          * Model
          * @description A model that a provider offers. `context_length` is in tokens, None where unknown.
+         *
+         *     `abilities` are what the provider says it can do beyond text: take images, call tools, keep to
+         *     a JSON schema, think first. Empty where it says nothing of it.
          */
         Model: {
             /** Id */
@@ -740,6 +1242,11 @@ export interface components {
             name: string;
             /** Context Length */
             context_length?: number | null;
+            /**
+             * Abilities
+             * @default []
+             */
+            abilities: ("images" | "tools" | "json" | "reasoning")[];
         };
         /** ModelsOut */
         ModelsOut: {
@@ -747,10 +1254,29 @@ export interface components {
             items: components["schemas"]["Model"][];
         };
         /**
+         * NewId
+         * @description The client's UUID for the conversation that is opened: asking again opens no second one.
+         */
+        NewId: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+        };
+        /**
          * Nothing
          * @description The empty object.
          */
         Nothing: Record<string, never>;
+        /**
+         * OlderThan
+         * @description Milliseconds since 1970.
+         */
+        OlderThan: {
+            /** Before */
+            before: number;
+        };
         /**
          * PathMessage
          * @description A message on the path from the root to a leaf, with all children of its parent in order.
@@ -793,6 +1319,10 @@ export interface components {
             /** Output Tokens */
             output_tokens?: number | null;
             error?: components["schemas"]["ReplyError"] | null;
+            /** Bookmark */
+            bookmark?: string | null;
+            /** Deleted At */
+            deleted_at?: number | null;
             /**
              * Sibling Ids
              * @default []
@@ -802,6 +1332,8 @@ export interface components {
         /**
          * PathPage
          * @description A stretch of a path in order; `next` is the `before` of the older stretch, null at the root.
+         *
+         *     Where it was asked for with `after`, `next` is the `after` of the younger one, null at the leaf.
          */
         PathPage: {
             /** Items */
@@ -824,10 +1356,25 @@ export interface components {
             context_length?: number | null;
         };
         /**
+         * ProviderHealth
+         * @description `at` is when it was last asked, null where it was not yet; `error` why it failed then.
+         */
+        ProviderHealth: {
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "unknown" | "answering" | "failing";
+            /** At */
+            at?: number | null;
+            error?: components["schemas"]["ReplyError"] | null;
+        };
+        /**
          * ProviderOut
          * @description A provider as this account has it. `note` says what is to be done before it can be used.
          *
-         *     `remote`: what is said is sent to another machine. `chosen`: it answers by default.
+         *     `remote`: what is said is sent to another machine. `chosen`: it answers by default. `health`
+         *     is how it answered when it was last asked for anything.
          */
         ProviderOut: {
             /** Name */
@@ -854,6 +1401,7 @@ export interface components {
             context_length: number | null;
             /** Note */
             note: string | null;
+            health: components["schemas"]["ProviderHealth"];
         };
         /** ProvidersOut */
         ProvidersOut: {
@@ -882,6 +1430,24 @@ export interface components {
             warnings?: string[];
         };
         /**
+         * Reason
+         * @description `code` is stable, `message` a sentence that says what to do.
+         */
+        Reason: {
+            /** Code */
+            code: string;
+            /** Message */
+            message: string;
+        };
+        /**
+         * Replacing
+         * @description `replaces` goes to the trash, and gives its part and its pin.
+         */
+        Replacing: {
+            /** Replaces */
+            replaces?: string | null;
+        };
+        /**
          * ReplyError
          * @description Why a reply failed, in words a person can act on.
          */
@@ -894,6 +1460,32 @@ export interface components {
             retryable: boolean;
             /** Retry After */
             retry_after?: number | null;
+        };
+        /**
+         * Sampling
+         * @description How a conversation's replies are made; null where the provider's own way holds.
+         *
+         *     `temperature` is 0 to 2, `top_p` above 0 up to 1. `max_tokens` is the longest reply, in tokens.
+         */
+        Sampling: {
+            /** Temperature */
+            temperature?: number | null;
+            /** Top P */
+            top_p?: number | null;
+            /** Max Tokens */
+            max_tokens?: number | null;
+        };
+        /**
+         * SamplingIn
+         * @description How replies are made. What is left out stays; null leaves it to the provider.
+         */
+        SamplingIn: {
+            /** Temperature */
+            temperature?: number | null;
+            /** Top P */
+            top_p?: number | null;
+            /** Max Tokens */
+            max_tokens?: number | null;
         };
         /**
          * Sent
@@ -909,6 +1501,36 @@ export interface components {
             generation_id: string | null;
             /** Branched */
             branched: boolean;
+        };
+        /** SnippetPart */
+        SnippetPart: {
+            /** Text */
+            text: string;
+            /** Is Match */
+            is_match: boolean;
+        };
+        /**
+         * Storage
+         * @description `database_bytes` is null where the database is on another machine.
+         *
+         *     The trash keeps what is in it for `trash_days`; 0: until somebody deletes it.
+         */
+        Storage: {
+            /** Database Bytes */
+            database_bytes: number | null;
+            /** Free Bytes */
+            free_bytes: number | null;
+            /** Warnings */
+            warnings: components["schemas"]["Reason"][];
+            active: components["schemas"]["Holding"];
+            archived: components["schemas"]["Holding"];
+            trash: components["schemas"]["Holding"];
+            /** Trash Days */
+            trash_days: number;
+            /** Largest */
+            largest: components["schemas"]["Conversation"][];
+            /** Oldest */
+            oldest: components["schemas"]["Conversation"][];
         };
         /**
          * TreePage
@@ -1082,6 +1704,7 @@ export interface operations {
     show_list_api_conversations_get: {
         parameters: {
             query?: {
+                state?: "active" | "archived" | "trash";
                 cursor?: string | null;
                 limit?: number;
             };
@@ -1124,6 +1747,15 @@ export interface operations {
             };
         };
         responses: {
+            /** @description It had been opened before. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
             /** @description Successful Response */
             201: {
                 headers: {
@@ -1208,6 +1840,46 @@ export interface operations {
             };
         };
     };
+    delete_one_api_conversations__conversation_id__delete: {
+        parameters: {
+            query?: {
+                for_good?: boolean;
+            };
+            header?: never;
+            path: {
+                conversation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            /** @description It is gone for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     change_one_api_conversations__conversation_id__patch: {
         parameters: {
             query?: never;
@@ -1243,11 +1915,243 @@ export interface operations {
             };
         };
     };
+    archive_old_ones_api_conversations_archive_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OlderThan"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Archived"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    end_one_api_conversations__conversation_id__end_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                conversation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewId"];
+            };
+        };
+        responses: {
+            /** @description It had been ended before. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ended"];
+                };
+            };
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ended"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    clear_one_api_conversations__conversation_id__clear_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                conversation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewId"];
+            };
+        };
+        responses: {
+            /** @description It had been cleared before. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Cleared"];
+                };
+            };
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Cleared"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    copy_one_api_conversations__conversation_id__copy_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                conversation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CopyIn"];
+            };
+        };
+        responses: {
+            /** @description It had been copied before. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    restore_one_api_conversations__conversation_id__restore_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                conversation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Replacing"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    show_bookmarks_api_conversations__conversation_id__bookmarks_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                conversation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Bookmarks"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     show_path_api_conversations__conversation_id__messages_get: {
         parameters: {
             query?: {
                 leaf_id?: string | null;
                 before?: string | null;
+                after?: string | null;
                 limit?: number;
             };
             header?: never;
@@ -1343,6 +2247,107 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TreePage"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    delete_one_api_messages__message_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                message_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    change_one_api_messages__message_id__patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                message_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MessageChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    restore_one_api_messages__message_id__restore_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                message_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Nothing"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
                 };
             };
             /** @description Validation Error */
@@ -1596,6 +2601,26 @@ export interface operations {
             };
         };
     };
+    show_found_api_providers_found_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FoundListOut"];
+                };
+            };
+        };
+    };
     choose_api_providers_chosen_put: {
         parameters: {
             query?: never;
@@ -1641,6 +2666,41 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["ProviderChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProviderOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    check_api_providers__name__check_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: "local" | "openai" | "anthropic" | "google" | "ollama" | "scripted";
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Nothing"] | null;
             };
         };
         responses: {
@@ -1740,6 +2800,138 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Ready"];
+                };
+            };
+        };
+    };
+    search_api_search_get: {
+        parameters: {
+            query: {
+                q: string;
+                purpose?: ("general" | "campaign_creation" | "session_planning" | "npc_generation" | "world_building" | "character_background") | null;
+                role?: ("user" | "assistant" | "system") | null;
+                from?: number | null;
+                to?: number | null;
+                conversation_id?: string | null;
+                archived?: boolean;
+                cursor?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FindingPage"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    show_index_api_search_index_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IndexState"];
+                };
+            };
+        };
+    };
+    rebuild_api_search_index_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Nothing"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IndexState"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    show_storage_api_storage_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Storage"];
+                };
+            };
+        };
+    };
+    show_health_api_health_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Health"];
                 };
             };
         };

@@ -3,14 +3,17 @@ import type { components } from './schema'
 
 type Schemas = components['schemas']
 
-export type Conversation = Schemas['Conversation']
+export type Sampling = Required<Schemas['Sampling']>
+
 /** The server leaves nothing out of an answer; its contract only allows it to. */
+export type Conversation = Omit<Schemas['Conversation'], 'sampling'> & { sampling: Sampling }
 export type Message = Required<Schemas['Message']>
 export type PathMessage = Required<Schemas['PathMessage']>
 export type ReplyError = Schemas['ReplyError']
 export type Provider = Schemas['ProviderOut']
 export type Providers = Schemas['ProvidersOut']
 export type Model = Schemas['Model']
+export type FoundServer = Schemas['FoundOut']
 export type Me = Schemas['AccountOut']
 export type ProviderChange = Schemas['ProviderChange']
 
@@ -24,7 +27,58 @@ export type ConversationChange = Omit<Schemas['ConversationChange'], 'provider'>
   provider?: string | null
 }
 
+/** Whether what is said can be kept, as the server sees it. */
+export interface Health {
+  state: 'available' | 'degraded' | 'unavailable'
+  reasons: { code: string; message: string }[]
+}
+
 export interface Page<Item> {
   items: Item[]
   next: string | null
+}
+
+/** Where a conversation lies. */
+export type Shelf = 'active' | 'archived' | 'trash'
+
+export interface Ended {
+  ended: Conversation
+  conversation: Conversation
+}
+
+export interface Cleared {
+  cleared: Conversation
+  conversation: Conversation
+}
+
+export type Generation = Schemas['GenerationOut']
+export type ShelfSize = Schemas['Holding']
+
+export interface Storage extends Omit<Schemas['Storage'], 'largest' | 'oldest'> {
+  largest: Conversation[]
+  oldest: Conversation[]
+}
+
+export interface Hit extends Omit<Schemas['Finding'], 'conversation'> {
+  conversation: Conversation
+}
+
+export interface Found extends Omit<Schemas['FindingPage'], 'items'> {
+  items: Hit[]
+}
+
+export interface TreePage {
+  items: Message[]
+  next: number | null
+}
+
+/** A type, not an interface: it is written into an address key by key. */
+export type SearchAsked = {
+  q: string
+  role?: 'user' | 'assistant' | undefined
+  purpose?: Conversation['purpose'] | undefined
+  from?: number | undefined
+  to?: number | undefined
+  archived?: boolean | undefined
+  conversation_id?: string | undefined
 }

@@ -1,32 +1,56 @@
 import { useSyncExternalStore } from 'react'
 import { api } from '../api/client'
+import { currentHealth, noteHealth, onHealth } from '../api/health'
 import { liveNews } from '../api/live'
 import { outbox } from '../conversation/outbox'
 import { Button } from '../ui/Button'
+import { persistenceOf } from './persistence'
 import { useReach } from './useReach'
 
-/** What is true while the server is away, and what to do. */
+function retry(): void {
+  liveNews().wake()
+  outbox.retryAll()
+  void api.health().then(noteHealth, () => {})
+}
+
+/** Whether what is said can be saved: nothing while it can, else what is true and what to do. */
 export function AwayBanner() {
-  const isAway = useReach() === 'away'
-  const waiting = useSyncExternalStore(outbox.subscribe, outbox.entries).length
-  if (!isAway) return null
-  const retry = () => {
-    liveNews().wake()
-    outbox.retryAll()
-    void api.me().catch(() => {})
-  }
+  const reach = useReach()
+  const health = useSyncExternalStore(onHealth, currentHealth)
+  const entries = useSyncExternalStore(outbox.subscribe, outbox.entries)
+  const { state, headline, advice, reasons } = persistenceOf({
+    reach,
+    health,
+    waiting: entries.filter((entry) => entry.state !== 'refused').length,
+    unsaved: entries.filter((entry) => entry.state === 'unsaved').length,
+    isLasting: outbox.isLasting,
+  })
+  if (state === 'available') return null
   return (
     <div
       role="status"
-      className="flex flex-wrap items-center justify-center gap-x-4 gap-y-1 border-b-2 border-accent bg-leaf px-4 py-2 text-[0.9375rem]"
+      data-persistence={state}
+      className={`flex flex-wrap items-center justify-center gap-x-4 gap-y-1 bg-leaf px-4 py-2 text-[0.9375rem] ${
+        state === 'unavailable' ? 'border-b-2 border-accent' : 'border-b border-rule'
+      }`}
     >
-      <p>
-        <strong className="font-semibold">The server is not answering.</strong> What was saved is safe on its
-        disk.{' '}
-        {waiting === 0
-          ? 'Is it still running? This page goes on by itself when it is back.'
-          : `${waiting === 1 ? 'One message waits' : `${waiting} messages wait`} in this tab: keep it open.`}
-      </p>
+      <div className="min-w-0">
+        <p>
+          <strong className="font-semibold">{headline}</strong> {advice}
+        </p>
+        {reasons.length > 0 && (
+          <details className="text-sm text-quiet">
+            <summary className="cursor-pointer">More</summary>
+            <ul>
+              {reasons.map((reason) => (
+                <li key={reason.code + reason.message}>
+                  {reason.message} <code className="text-faint">{reason.code}</code>
+                </li>
+              ))}
+            </ul>
+          </details>
+        )}
+      </div>
       <Button onClick={retry}>Retry</Button>
     </div>
   )

@@ -1,5 +1,6 @@
 import { Link, useNavigate } from '@tanstack/react-router'
-import { PanelLeftClose, Plus, Settings2 } from 'lucide-react'
+import { Archive, HardDrive, type LucideIcon, PanelLeftClose, Plus, Search, Settings2 } from 'lucide-react'
+import { keycaps, SHORTCUTS } from '../keyboard/shortcuts'
 import { IconButton } from '../ui/IconButton'
 import { Wordmark } from '../ui/Wordmark'
 import { useOpenConversation } from './queries'
@@ -10,9 +11,20 @@ interface RailProps {
   onFold: () => void
   /** Something was opened; a sheet closes then. */
   onOpened: () => void
+  /** Go to a conversation, or find what was said. */
+  onFind: () => void
 }
 
-export function Rail({ onFold, onOpened }: RailProps) {
+const entry =
+  'flex w-full items-center gap-2.5 rounded-corner px-2.5 py-1.5 text-left text-[0.9375rem] hover:bg-wash pointer-coarse:min-h-11'
+
+const feet: ReadonlyArray<{ to: '/archive' | '/storage' | '/settings'; words: string; icon: LucideIcon }> = [
+  { to: '/archive', words: 'Archive and trash', icon: Archive },
+  { to: '/storage', words: 'Storage', icon: HardDrive },
+  { to: '/settings', words: 'Settings', icon: Settings2 },
+]
+
+export function Rail({ onFold, onOpened, onFind }: RailProps) {
   const navigate = useNavigate()
   const open = useOpenConversation()
   const begin = () =>
@@ -32,11 +44,18 @@ export function Rail({ onFold, onOpened }: RailProps) {
         <IconButton icon={PanelLeftClose} label="Fold the rail" onClick={onFold} />
       </div>
       <div className="px-2 pb-2">
+        <button type="button" onClick={onFind} className={`${entry} text-quiet hover:text-ink`}>
+          <Search size={17} strokeWidth={1.75} className="text-faint" aria-hidden="true" />
+          <span className="flex-1">Find</span>
+          <span aria-hidden="true" className="text-sm text-faint pointer-coarse:hidden">
+            {keycaps(SHORTCUTS.switcher.keys).join(' ')}
+          </span>
+        </button>
         <button
           type="button"
           onClick={begin}
           disabled={open.isPending}
-          className="flex w-full items-center gap-2 rounded-corner px-2.5 py-2 text-left text-[0.9375rem] font-semibold text-accent hover:bg-wash"
+          className={`${entry} font-semibold text-accent`}
         >
           <Plus size={17} aria-hidden="true" />
           New conversation
@@ -51,15 +70,18 @@ export function Rail({ onFold, onOpened }: RailProps) {
         <RailList onOpened={onOpened} />
       </section>
       <div className="border-t border-rule p-2">
-        <Link
-          to="/settings"
-          onClick={onOpened}
-          className="flex items-center gap-2.5 rounded-corner px-2.5 py-2 text-[0.9375rem] text-quiet hover:bg-wash hover:text-ink"
-          activeProps={{ className: 'font-semibold !text-ink', 'aria-current': 'page' }}
-        >
-          <Settings2 size={17} strokeWidth={1.75} className="text-faint" aria-hidden="true" />
-          Settings
-        </Link>
+        {feet.map(({ to, words, icon: Icon }) => (
+          <Link
+            key={to}
+            to={to}
+            onClick={onOpened}
+            className={`${entry} text-quiet hover:text-ink`}
+            activeProps={{ className: 'font-semibold !text-ink', 'aria-current': 'page' }}
+          >
+            <Icon size={17} strokeWidth={1.75} className="text-faint" aria-hidden="true" />
+            {words}
+          </Link>
+        ))}
       </div>
     </nav>
   )

@@ -31,6 +31,9 @@ export function RailList({ onOpened }: { onOpened: () => void }) {
     )
   }
   const conversations = data.pages.flatMap((page) => page.items)
+  if (conversations.length === 0) {
+    return <p className="px-4.5 py-2 text-[0.9375rem] text-faint">None at hand. Begin one above.</p>
+  }
   return (
     <ul
       className="space-y-px"
@@ -41,8 +44,13 @@ export function RailList({ onOpened }: { onOpened: () => void }) {
         moveFocus(event.currentTarget, event.key === 'ArrowDown' ? 1 : -1)
       }}
     >
-      {conversations.map((conversation) => (
-        <RailRow key={conversation.id} conversation={conversation} onOpened={onOpened} />
+      {conversations.map((conversation, index) => (
+        <RailRow
+          key={conversation.id}
+          conversation={conversation}
+          isAfterPinned={!conversation.pinned && conversations[index - 1]?.pinned === true}
+          onOpened={onOpened}
+        />
       ))}
       {hasNextPage && (
         <li className="px-4 py-2">

@@ -1,49 +1,58 @@
 import { Outlet } from '@tanstack/react-router'
-import { lazy, Suspense, useEffect, useState } from 'react'
+import { lazy, Suspense, useState } from 'react'
 import { ApiError } from '../api/problems'
+import { useShortcuts } from '../keyboard/useShortcuts'
 import { keep, useKept } from '../ui/kept'
+import { NoticeShelf } from '../ui/NoticeShelf'
+import { takeBackLast, useSaid } from '../ui/notices'
 import { useWide } from '../ui/useWide'
 import { AwayBanner } from './AwayBanner'
-import { LoginPage } from './LoginPage'
 import { useMe } from './queries'
 import { Rail } from './Rail'
 import { RailControl } from './RailControl'
 import { useNews } from './useNews'
 import { useReach } from './useReach'
 
-// Only a phone needs it, and only once it is opened.
+// Fetched once they are wanted.
 const Sheet = lazy(() => import('../ui/Sheet').then(({ Sheet }) => ({ default: Sheet })))
-
-function focusRail(): void {
-  const link =
-    document.querySelector<HTMLElement>('[data-rail-link][aria-current]') ??
-    document.querySelector<HTMLElement>('[data-rail-link]')
-  link?.focus()
-}
+const LoginPage = lazy(() => import('./LoginPage').then(({ LoginPage }) => ({ default: LoginPage })))
+const Switcher = lazy(() => import('./Switcher').then(({ Switcher }) => ({ default: Switcher })))
+const ShortcutSheet = lazy(() =>
+  import('../keyboard/ShortcutSheet').then(({ ShortcutSheet }) => ({ default: ShortcutSheet })),
+)
 
 /** Rail and page side by side; whom the server does not know sees only the way in. */
 export function Shell() {
   const isWide = useWide()
   const isFolded = useKept('rail') === 'folded'
   const [isSheetOpen, setSheetOpen] = useState(false)
+  const [over, setOver] = useState<'nothing' | 'switcher' | 'shortcuts'>('nothing')
   const me = useMe()
   const reach = useReach()
   useNews()
 
-  useEffect(() => {
-    const onKey = (event: KeyboardEvent) => {
-      if (event.key.toLowerCase() !== 'k' || !(event.ctrlKey || event.metaKey)) return
-      event.preventDefault()
-      if (isWide) keep('rail', null)
-      else setSheetOpen(true)
-      requestAnimationFrame(focusRail)
-    }
-    addEventListener('keydown', onKey)
-    return () => removeEventListener('keydown', onKey)
-  }, [isWide])
-
   const isStranger = reach === 'stranger' || (me.error instanceof ApiError && me.error.status === 401)
-  if (isStranger) return <LoginPage />
+  // What was just put away can be undone only where no sheet stands before the note that says so.
+  const said = useSaid().at(-1)?.id
+  const [seenSaid, setSeenSaid] = useState(said)
+  if (said !== seenSaid) {
+    setSeenSaid(said)
+    setSheetOpen(false)
+  }
+
+  const opens = (what: typeof over) => () => {
+    setSheetOpen(false)
+    setOver(what)
+    return !isStranger
+  }
+  useShortcuts({ switcher: opens('switcher'), help: opens('shortcuts'), undo: takeBackLast })
+
+  if (isStranger)
+    return (
+      <Suspense>
+        <LoginPage />
+      </Suspense>
+    )
 
   const hasRail = isWide && !isFolded
   const openRail = () => (isWide ? keep('rail', null) : setSheetOpen(true))
@@ -54,7 +63,7 @@ export function Shell() {
         <div className="flex min-h-0 flex-1">
           {hasRail && (
             <div className="flex w-(--rail) shrink-0 flex-col border-r border-rule bg-leaf">
-              <Rail onFold={() => keep('rail', 'folded')} onOpened={() => {}} />
+              <Rail onFold={() => keep('rail', 'folded')} onOpened={() => {}} onFind={opens('switcher')} />
             </div>
           )}
           <main className="relative flex min-w-0 flex-1 flex-col">
@@ -64,10 +73,19 @@ export function Shell() {
         {!isWide && isSheetOpen && (
           <Suspense>
             <Sheet open onOpenChange={setSheetOpen} title="Conversations">
-              <Rail onFold={() => setSheetOpen(false)} onOpened={() => setSheetOpen(false)} />
+              <Rail
+                onFold={() => setSheetOpen(false)}
+                onOpened={() => setSheetOpen(false)}
+                onFind={opens('switcher')}
+              />
             </Sheet>
           </Suspense>
         )}
+        <Suspense>
+          {over === 'switcher' && <Switcher onClose={() => setOver('nothing')} />}
+          {over === 'shortcuts' && <ShortcutSheet onClose={() => setOver('nothing')} />}
+        </Suspense>
+        <NoticeShelf />
       </div>
     </RailControl.Provider>
   )

@@ -1,5 +1,6 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from '@tanstack/react-router'
 import { ConversationPage } from '../conversation/ConversationPage'
+import { placeIn } from '../search/asking'
 import { HomePage } from './HomePage'
 import { NotFound } from './NotFound'
 import { Shell } from './Shell'
@@ -11,11 +12,41 @@ const home = createRoute({ getParentRoute: () => root, path: '/', component: Hom
 const conversation = createRoute({
   getParentRoute: () => root,
   path: '/c/$id',
+  // A link may lead to one message, on whatever branch it stands.
+  validateSearch: ({ message }): { message?: string | undefined } => ({
+    message: typeof message === 'string' ? message : undefined,
+  }),
   component: function OneConversation() {
     const { id } = conversation.useParams()
+    const { message } = conversation.useSearch()
     // What is typed and where one reads belongs to the conversation, not to the page.
-    return <ConversationPage key={id} id={id} />
+    return <ConversationPage key={id} id={id} messageId={message ?? null} />
   },
+})
+
+const search = createRoute({
+  getParentRoute: () => root,
+  path: '/search',
+  validateSearch: placeIn,
+  component: lazyRouteComponent(() => import('../search/SearchPage'), 'SearchPage'),
+})
+
+const archive = createRoute({
+  getParentRoute: () => root,
+  path: '/archive',
+  component: lazyRouteComponent(() => import('../putting/PutAwayPage'), 'ArchivePage'),
+})
+
+const trash = createRoute({
+  getParentRoute: () => root,
+  path: '/trash',
+  component: lazyRouteComponent(() => import('../putting/PutAwayPage'), 'TrashPage'),
+})
+
+const storage = createRoute({
+  getParentRoute: () => root,
+  path: '/storage',
+  component: lazyRouteComponent(() => import('../storage/StoragePage'), 'StoragePage'),
 })
 
 const settings = createRoute({
@@ -25,7 +56,7 @@ const settings = createRoute({
 })
 
 export const router = createRouter({
-  routeTree: root.addChildren([home, conversation, settings]),
+  routeTree: root.addChildren([home, conversation, search, archive, trash, storage, settings]),
   defaultPreload: false,
 })
 

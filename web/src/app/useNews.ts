@@ -1,33 +1,42 @@
 import { useEffect } from 'react'
+import { currentHealth, noteHealth, onHealth } from '../api/health'
 import { liveNews } from '../api/live'
 import { currentReach, onReach } from '../api/reach'
 import { onReturn } from '../api/returning'
 import { outbox } from '../conversation/outbox'
-import { CONVERSATIONS, noteConversation, queryClient } from './queries'
+import { CONVERSATIONS, forgetConversation, noteConversation, queryClient } from './queries'
 
 /** Keeps the lists true to what the server tells, and sends what waited once it is back. */
 export function useNews(): void {
   useEffect(() => {
     const live = liveNews()
+    void outbox.start()
     const refetch = () => void queryClient.invalidateQueries({ queryKey: CONVERSATIONS })
     const leave = [
       live.subscribe((event) => {
         if (event.type === 'conversation.changed') noteConversation(event.conversation)
         if (event.type === 'message.changed' && event.conversation) noteConversation(event.conversation)
+        if (event.type === 'conversation.gone') forgetConversation(event.conversation_id)
+        if (event.type === 'health') noteHealth(event.health)
         if (event.type === 'ready') refetch()
+      }),
+      onHealth(() => {
+        if (currentHealth().state === 'available') outbox.retryAll()
       }),
       onReturn(() => {
         live.wake()
+        outbox.retryAll()
         refetch()
       }),
       onReach(() => {
+        if (currentReach() === 'stranger') outbox.leave()
         if (currentReach() !== 'here') return
-        outbox.retryAll()
+        void outbox.start().then(outbox.retryAll)
         void queryClient.refetchQueries({ predicate: (query) => query.state.status === 'error' })
       }),
     ]
     const warn = (event: BeforeUnloadEvent) => {
-      if (outbox.entries().length > 0) event.preventDefault()
+      if (!outbox.isLasting && outbox.entries().length > 0) event.preventDefault()
     }
     addEventListener('beforeunload', warn)
     return () => {

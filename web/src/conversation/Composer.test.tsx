@@ -10,10 +10,9 @@ function composer(more: Partial<ComponentProps<typeof Composer>> = {}) {
     isLoading: false,
     isAnswering: false,
     editing: null,
-    onSend: vi.fn(),
+    onSend: vi.fn(() => true),
     onStop: vi.fn(),
     onLeaveEditing: vi.fn(),
-    onEditLast: vi.fn(),
     ...more,
   }
   const { unmount } = render(<Composer {...props} />)
@@ -57,12 +56,17 @@ describe('the composer', () => {
     expect(composer().area.value).toBe('')
   })
 
-  it('edits the last message with the up arrow only while it is empty', async () => {
-    const { area, user, onEditLast } = composer()
-    await user.type(area, '{ArrowUp}')
-    expect(onEditLast).toHaveBeenCalledOnce()
-    await user.type(area, 'words{ArrowUp}')
-    expect(onEditLast).toHaveBeenCalledOnce()
+  it('keeps what was not taken', async () => {
+    const { area, user } = composer({ onSend: vi.fn(() => false) })
+    await user.type(area, 'one word too many{Enter}')
+    expect(area.value).toBe('one word too many')
+  })
+
+  it('sends an edit with Control and Enter, too', async () => {
+    const editing = { id: 'm', parentId: null, content: 'said before' }
+    const { area, user, onSend } = composer({ editing })
+    await user.type(area, '{Control>}{Enter}{/Control}')
+    expect(onSend).toHaveBeenCalledExactlyOnceWith('said before')
   })
 
   it('begins with the message that is edited and leaves the draft alone', async () => {

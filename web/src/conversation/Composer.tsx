@@ -1,5 +1,6 @@
 import { ArrowUp, Square, X } from 'lucide-react'
 import { type KeyboardEvent, useEffect, useLayoutEffect, useRef, useState } from 'react'
+import { isShortcut } from '../keyboard/shortcuts'
 import { IconButton } from '../ui/IconButton'
 import { keepDraft, keptDraft } from './drafts'
 import type { Editing } from './TalkContext'
@@ -9,16 +10,14 @@ interface ComposerProps {
   isLoading: boolean
   isAnswering: boolean
   editing: Editing | null
-  onSend: (text: string) => void
+  /** Whether it was taken; what was not stays in the composer. */
+  onSend: (text: string) => boolean
   onStop: () => void
   onLeaveEditing: () => void
-  /** The up arrow in an empty composer. */
-  onEditLast: () => void
 }
 
 export function Composer(props: ComposerProps) {
-  const { conversationId, isLoading, isAnswering, editing, onSend, onStop, onLeaveEditing, onEditLast } =
-    props
+  const { conversationId, isLoading, isAnswering, editing, onSend, onStop, onLeaveEditing } = props
   const [text, setText] = useState(() => editing?.content ?? keptDraft(conversationId))
   const area = useRef<HTMLTextAreaElement>(null)
   const isEmpty = text.trim() === ''
@@ -47,19 +46,15 @@ export function Composer(props: ComposerProps) {
   const send = () => {
     if (isEmpty || isLoading) return
     // The message stands in the list, marked, before the text leaves the composer.
-    onSend(text.trim())
-    write('')
+    if (onSend(text.trim())) write('')
   }
 
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.nativeEvent.isComposing) return
-    if (event.key === 'Enter' && !event.shiftKey) {
+    const sends = isShortcut(event, 'send') || (editing !== null && isShortcut(event, 'regenerate'))
+    if (sends) {
       event.preventDefault()
       send()
-    }
-    if (event.key === 'ArrowUp' && text === '' && editing === null) {
-      event.preventDefault()
-      onEditLast()
     }
   }
 
@@ -79,6 +74,8 @@ export function Composer(props: ComposerProps) {
       <div className="flex items-end gap-1 rounded-corner border border-edge bg-raised p-1.5 focus-within:border-accent focus-within:outline focus-within:outline-accent/40">
         <textarea
           ref={area}
+          data-composer=""
+          dir="auto"
           value={text}
           rows={1}
           disabled={isLoading}
@@ -95,7 +92,7 @@ export function Composer(props: ComposerProps) {
             size={15}
             label="Stop the reply (Esc)"
             onClick={onStop}
-            className="!size-9 !text-accent"
+            className="!size-9 !text-accent pointer-coarse:!size-11"
           />
         )}
         <button
@@ -103,7 +100,7 @@ export function Composer(props: ComposerProps) {
           aria-label="Send"
           title="Send (Enter)"
           disabled={isEmpty || isLoading}
-          className="grid size-9 shrink-0 place-items-center rounded-corner bg-accent text-on-accent hover:opacity-90 disabled:bg-transparent disabled:text-faint disabled:opacity-60"
+          className="grid size-9 shrink-0 place-items-center rounded-corner pointer-coarse:size-11 bg-accent text-on-accent hover:opacity-90 disabled:bg-transparent disabled:text-faint disabled:opacity-60"
         >
           <ArrowUp size={19} aria-hidden="true" />
         </button>

@@ -1,7 +1,14 @@
-import { useCallback, useEffect, useMemo, useState } from 'react'
+import { useRouterState } from '@tanstack/react-router'
+import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import { NotFound } from '../app/NotFound'
+import { shelfOf } from '../app/queries'
+import { useShortcuts } from '../keyboard/useShortcuts'
+import { Button } from '../ui/Button'
+import { keep, useKept } from '../ui/kept'
 import { titleOf } from '../ui/titles'
+import { useRoom } from '../ui/useWide'
 import { Composer } from './Composer'
+import { ConversationHead } from './ConversationHead'
 import { EmptyConversation } from './EmptyConversation'
 import { FinishedReplies } from './FinishedReplies'
 import { LoadingColumn } from './LoadingColumn'
@@ -9,87 +16,194 @@ import { LoadingFailed } from './LoadingFailed'
 import { MessageList } from './MessageList'
 import { Notice } from './Notice'
 import { ProviderLine } from './ProviderLine'
-import { RunningHead } from './RunningHead'
+import { isRunning } from './state'
 import { type Editing, TalkContext } from './TalkContext'
 import { useConversation } from './useConversation'
+import type { SaidLine } from './view'
 
-export function ConversationPage({ id }: { id: string }) {
-  const { phase, problem, state, view, notice, loadingOlder, runtime } = useConversation(id)
+// Fetched once they are wanted.
+const Sheet = lazy(() => import('../ui/Sheet').then(({ Sheet }) => ({ default: Sheet })))
+const BranchPanel = lazy(() => import('../map/BranchPanel').then((found) => ({ default: found.BranchPanel })))
+const PutAwayNotice = lazy(() =>
+  import('./PutAwayNotice').then((found) => ({ default: found.PutAwayNotice })),
+)
+
+interface ConversationPageProps {
+  id: string
+  /** The message that a link leads to. */
+  messageId: string | null
+}
+
+export function ConversationPage({ id, messageId }: ConversationPageProps) {
+  const snapshot = useConversation(id)
+  const { phase, problem, reference, state, view, notice, runtime } = snapshot
   const [editing, setEditing] = useState<Editing | null>(null)
+  const [noted, noteBookmark] = useState<string | null>(null)
   const isAnswering = view.running !== null
-  const talk = useMemo(() => ({ runtime, edit: setEditing, isAnswering }), [runtime, isAnswering])
-  const loadOlder = useCallback(() => void runtime.loadOlder(), [runtime])
-  const isEditing = editing !== null
+  const talk = useMemo(
+    () => ({ runtime, edit: setEditing, isAnswering, noted, noteBookmark }),
+    [runtime, isAnswering, noted],
+  )
 
+  // A panel beside the text stays open from one conversation to the next; a sheet over it does not.
+  const isRoomy = useRoom('76rem')
+  const isKeptOpen = useKept('panel') === 'open'
+  const [isSheetOpen, setSheetOpen] = useState(false)
+  const isPanelOpen = isRoomy ? isKeptOpen : isSheetOpen
+  const panelButton = useRef<HTMLButtonElement>(null)
+  const turnPanel = (open: boolean) => {
+    if (isRoomy) keep('panel', open ? 'open' : null)
+    else setSheetOpen(open)
+    if (!open) panelButton.current?.focus()
+  }
+  const jump = useCallback(
+    (to: string) => {
+      setSheetOpen(false)
+      void runtime.jumpTo(to)
+    },
+    [runtime],
+  )
+
+  // The same link may be followed twice.
+  const visit = useRouterState({ select: ({ location }) => location.state.__TSR_key })
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another visit to the same place jumps again
   useEffect(() => {
-    const onKey = (event: KeyboardEvent) => {
-      // Whatever stands on top (a menu, a sheet) has taken its Esc by now.
-      if (event.key !== 'Escape' || event.defaultPrevented) return
-      if (isEditing) setEditing(null)
-      else if (isAnswering) void runtime.stop()
-      else runtime.forgetNotice()
-    }
-    addEventListener('keydown', onKey)
-    return () => removeEventListener('keydown', onKey)
-  }, [isEditing, isAnswering, runtime])
+    if (messageId !== null) void runtime.jumpTo(messageId)
+  }, [messageId, runtime, visit])
+
+  const last = view.lines.findLast((line): line is SaidLine => line.kind === 'said')
+  const step = (by: 1 | -1) => {
+    const sibling = last?.siblings[last.siblings.indexOf(last.id) + by]
+    if (sibling === undefined) return false
+    void runtime.switchTo(sibling)
+  }
+  const editLast = () => {
+    const own = view.lines.findLast(
+      (line): line is SaidLine => line.kind === 'said' && line.message.role === 'user',
+    )
+    if (own === undefined || editing !== null) return false
+    setEditing({ id: own.id, parentId: own.message.parent_id, content: own.message.content })
+  }
+  const leave = () => {
+    // What has the focus goes first.
+    if (isRoomy && isPanelOpen && document.activeElement?.closest('[data-panel]')) turnPanel(false)
+    else if (editing !== null) setEditing(null)
+    else if (isAnswering) void runtime.stop()
+    else if (notice !== null) runtime.forgetNotice()
+    else return false
+  }
+  useShortcuts({
+    edit: editLast,
+    before: () => step(-1),
+    after: () => step(1),
+    regenerate: () => {
+      if (last === undefined || isAnswering || last.message.role === 'system') return false
+      void runtime.regenerate(last.id)
+    },
+    continue: () => {
+      if (last === undefined || isAnswering || last.message.role !== 'assistant' || last.text === '')
+        return false
+      if (!isRunning(last.message)) void runtime.continueReply(last.id)
+    },
+    panel: () => turnPanel(!isPanelOpen),
+    leave,
+  })
 
   if (phase === 'missing') return <NotFound />
   if (phase === 'failed') return <LoadingFailed problem={problem ?? ''} onRetry={() => void runtime.load()} />
 
   const isLoading = phase === 'loading'
-  const title = titleOf(state.conversation)
-
+  const { conversation } = state
   const send = (text: string) => {
-    runtime.send(text, editing === null ? undefined : editing.parentId)
-    setEditing(null)
+    const isTaken = runtime.send(text, editing === null ? undefined : editing.parentId)
+    if (isTaken) setEditing(null)
+    return isTaken
   }
-
-  const editLast = () => {
-    const own = view.lines.findLast((line) => line.kind === 'said' && line.message.role === 'user')
-    if (own?.kind !== 'said') return
-    setEditing({ id: own.id, parentId: own.message.parent_id, content: own.message.content })
-  }
+  const panel = conversation !== null && isPanelOpen && (
+    <BranchPanel
+      conversation={conversation}
+      state={state}
+      runtime={runtime}
+      onJump={jump}
+      onClose={() => turnPanel(false)}
+    />
+  )
 
   return (
     <TalkContext.Provider value={talk}>
-      <title>{isLoading ? 'Talekeeper' : `${title} · Talekeeper`}</title>
-      {isLoading ? (
-        <LoadingColumn />
-      ) : (
-        <>
-          <RunningHead title={title} />
-          {view.lines.length === 0 ? (
-            <EmptyConversation />
+      <title>{isLoading ? 'Talekeeper' : `${titleOf(conversation)} · Talekeeper`}</title>
+      <div className="flex min-h-0 flex-1">
+        <div className="relative flex min-w-0 flex-1 flex-col">
+          {isLoading ? (
+            <LoadingColumn />
           ) : (
-            <MessageList view={view} loadingOlder={loadingOlder} onOlder={loadOlder} />
+            <>
+              <ConversationHead
+                conversation={conversation}
+                isPanelOpen={isPanelOpen}
+                panelButton={panelButton}
+                onPanel={() => turnPanel(!isPanelOpen)}
+              />
+              {conversation !== null && shelfOf(conversation) !== 'active' && (
+                <Suspense>
+                  <PutAwayNotice conversation={conversation} />
+                </Suspense>
+              )}
+              {view.lines.length === 0 ? <EmptyConversation /> : <MessageList {...snapshot} />}
+            </>
           )}
-        </>
-      )}
-      <footer className="border-t border-rule pt-2 pb-[max(0.5rem,env(safe-area-inset-bottom))]">
-        <div className="column">
-          {view.running?.isElsewhere && (
-            <p className="mb-1.5 text-[0.9375rem] text-quiet">
-              The AI is answering on another branch of this conversation.
-            </p>
-          )}
-          {notice !== null && <Notice text={notice} onClose={() => runtime.forgetNotice()} />}
-          <Composer
-            key={editing?.id ?? 'draft'}
-            conversationId={id}
-            isLoading={isLoading}
-            isAnswering={isAnswering}
-            editing={editing}
-            onSend={send}
-            onStop={() => void runtime.stop()}
-            onLeaveEditing={() => setEditing(null)}
-            onEditLast={editLast}
-          />
-          <ProviderLine
-            conversation={state.conversation}
-            onChoose={(choice) => void runtime.changeConversation(choice)}
-          />
+          <footer className="border-t border-rule pt-2 pb-[max(0.5rem,env(safe-area-inset-bottom))]">
+            <div className="column">
+              {view.running?.isElsewhere && (
+                <p className="mb-1.5 text-[0.9375rem] text-quiet">
+                  The AI is answering on another branch of this conversation.
+                </p>
+              )}
+              {view.newerElsewhere !== null && (
+                <p role="status" className="mb-1.5 flex items-center gap-3 text-[0.9375rem] text-quiet">
+                  Newer messages stand on another branch.
+                  <Button className="pointer-coarse:min-h-11" onClick={() => void runtime.goToNewer()}>
+                    Go there
+                  </Button>
+                </p>
+              )}
+              {notice !== null && (
+                <Notice text={notice} reference={reference} onClose={() => runtime.forgetNotice()} />
+              )}
+              <Composer
+                key={editing?.id ?? 'draft'}
+                conversationId={id}
+                isLoading={isLoading}
+                isAnswering={isAnswering}
+                editing={editing}
+                onSend={send}
+                onStop={() => void runtime.stop()}
+                onLeaveEditing={() => setEditing(null)}
+              />
+              <ProviderLine
+                conversation={conversation}
+                onChoose={(choice) => void runtime.changeConversation(choice)}
+              />
+            </div>
+          </footer>
         </div>
-      </footer>
+        {panel && isRoomy && (
+          <aside
+            aria-label="Branches and bookmarks"
+            data-panel=""
+            className="flex w-84 shrink-0 flex-col border-l border-rule bg-leaf"
+          >
+            <Suspense>{panel}</Suspense>
+          </aside>
+        )}
+        {panel && !isRoomy && (
+          <Suspense>
+            <Sheet open onOpenChange={turnPanel} title="Branches and bookmarks" side="right">
+              {panel}
+            </Sheet>
+          </Suspense>
+        )}
+      </div>
       <FinishedReplies view={view} />
     </TalkContext.Provider>
   )

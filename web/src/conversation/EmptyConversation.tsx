@@ -1,6 +1,9 @@
+import { lazy, Suspense } from 'react'
 import { Fleuron } from '../ui/Fleuron'
 import { keep, useKept } from '../ui/kept'
-import { FirstSteps } from './FirstSteps'
+
+// Most have been here before.
+const FirstSteps = lazy(() => import('./FirstSteps').then(({ FirstSteps }) => ({ default: FirstSteps })))
 
 /** A conversation in which nothing was said yet. */
 export function EmptyConversation() {
@@ -8,7 +11,9 @@ export function EmptyConversation() {
   return (
     <div className="grid min-h-0 flex-1 place-items-center overflow-y-auto px-6 py-8">
       {isNewcomer ? (
-        <FirstSteps onDone={() => keep('welcomed', 'yes')} />
+        <Suspense>
+          <FirstSteps onDone={() => keep('welcomed', 'yes')} />
+        </Suspense>
       ) : (
         <div className="max-w-md text-center">
           <Fleuron className="mx-auto mb-6" />

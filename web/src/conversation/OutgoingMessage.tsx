@@ -3,6 +3,7 @@ import { copyText } from '../ui/copying'
 import { Pilcrow } from '../ui/Pilcrow'
 import { Markdown } from './markdown/Markdown'
 import { type OutboxEntry, outbox } from './outbox'
+import { Reference } from './Reference'
 import { SaveMark } from './SaveMark'
 
 /** What the game master said and the server has not acknowledged. */
@@ -17,16 +18,15 @@ export function OutgoingMessage({ entry }: { entry: OutboxEntry }) {
         role={isHeld ? 'alert' : undefined}
       >
         <SaveMark state={entry.state} />
+        {entry.problem !== null && <span className="text-[0.9375rem] text-quiet">{entry.problem}</span>}
         {isHeld && (
-          <>
-            <span className="text-[0.9375rem] text-quiet">{entry.problem}</span>
-            <span className="flex gap-2">
-              <Button onClick={() => outbox.retry(entry.id)}>Retry</Button>
-              <Button onClick={() => void copyText(entry.content)}>Copy</Button>
-              {entry.state === 'refused' && <Button onClick={() => outbox.discard(entry.id)}>Discard</Button>}
-            </span>
-          </>
+          <span className="flex gap-2">
+            <Button onClick={() => outbox.retry(entry.id)}>Retry</Button>
+            <Button onClick={() => void copyText(entry.content)}>Copy</Button>
+            {entry.state === 'refused' && <Button onClick={() => outbox.discard(entry.id)}>Discard</Button>}
+          </span>
         )}
+        {isHeld && entry.reference !== null && <Reference reference={entry.reference} />}
       </div>
     </article>
   )

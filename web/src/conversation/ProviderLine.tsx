@@ -1,14 +1,19 @@
 import { Link } from '@tanstack/react-router'
-import { ChevronDown } from 'lucide-react'
+import { ChevronDown, SlidersHorizontal } from 'lucide-react'
 import { lazy, Suspense, useRef, useState } from 'react'
-import type { Conversation } from '../api/types'
-import { useProviders } from '../app/queries'
+import type { Conversation, ConversationChange } from '../api/types'
+import { useHealthAfterReplies, useProviders } from '../app/queries'
 import { Words } from '../ui/Words'
+import { ProviderHealth } from './ProviderHealth'
 import { answeringIn, sentTo, shortTitle } from './providing'
+import { toldSampling } from './sampling'
 
 // Fetched when somebody wants to choose: most never do in a conversation.
 const ProviderChoice = lazy(() =>
   import('./ProviderChoice').then((found) => ({ default: found.ProviderChoice })),
+)
+const ReplySettings = lazy(() =>
+  import('./ReplySettings').then((found) => ({ default: found.ReplySettings })),
 )
 
 const settings = (words: string) => (
@@ -19,19 +24,23 @@ const settings = (words: string) => (
 
 interface ProviderLineProps {
   conversation: Conversation | null
-  onChoose: (choice: { provider: string | null; model: string | null }) => void
+  onChoose: (change: ConversationChange) => void
 }
 
 /** Who answers here, and what one should know of it. */
 export function ProviderLine({ conversation, onChoose }: ProviderLineProps) {
   const { data: providers } = useProviders()
   const [isChoosing, setChoosing] = useState(false)
+  const [isSetting, setSetting] = useState(false)
   const anchor = useRef<HTMLButtonElement>(null)
+  const settingsAnchor = useRef<HTMLButtonElement>(null)
+  useHealthAfterReplies(conversation?.generation_id ?? null)
   const answering = answeringIn(conversation, providers)
   if (answering === null || providers === undefined) return <div className="min-h-6" />
   const { provider, model } = answering
   const host = sentTo(provider)
   const title = shortTitle(provider)
+  const told = conversation && toldSampling(conversation.sampling)
   const label = model ? `${title} · ${model}` : title
 
   return (
@@ -59,6 +68,32 @@ export function ProviderLine({ conversation, onChoose }: ProviderLineProps) {
           />
         </Suspense>
       )}
+      {conversation !== null && (
+        <button
+          ref={settingsAnchor}
+          type="button"
+          aria-haspopup="dialog"
+          aria-expanded={isSetting}
+          aria-label={told === null ? 'Reply settings' : `Reply settings: ${told}`}
+          onClick={() => setSetting(!isSetting)}
+          title="Reply settings"
+          className="inline-flex min-h-6 min-w-6 items-center justify-center gap-1 self-center rounded-corner text-left hover:text-ink"
+        >
+          <SlidersHorizontal size={13} aria-hidden="true" />
+          {told}
+        </button>
+      )}
+      {isSetting && conversation !== null && (
+        <Suspense>
+          <ReplySettings
+            anchor={settingsAnchor}
+            sampling={conversation.sampling}
+            onChange={(sampling) => onChoose({ sampling })}
+            onClose={() => setSetting(false)}
+          />
+        </Suspense>
+      )}
+      <ProviderHealth provider={provider} />
       {host !== null && <span>sends your messages to {host}</span>}
       {provider.note && (
         <span className="text-quiet">

@@ -1,12 +1,17 @@
 import { FastForward, RefreshCw } from 'lucide-react'
+import { lazy, Suspense, useState } from 'react'
 import { CopyButton } from '../ui/CopyButton'
 import { IconButton } from '../ui/IconButton'
+import { MessageMore } from './MessageMore'
 import { Markdown } from './markdown/Markdown'
 import { ReplyEnding } from './ReplyEnding'
 import { SiblingArrows } from './SiblingArrows'
 import { isRunning } from './state'
 import { useTalk } from './TalkContext'
 import type { SaidLine } from './view'
+
+const BookmarkMark = lazy(() => import('./BookmarkMark').then((found) => ({ default: found.BookmarkMark })))
+const ReplyFacts = lazy(() => import('./ReplyFacts').then((found) => ({ default: found.ReplyFacts })))
 
 interface ReplyMessageProps {
   line: SaidLine
@@ -16,6 +21,7 @@ interface ReplyMessageProps {
 /** What the AI said, or is saying. */
 export function ReplyMessage({ line, isLast }: ReplyMessageProps) {
   const { runtime, isAnswering } = useTalk()
+  const [showsFacts, setShowsFacts] = useState(false)
   const { message, text } = line
   const isGrowing = isRunning(message)
   return (
@@ -25,6 +31,10 @@ export function ReplyMessage({ line, isLast }: ReplyMessageProps) {
         <p className="mt-1 text-[0.9375rem] text-faint">Waiting for the first words</p>
       )}
       <ReplyEnding message={message} />
+      <Suspense>
+        {message.bookmark !== null && <BookmarkMark message={message} />}
+        {showsFacts && <ReplyFacts message={message} onClose={() => setShowsFacts(false)} />}
+      </Suspense>
       <div className="mt-0.5 -ml-2 flex min-h-8 items-center gap-0.5 pointer-coarse:min-h-10">
         <SiblingArrows id={line.id} siblings={line.siblings} onSwitch={(id) => void runtime.switchTo(id)} />
         {!isGrowing && (
@@ -48,6 +58,7 @@ export function ReplyMessage({ line, isLast }: ReplyMessageProps) {
                 onClick={() => void runtime.continueReply(message.id)}
               />
             )}
+            <MessageMore message={message} onFacts={() => setShowsFacts(true)} />
           </span>
         )}
       </div>

@@ -24,16 +24,24 @@ const reply: Message = {
   input_tokens: null,
   output_tokens: null,
   error: null,
+  bookmark: null,
+  deleted_at: null,
 }
 
 function row(message: Partial<Message>, siblings: string[] = ['r'], isAnswering = false) {
   const runtime = { regenerate: vi.fn(), continueReply: vi.fn(), switchTo: vi.fn() }
   const whole = { ...reply, ...message }
   const line: Line = { kind: 'said', id: 'r', message: whole, text: whole.content, siblings }
-  const talk = { runtime: runtime as unknown as ConversationRuntime, edit: vi.fn(), isAnswering }
+  const talk = {
+    runtime: runtime as unknown as ConversationRuntime,
+    edit: vi.fn(),
+    isAnswering,
+    noted: null,
+    noteBookmark: vi.fn(),
+  }
   render(
     <TalkContext.Provider value={talk}>
-      <Row line={line} isLast />
+      <Row line={line} isLast isUnanswered={whole.role === 'user' && whole.generation_id === null} />
     </TalkContext.Provider>,
   )
   return { ...runtime, edit: talk.edit, user: userEvent.setup() }
@@ -56,7 +64,7 @@ describe('a reply', () => {
     const error = { code: 'provider_busy', message: 'Too many requests.', retryable: true, retry_after: 7 }
     row({ status: 'failed', content: '', error })
     expect(screen.getByText(/Too many requests. It asks to wait 7 seconds./)).toBeTruthy()
-    expect(names()).toEqual(['Try again'])
+    expect(names()).toEqual(['Try again', 'More about this message'])
   })
 
   it('that is waited for says so', () => {

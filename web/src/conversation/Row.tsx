@@ -8,10 +8,12 @@ import type { Line } from './view'
 interface RowProps {
   line: Line
   isLast: boolean
+  /** The game master's, and no reply follows it. */
+  isUnanswered?: boolean
 }
 
 function isSame(before: RowProps, after: RowProps): boolean {
-  if (before.isLast !== after.isLast) return false
+  if (before.isLast !== after.isLast || before.isUnanswered !== after.isUnanswered) return false
   const a = before.line
   const b = after.line
   if (a.kind === 'said' && b.kind === 'said') {
@@ -21,11 +23,11 @@ function isSame(before: RowProps, after: RowProps): boolean {
 }
 
 /** One message, drawn again only when it changes: the others stay still while one grows. */
-export const Row = memo(function Row({ line, isLast }: RowProps) {
+export const Row = memo(function Row({ line, isLast, isUnanswered = false }: RowProps) {
   if (line.kind === 'outgoing') return <OutgoingMessage entry={line.entry} />
   switch (line.message.role) {
     case 'user':
-      return <OwnMessage line={line} isLast={isLast} />
+      return <OwnMessage line={line} isUnanswered={isUnanswered} />
     case 'assistant':
       return <ReplyMessage line={line} isLast={isLast} />
     case 'system':

@@ -19,7 +19,7 @@ export function SiblingArrows({ id, siblings, onSwitch }: SiblingArrowsProps) {
       <IconButton
         icon={ChevronLeft}
         label="The branch before"
-        className="!w-6"
+        className="!w-6 pointer-coarse:!w-11"
         disabled={before === undefined}
         onClick={() => before !== undefined && onSwitch(before)}
       />
@@ -29,7 +29,7 @@ export function SiblingArrows({ id, siblings, onSwitch }: SiblingArrowsProps) {
       <IconButton
         icon={ChevronRight}
         label="The branch after"
-        className="!w-6"
+        className="!w-6 pointer-coarse:!w-11"
         disabled={after === undefined}
         onClick={() => after !== undefined && onSwitch(after)}
       />

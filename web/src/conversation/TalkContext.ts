@@ -12,6 +12,9 @@ export interface Talk {
   edit: (message: Editing) => void
   /** A reply is being written somewhere in this conversation. */
   isAnswering: boolean
+  /** The message whose bookmark's note is being written. */
+  noted: string | null
+  noteBookmark: (id: string | null) => void
 }
 
 export const TalkContext = createContext<Talk | null>(null)

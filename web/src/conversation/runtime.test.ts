@@ -46,7 +46,7 @@ function opened(more: Partial<Api> = {}) {
     follow: vi.fn(() => () => {}),
     refollow: vi.fn(),
   }
-  const outbox = new Outbox(() => new Promise(() => {}))
+  const outbox = new Outbox({ post: () => new Promise(() => {}) })
   const runtime = new ConversationRuntime('c', {
     api: api as unknown as Api,
     live: live as unknown as Live,
@@ -169,5 +169,78 @@ describe('an open conversation', () => {
     expect(outbox.entries()[0]).toMatchObject({ parentId: 'r', state: 'saving' })
     runtime.send('And after that?')
     expect(outbox.entries()[1]).toMatchObject({ parentId: outbox.entries()[0]?.id, state: 'waiting' })
+  })
+
+  it('is unmounted, loading, streaming and ready as the documents name it', async () => {
+    const { runtime, tell } = opened()
+    expect(runtime.getSnapshot().page).toBe('loading')
+    await vi.advanceTimersByTimeAsync(100)
+    expect(runtime.getSnapshot().page).toBe('streaming')
+    const done = { ...reply, status: 'complete', content: 'Aye', revision: 2 } as unknown as Message
+    tell({
+      type: 'message.changed',
+      seq: 6,
+      conversation_id: 'c',
+      conversation: { ...conversation, seq: 6, generation_id: null },
+      message: done,
+    })
+    await vi.advanceTimersByTimeAsync(100)
+    expect(runtime.getSnapshot().page).toBe('ready')
+    runtime.close()
+    expect(runtime.getSnapshot()).toMatchObject({ page: 'unmounted', phase: 'ready' })
+    runtime.open()
+    expect(runtime.getSnapshot().page).toBe('ready')
+  })
+
+  it('that is removed for good is missing from then on', async () => {
+    const { runtime, tell } = opened()
+    await vi.advanceTimersByTimeAsync(100)
+    tell({ type: 'conversation.gone', conversation_id: 'c' })
+    expect(runtime.getSnapshot()).toMatchObject({ phase: 'missing', page: 'loading failed' })
+  })
+
+  it('goes to a message far above on its own branch without touching the active leaf', async () => {
+    const far = { ...asked, id: 'far', seq: 0.2, sibling_ids: ['far'] }
+    const next = { ...asked, id: 'next', seq: 0.4, parent_id: 'far', sibling_ids: ['next'] }
+    const messages = vi.fn(async (_: string, place: { leaf_id?: string; after?: string }) => {
+      const items = place.after === 'far' ? [next] : place.leaf_id === 'far' ? [far] : [asked, reply]
+      return { items: items as unknown as PathMessage[], next: place.after === 'far' ? 'next' : null }
+    })
+    const changeConversation = vi.fn()
+    const { runtime } = opened({ messages, changeConversation } as unknown as Partial<Api>)
+    await vi.advanceTimersByTimeAsync(100)
+    expect(await runtime.jumpTo('far')).toBe(true)
+    const { view, target } = runtime.getSnapshot()
+    expect(view.lines.map((line) => line.id)).toEqual(['far', 'next'])
+    expect(view.newer).toEqual({ leaf: 'r', after: 'next' })
+    expect(target).toEqual({ id: 'far', count: 1 })
+    expect(changeConversation).not.toHaveBeenCalled()
+    runtime.goToEnd()
+    expect(runtime.getSnapshot().view.lines.map((line) => line.id)).toEqual(['q', 'r'])
+  })
+
+  it('goes to a message on another branch, which is the active one then', async () => {
+    const other = { ...asked, id: 'other', seq: 9, sibling_ids: ['q', 'other'] }
+    const messages = vi.fn(async (_: string, place: { leaf_id?: string; after?: string }) => {
+      if (place.after !== undefined) throw new ApiError(404, 'not_found', 'It is not on the path.', false)
+      const items = place.leaf_id === 'other' ? [other] : [asked, reply]
+      return { items: items as unknown as PathMessage[], next: null }
+    })
+    const changeConversation = vi.fn(async () => ({ ...conversation, seq: 9, leaf_id: 'other' }))
+    const { runtime } = opened({ messages, changeConversation } as unknown as Partial<Api>)
+    await vi.advanceTimersByTimeAsync(100)
+    expect(await runtime.jumpTo('other')).toBe(true)
+    expect(changeConversation).toHaveBeenCalledExactlyOnceWith('c', { leaf_id: 'other' })
+    expect(runtime.getSnapshot().view.lines.map((line) => line.id)).toEqual(['other'])
+    expect(runtime.getSnapshot().target?.id).toBe('other')
+  })
+
+  it('takes no message past the hundredth, and says why', async () => {
+    const { runtime, outbox } = opened()
+    await vi.advanceTimersByTimeAsync(100)
+    for (let count = 0; count < 100; count++) expect(runtime.send(`${count}`)).toBe(true)
+    expect(runtime.send('one too many')).toBe(false)
+    expect(runtime.getSnapshot().notice).toContain('100 messages wait')
+    expect(outbox.entries()).toHaveLength(100)
   })
 })

@@ -1,12 +1,18 @@
 import { describe, expect, it } from 'vitest'
 import type { ServerEvent } from '../api/events'
 import type { Conversation, Message, PathMessage } from '../api/types'
+import type { OutboxEntry } from './outbox'
 import {
   applyEvent,
   applyFetched,
+  applyNewer,
   applyPage,
   applySent,
+  applyStretch,
   type ConversationState,
+  expecting,
+  goneToLeaf,
+  goneToTip,
   isLacking,
   nothingKnown,
 } from './state'
@@ -25,6 +31,12 @@ function conversation(seq: number, leaf: string | null, generation: string | nul
     generation_id: generation,
     provider: null,
     model: null,
+    sampling: { temperature: null, top_p: null, max_tokens: null },
+    pinned: false,
+    archived_at: null,
+    deleted_at: null,
+    message_count: 0,
+    characters: 0,
     created_at: 1,
     updated_at: seq,
   }
@@ -48,6 +60,8 @@ function message(id: string, parent: string | null, more: Partial<Message> = {})
     input_tokens: null,
     output_tokens: null,
     error: null,
+    bookmark: null,
+    deleted_at: null,
     ...more,
   }
 }
@@ -57,8 +71,19 @@ const onPath = (each: Message, siblings: string[] = [each.id]): PathMessage => (
   sibling_ids: siblings,
 })
 
-function changed(each: Message, seq = each.seq): ServerEvent {
-  return { type: 'message.changed', seq, conversation_id: C, conversation: null, message: each }
+function told(each: Message, seq: number) {
+  return {
+    type: 'message.changed' as const,
+    seq,
+    conversation_id: C,
+    conversation: null as Conversation | null,
+    message: each,
+  }
+}
+
+/** As the event tells it that added it. */
+function changed(each: Message): ServerEvent {
+  return told(each, each.seq)
 }
 
 function text(type: 'delta' | 'snapshot', offset: number, said: string, generation = 'g'): ServerEvent {
@@ -98,21 +123,43 @@ describe('the path on screen', () => {
     expect(shown(state)).toEqual(['q', 'r', 'q2'])
   })
 
-  it('stays where it is until the path to another leaf is known', () => {
+  it('stays where it is while another device goes to another branch', () => {
     const told = applyEvent(answering(), {
       type: 'conversation.changed',
       seq: 9,
       conversation: conversation(9, 'x'),
     })
     expect(shown(told)).toEqual(['q', 'r'])
-    expect(isLacking(told)).toBe(true)
-    const fetched = applyFetched(told, conversation(9, 'x'), {
+    expect(isLacking(told)).toBe(false)
+  })
+
+  it('that the reader leaves stays until the path to the leaf is known', () => {
+    const leaving = goneToLeaf(
+      applyEvent(answering(), { type: 'conversation.changed', seq: 9, conversation: conversation(9, 'x') }),
+    )
+    expect(shown(leaving)).toEqual(['q', 'r'])
+    expect(isLacking(leaving)).toBe(true)
+    const fetched = applyFetched(leaving, conversation(9, 'x'), {
       leaf: 'x',
       items: [onPath(message('x', null, { seq: 8 }), ['q', 'x'])],
       next: null,
     })
     expect(shown(fetched)).toEqual(['x'])
     expect(isLacking(fetched)).toBe(false)
+  })
+
+  it('is left for the active one when it is taken out of the tree, and can come back', () => {
+    const other = message('x', null, { seq: 3 })
+    let state = applyEvent(answering(), changed(other))
+    const gone = { ...asked, revision: 2, deleted_at: 7 }
+    state = applyEvent(state, { ...told(gone, 4), conversation: conversation(4, 'x') })
+    expect(shown(state)).toEqual(['x'])
+    expect(viewOf(state, []).lines[0]).toMatchObject({ siblings: ['x'] })
+    const back = { ...asked, revision: 3, deleted_at: null }
+    state = applyEvent(state, { ...told(back, 5), conversation: conversation(5, 'r') })
+    expect(shown(state)).toEqual(['x'])
+    expect(viewOf(state, []).lines[0]).toMatchObject({ siblings: ['q', 'x'] })
+    expect(shown(goneToLeaf(state))).toEqual(['q', 'r'])
   })
 
   it('knows where the older page is, and joins it', () => {
@@ -132,6 +179,165 @@ describe('the path on screen', () => {
     state = applyEvent(state, changed(message('b', 'a')))
     state = applyEvent(state, { type: 'conversation.changed', seq: 3, conversation: conversation(3, 'a') })
     expect(viewOf(state, []).lines.length).toBeLessThanOrEqual(2)
+  })
+})
+
+describe('another branch', () => {
+  const beside = message('r2', 'q', { seq: 3, role: 'assistant' })
+
+  it('that another device writes is told of, and can be gone to', () => {
+    const state = applyEvent(answering(), { ...told(beside, 3), conversation: conversation(3, 'r2') })
+    expect(shown(state)).toEqual(['q', 'r'])
+    expect(viewOf(state, []).newerElsewhere).toEqual({ leafId: 'r2' })
+    const gone = goneToLeaf(state)
+    expect(shown(gone)).toEqual(['q', 'r2'])
+    expect(viewOf(gone, []).newerElsewhere).toBeNull()
+  })
+
+  it('that this reader makes takes him along, whichever comes first', () => {
+    const event = { ...told(beside, 3), conversation: conversation(3, 'r2') }
+    const state = applyEvent(expecting(answering(), 'r2'), event)
+    expect(shown(state)).toEqual(['q', 'r2'])
+    const sent = { message: asked, reply: beside, generation_id: null, branched: true }
+    expect(shown(applySent(applyEvent(answering(), event), sent))).toEqual(['q', 'r2'])
+  })
+
+  it('that is older is none to be told of', () => {
+    const before = applyEvent(answering(), changed({ ...beside, seq: 1.5 }))
+    const state = applyEvent(before, {
+      type: 'conversation.changed',
+      seq: 9,
+      conversation: conversation(9, 'r2'),
+    })
+    expect(shown(state)).toEqual(['q', 'r'])
+    expect(viewOf(state, []).newerElsewhere).toBeNull()
+  })
+})
+
+/** A path of `count` messages m1, m2 …, of which the last four are loaded. */
+function long(count: number) {
+  const path = Array.from({ length: count }, (_, index) =>
+    onPath(
+      message(`m${index + 1}`, index === 0 ? null : `m${index}`, {
+        seq: index + 1,
+        role: index % 2 === 0 ? 'user' : 'assistant',
+      }),
+    ),
+  )
+  const leaf = `m${count}`
+  const items = path.slice(-4)
+  const state = applyFetched(nothingKnown, conversation(count, leaf), {
+    leaf,
+    items,
+    next: items[0]?.id ?? null,
+  })
+  return { state, path, leaf }
+}
+
+describe('a stretch far above', () => {
+  function looking() {
+    const { state, path, leaf } = long(30)
+    return {
+      path,
+      leaf,
+      state: applyStretch(state, {
+        leaf,
+        above: { leaf: 'm10', items: path.slice(7, 10), next: 'm8' },
+        below: { leaf, items: path.slice(10, 12), next: 'm12' },
+      }),
+    }
+  }
+
+  it('stands on screen alone, with a place above and below', () => {
+    const { state } = looking()
+    expect(shown(state)).toEqual(['m8', 'm9', 'm10', 'm11', 'm12'])
+    expect(viewOf(state, [])).toMatchObject({
+      older: { leaf: 'm10', before: 'm8' },
+      newer: { leaf: 'm30', after: 'm12' },
+      parentId: 'm30',
+    })
+    expect(isLacking(state)).toBe(false)
+    expect(viewOf(state, []).unanswered.size).toBe(0)
+  })
+
+  it('grows downwards until it meets the end', () => {
+    const { state, path, leaf } = looking()
+    const more = applyNewer(state, { leaf, items: path.slice(12, 20), next: 'm20' })
+    expect(shown(more).at(-1)).toBe('m20')
+    const met = applyNewer(more, { leaf, items: path.slice(20, 28), next: 'm28' })
+    expect(shown(met).at(-1)).toBe('m30')
+    expect(viewOf(met, []).newer).toBeNull()
+    expect(shown(met)[0]).toBe('m8')
+  })
+
+  it('stays while something is said at the end, which is there when the reader goes back', () => {
+    const { state } = looking()
+    const said = applyEvent(state, {
+      ...told(message('m31', 'm30', { seq: 31 }), 31),
+      conversation: conversation(31, 'm31'),
+    })
+    expect(shown(said).at(-1)).toBe('m12')
+    expect(isLacking(said)).toBe(false)
+    expect(viewOf(said, []).newerElsewhere).toBeNull()
+    expect(shown(goneToTip(said))).toEqual(['m27', 'm28', 'm29', 'm30', 'm31'])
+  })
+
+  it('holds when the conversation is fetched afresh', () => {
+    const { state, path, leaf } = looking()
+    const again = applyFetched(state, conversation(30, leaf), { leaf, items: path.slice(-4), next: 'm27' })
+    expect(shown(again)).toEqual(['m8', 'm9', 'm10', 'm11', 'm12'])
+  })
+})
+
+describe('what is on its way', () => {
+  const entry = (id: string, parentId: string | null, isHere: boolean): OutboxEntry => ({
+    id,
+    conversationId: C,
+    parentId,
+    content: id,
+    createdAt: 1,
+    state: 'waiting',
+    problem: null,
+    reference: null,
+    isHere,
+  })
+  const seen = (...entries: OutboxEntry[]) => viewOf(answering(), entries)
+  const ids = (...entries: OutboxEntry[]) => seen(...entries).lines.map((line) => line.id)
+
+  it('stands at the end, and the next message goes under it', () => {
+    const view = seen(entry('a', 'r', true), entry('b', 'a', true))
+    expect(view.lines.map((line) => line.id)).toEqual(['q', 'r', 'a', 'b'])
+    expect(view.parentId).toBe('b')
+  })
+
+  it('from another tab stands there too, unless it is on another branch', () => {
+    expect(ids(entry('far', 'r', false))).toEqual(['q', 'r', 'far'])
+    expect(ids(entry('far', 'q', false))).toEqual(['q', 'r'])
+    expect(ids(entry('far', 'r', false), entry('near', 'far', true))).toEqual(['q', 'r', 'far', 'near'])
+  })
+
+  it('from here goes before what another tab says at the same place', () => {
+    const near = entry('near', 'r', true)
+    const far = entry('far', 'r', false)
+    for (const view of [seen(near, far), seen(far, near)]) {
+      expect(view.lines.map((line) => line.id)).toEqual(['q', 'r', 'near'])
+      expect(view.parentId).toBe('near')
+    }
+  })
+})
+
+describe('what was said', () => {
+  it('is unanswered until a reply follows it that has words or is on its way', () => {
+    const turn = (more: Partial<Message>) => {
+      const state = applyEvent(answering(), changed({ ...reply, revision: 2, ...more }))
+      return [...viewOf(state, []).unanswered]
+    }
+    expect(turn({ status: 'streaming' })).toEqual([])
+    expect(turn({ status: 'complete', content: 'Aye' })).toEqual([])
+    expect(turn({ status: 'failed' })).toEqual(['q'])
+    expect(turn({ status: 'failed', content: 'A' })).toEqual([])
+    const after = applyEvent(answering(), changed(message('q2', 'r', { seq: 3 })))
+    expect([...viewOf(after, []).unanswered]).toEqual(['q2'])
   })
 })
 

@@ -1,10 +1,18 @@
 /**
  * What the page knows of one conversation, and how it changes.
  *
- * Messages stand by id; the path on screen is followed from the leaf through `parent_id`, never stored.
- * Everything that arrives (pages, answers to requests, events) goes through the functions here. Each is
- * total and idempotent, and their order does not matter for the outcome: whole states carry a revision or
- * a place, and the larger one wins.
+ * Messages stand by id; the path on screen is followed from its lower end through `parent_id`, never
+ * stored. Everything that arrives (pages, answers to requests, events) goes through the functions here.
+ * Each is total and idempotent, and events applied to what was fetched before give what would be fetched
+ * now, or say that something is lacking: whole states carry a revision or a place, and the larger one wins.
+ *
+ * Three places are told apart. `leaf` is where the server says the account stands in the tree; any device
+ * moves it. `tip` is the end of the branch that is read here: it goes along with what is said under it and
+ * with what this reader does, and otherwise stays, so that nobody's page is turned by another device.
+ * `shown` is the last message on screen: the tip, or the end of a stretch far above it.
+ *
+ * A list of siblings is either known whole or not at all: a page brings the lists of its path, and a
+ * message that was just added has no children yet. What a fetch does not bring is forgotten.
  *
  * A running reply's text comes twice: checkpointed in `message.content`, and as it grows in `live`, whose
  * `end` counts code points like the server's offsets. Text only grows within a generation, so the longer
@@ -25,17 +33,28 @@ export interface OlderPage {
   before: string
 }
 
+export interface NewerPage {
+  leaf: string
+  after: string
+}
+
 export interface ConversationState {
   readonly conversation: Conversation | null
-  /** Where the reader stands, with the place it was told at. */
+  /** The server's active leaf, with the place it was told at. */
   readonly leaf: { readonly id: string | null; readonly seq: number }
-  /** The leaf on screen: `leaf`, or the one before it until the path to `leaf` is known. */
+  /** The end of the branch that is read here. */
+  readonly tip: string | null
+  /** The last message on screen; stays what it was until the path to `tip` is known. */
   readonly shown: string | null
   readonly messages: ReadonlyMap<string, Message>
   readonly siblings: ReadonlyMap<string, readonly string[]>
   readonly live: ReadonlyMap<string, LiveText>
   /** For the first message of a fetched page: where the older page is. */
   readonly older: ReadonlyMap<string, OlderPage>
+  /** For the last message of a stretch above the tip: where the newer page is. */
+  readonly newer: ReadonlyMap<string, NewerPage>
+  /** What this reader is doing: messages that take him along once they are there. */
+  readonly expected: ReadonlySet<string>
   /** A piece was missed; the conversation is to be fetched afresh. */
   readonly gap: boolean
 }
@@ -43,11 +62,14 @@ export interface ConversationState {
 export const nothingKnown: ConversationState = {
   conversation: null,
   leaf: { id: null, seq: -1 },
+  tip: null,
   shown: null,
   messages: new Map(),
   siblings: new Map(),
   live: new Map(),
   older: new Map(),
+  newer: new Map(),
+  expected: new Set(),
   gap: false,
 }
 
@@ -61,44 +83,98 @@ export function isRunning(message: Message): boolean {
   return message.status === 'pending' || message.status === 'streaming'
 }
 
-function withSibling(state: ConversationState, message: Message): ReadonlyMap<string, readonly string[]> {
-  const key = parentKey(message.parent_id)
-  const known = state.siblings.get(key) ?? []
-  if (known.includes(message.id)) return state.siblings
-  // An id whose message is unknown came from a page, in order and before this one.
-  const at = known.findIndex((id) => (state.messages.get(id)?.seq ?? -1) > message.seq)
-  const place = at < 0 ? known.length : at
-  return new Map(state.siblings).set(key, [...known.slice(0, place), message.id, ...known.slice(place)])
+/** Whether its branch was taken out of the tree: the message is hidden with all that is under it. */
+export function isDeleted(message: Message): boolean {
+  return (message.deleted_at ?? null) !== null
 }
 
-function withMessage(state: ConversationState, message: Message): ConversationState {
+/** Whether `id` is `above` or stands under it, as far as is known. */
+export function isUnder(state: ConversationState, id: string | null, above: string | null): boolean {
+  if (id === above) return true
+  const least = above === null ? 0 : (state.messages.get(above)?.seq ?? Number.POSITIVE_INFINITY)
+  for (let at = id; at !== null; ) {
+    const message = state.messages.get(at)
+    if (message === undefined || message.seq < least || message.parent_id === at) return false
+    at = message.parent_id
+    if (at === above) return true
+    // A parent was stored before its child; anything else is a ring.
+    if (at !== null && (state.messages.get(at)?.seq ?? -1) >= message.seq) return false
+  }
+  return above === null
+}
+
+function bySeq(a: Message, b: Message): number {
+  return a.seq - b.seq
+}
+
+function withSibling(state: ConversationState, message: Message, isAdded: boolean): ConversationState {
+  const key = parentKey(message.parent_id)
+  const known = state.siblings.get(key)
+  if (known === undefined || known.includes(message.id)) return state
+  if (isAdded) {
+    const after = known.findIndex((id) => (state.messages.get(id)?.seq ?? -1) > message.seq)
+    const place = after < 0 ? known.length : after
+    const list = [...known.slice(0, place), message.id, ...known.slice(place)]
+    return { ...state, siblings: new Map(state.siblings).set(key, list) }
+  }
+  // It came back among others: where it belongs is known only if all of them are.
+  const others = known.map((id) => state.messages.get(id))
+  if (others.includes(undefined)) return { ...state, gap: true }
+  const list = [...(others as Message[]), message].sort(bySeq).map((each) => each.id)
+  return { ...state, siblings: new Map(state.siblings).set(key, list) }
+}
+
+/** `isAdded`: nothing can stand under it yet that has not been or will not be told. */
+function withMessage(state: ConversationState, message: Message, isAdded: boolean): ConversationState {
   const known = state.messages.get(message.id)
   if (known !== undefined && known.revision >= message.revision) return state
-  const messages = new Map(state.messages).set(message.id, message)
-  let live = state.live
-  const growing = live.get(message.id)
+  let next: ConversationState = { ...state, messages: new Map(state.messages).set(message.id, message) }
+
+  const growing = state.live.get(message.id)
   if (growing !== undefined && !isRunning(message) && growing.generation === message.generation_id) {
-    live = new Map(live)
-    ;(live as Map<string, LiveText>).delete(message.id)
+    const live = new Map(state.live)
+    live.delete(message.id)
+    next = { ...next, live }
   }
-  const leaf =
-    known === undefined && message.parent_id === state.leaf.id
-      ? { id: message.id, seq: Math.max(message.seq, state.leaf.seq) }
-      : state.leaf
-  return { ...state, messages, live, leaf, siblings: withSibling(state, message) }
+
+  next = withSibling(next, message, isAdded)
+  if (isAdded && !next.siblings.has(message.id)) {
+    const children = [...next.messages.values()].filter((each) => each.parent_id === message.id)
+    const list = children.sort(bySeq).map((each) => each.id)
+    next = { ...next, siblings: new Map(next.siblings).set(message.id, list) }
+  }
+
+  if (known !== undefined || isDeleted(message)) return next
+  if (message.parent_id === state.leaf.id) {
+    next = { ...next, leaf: { id: message.id, seq: Math.max(message.seq, state.leaf.seq) } }
+  }
+  const goesAlong = state.expected.has(message.id) || (isAdded && message.parent_id === state.tip)
+  return goesAlong ? { ...next, tip: message.id } : next
 }
 
 function withConversation(state: ConversationState, conversation: Conversation): ConversationState {
   if (state.conversation !== null && state.conversation.seq > conversation.seq) return state
   const leaf =
     conversation.seq >= state.leaf.seq ? { id: conversation.leaf_id, seq: conversation.seq } : state.leaf
-  return { ...state, conversation, leaf }
+  return alongWithLeaf({ ...state, conversation, leaf })
+}
+
+/** The reader goes along where the leaf stands under what is read; elsewhere he stays. */
+function alongWithLeaf(state: ConversationState): ConversationState {
+  if (state.tip === state.leaf.id || state.tip === null || state.leaf.id === null) return state
+  return isUnder(state, state.leaf.id, state.tip) ? { ...state, tip: state.leaf.id } : state
+}
+
+/** What is read was taken out of the tree: the reader goes where the server says. */
+function outOfTheDeleted(state: ConversationState, id: string): ConversationState {
+  if (state.tip === null || !isUnder(state, state.tip, id)) return state
+  return { ...state, tip: state.leaf.id, newer: new Map() }
 }
 
 function withText(state: ConversationState, event: TextEvent, replaces: boolean): ConversationState {
   const message = state.messages.get(event.message_id)
-  const settled = message !== undefined && !isRunning(message)
-  if (settled && message.generation_id === event.generation_id) return state
+  const isSettled = message !== undefined && !isRunning(message)
+  if (isSettled && message.generation_id === event.generation_id) return state
   const growing = state.live.get(event.message_id)
   const base = growing?.generation === event.generation_id ? growing : undefined
   const text = base?.text ?? message?.content ?? ''
@@ -128,8 +204,10 @@ function withEvent(state: ConversationState, event: ServerEvent): ConversationSt
     case 'conversation.changed':
       return withConversation(state, event.conversation)
     case 'message.changed': {
-      const next = withMessage(state, event.message)
-      return event.conversation === null ? next : withConversation(next, event.conversation)
+      const { message, conversation } = event
+      const told = withMessage(state, message, event.seq === message.seq)
+      const next = conversation === null ? told : withConversation(told, conversation)
+      return isDeleted(message) ? outOfTheDeleted(next, message.id) : alongWithLeaf(next)
     }
     case 'snapshot':
       return withText(state, event, true)
@@ -138,26 +216,35 @@ function withEvent(state: ConversationState, event: ServerEvent): ConversationSt
     case 'resync':
       return state.gap ? state : { ...state, gap: true }
     case 'ready':
+    case 'health':
+    case 'conversation.gone':
       return state
+    default:
+      return event satisfies never
   }
 }
 
-/** Whether everything between a leaf and the root, or the top of a fetched page, is known. */
-function isConnected(state: ConversationState, leaf: string | null): boolean {
-  let id = leaf
+/** Whether everything between a message and the root, or the top of a fetched page, is known. */
+function isConnected(state: ConversationState, from: string | null): boolean {
+  let id = from
   for (let steps = 0; id !== null && steps <= state.messages.size; steps++) {
     const message = state.messages.get(id)
-    if (message === undefined) return false
+    if (message === undefined || !state.siblings.has(parentKey(message.parent_id))) return false
     if (state.older.has(id)) return true
     id = message.parent_id
   }
   return id === null
 }
 
+/** Whether a stretch above the tip is on screen, with more below it that is not loaded. */
+export function isWindow(state: ConversationState): boolean {
+  return state.shown !== null && state.newer.has(state.shown) && !isUnder(state, state.tip, state.shown)
+}
+
 /** The same state, on screen what is known of it. */
 function settled(state: ConversationState): ConversationState {
-  if (state.shown === state.leaf.id) return state
-  return isConnected(state, state.leaf.id) ? { ...state, shown: state.leaf.id } : state
+  if (state.shown === state.tip || isWindow(state)) return state
+  return isConnected(state, state.tip) ? { ...state, shown: state.tip } : state
 }
 
 /**
@@ -165,7 +252,7 @@ function settled(state: ConversationState): ConversationState {
  * the reply as the leaf, and the second brings it.
  */
 export function isLacking(state: ConversationState): boolean {
-  return state.gap || state.shown !== state.leaf.id
+  return state.gap || (state.shown !== state.tip && !isWindow(state))
 }
 
 export interface FetchedPage {
@@ -175,44 +262,148 @@ export interface FetchedPage {
   next: string | null
 }
 
-/** A stretch of a path, with all siblings of each of its messages. */
-export function applyPage(state: ConversationState, page: FetchedPage): ConversationState {
+function withItems(state: ConversationState, items: readonly PathMessage[]): ConversationState {
   let next = state
-  const siblings = new Map(state.siblings)
-  for (const { sibling_ids: ids, ...message } of page.items) {
-    next = withMessage({ ...next, siblings }, message)
+  for (const { sibling_ids: ids, ...message } of items) {
     const key = parentKey(message.parent_id)
-    const newer = (state.siblings.get(key) ?? []).filter((id) => !ids.includes(id))
-    siblings.set(key, [...ids, ...newer])
+    // What was told after the page was read stays; what was taken out is not in it.
+    const later = (next.siblings.get(key) ?? []).filter((id) => {
+      const known = ids.includes(id) ? undefined : next.messages.get(id)
+      return known !== undefined && !isDeleted(known)
+    })
+    next = { ...next, siblings: new Map(next.siblings).set(key, [...ids, ...later]) }
+    next = { ...withMessage(next, message, false), tip: state.tip, leaf: state.leaf }
   }
-  const first = page.items[0]
-  const older = new Map(state.older)
-  if (first !== undefined && page.next !== null) older.set(first.id, { leaf: page.leaf, before: page.next })
-  return settled({ ...next, siblings, older, leaf: state.leaf })
+  return next
 }
 
-/** The conversation as fetched, with the newest page of its path (null while it is empty). */
+/** A stretch of a path, with all siblings of each of its messages. */
+export function applyPage(state: ConversationState, page: FetchedPage): ConversationState {
+  const next = withItems(state, page.items)
+  const first = page.items[0]
+  if (first === undefined || page.next === null) return settled(next)
+  const older = new Map(next.older).set(first.id, { leaf: page.leaf, before: page.next })
+  return settled({ ...next, older })
+}
+
+/** What stands above a message, as far as it is known, with the message itself. */
+function knownAbove(state: ConversationState, from: string | null): Set<string> {
+  const found = new Set<string>()
+  for (let id = from; id !== null && !found.has(id); id = state.messages.get(id)?.parent_id ?? null) {
+    if (!state.messages.has(id)) break
+    found.add(id)
+  }
+  return found
+}
+
+/** Only what is still true for certain once `page` has been fetched at `seq`. */
+function withoutTheForgotten(state: ConversationState, page: FetchedPage, seq: number): ConversationState {
+  const kept = new Set([
+    ...page.items.map((each) => each.id),
+    ...knownAbove(state, page.items[0]?.id ?? null),
+    ...knownAbove(state, state.shown),
+    ...knownAbove(state, state.tip),
+  ])
+  const messages = new Map([...state.messages].filter(([id, each]) => kept.has(id) || each.seq > seq))
+  const parents = new Set([...messages.values()].map((each) => parentKey(each.parent_id)))
+  const siblings = new Map<string, readonly string[]>()
+  for (const [key, ids] of state.siblings) {
+    if (parents.has(key) || messages.has(key)) siblings.set(key, ids)
+  }
+  return { ...state, messages, siblings }
+}
+
+/**
+ * The conversation as fetched, with the newest page of the path to its leaf (null while it is empty or
+ * nothing but the conversation was asked for). The first one takes the reader to the leaf.
+ */
 export function applyFetched(
   state: ConversationState,
   conversation: Conversation,
   page: FetchedPage | null,
 ): ConversationState {
-  const known = withConversation({ ...state, gap: false }, conversation)
-  return page === null ? settled(known) : applyPage(known, page)
+  const isFirst = state.conversation === null
+  const isCurrent = state.leaf.seq <= conversation.seq
+  let next = withConversation({ ...state, gap: false }, conversation)
+  if (page !== null) {
+    next = withItems(withoutTheForgotten(next, page, conversation.seq), page.items)
+    if (isCurrent && page.leaf === conversation.leaf_id && !next.siblings.has(page.leaf)) {
+      next = { ...next, siblings: new Map(next.siblings).set(page.leaf, []) }
+    }
+    const first = page.items[0]
+    if (first !== undefined && page.next !== null) {
+      next = { ...next, older: new Map(next.older).set(first.id, { leaf: page.leaf, before: page.next }) }
+    }
+  } else if (conversation.leaf_id === null && isCurrent && !next.siblings.has(ROOT)) {
+    next = { ...next, siblings: new Map(next.siblings).set(ROOT, []) }
+  }
+  if (isFirst || next.tip === null) next = { ...next, tip: next.leaf.id }
+  return settled(alongWithLeaf(next))
 }
 
-/** What a send, a regenerate or a continue stored; the reader goes along to the new leaf. */
+/** The reader goes to the server's active leaf. */
+export function goneToLeaf(state: ConversationState): ConversationState {
+  return settled({ ...state, tip: state.leaf.id, newer: new Map() })
+}
+
+/** From a stretch above, the reader goes back to the end of what is read. */
+export function goneToTip(state: ConversationState): ConversationState {
+  return state.newer.size === 0 ? state : settled({ ...state, newer: new Map() })
+}
+
+/** This reader is about to make that message and will go along with it. */
+export function expecting(state: ConversationState, id: string): ConversationState {
+  return { ...state, expected: new Set(state.expected).add(id) }
+}
+
+/** The stretch of a path that surrounds a message. */
+export interface FetchedStretch {
+  leaf: string
+  /** Ends with the message. */
+  above: FetchedPage
+  /** What follows it; `next` is the `after` of the page below. */
+  below: FetchedPage
+}
+
+/** The reader looks at a stretch of the path to `leaf`, however far above it. */
+export function applyStretch(state: ConversationState, stretch: FetchedStretch): ConversationState {
+  const { leaf, above, below } = stretch
+  let next = applyPage({ ...state, tip: leaf }, above)
+  next = withItems(next, below.items)
+  const end = (below.items.at(-1) ?? above.items.at(-1))?.id
+  if (end === undefined) return settled(next)
+  if (below.next === null) return settled({ ...next, newer: new Map(), ...childless(next, end) })
+  const newer = new Map([[end, { leaf, after: below.next }]])
+  return settled({ ...next, newer, shown: end })
+}
+
+/** The page below the stretch on screen. */
+export function applyNewer(state: ConversationState, page: FetchedPage): ConversationState {
+  const from = state.shown
+  const next = withItems(state, page.items)
+  const end = page.items.at(-1)?.id ?? from
+  // The reader may have gone somewhere else while it was fetched.
+  if (from === null || end === null || !state.newer.has(from) || !isUnder(next, end, from))
+    return settled(next)
+  if (page.next === null) return settled({ ...next, newer: new Map(), shown: end, ...childless(next, end) })
+  return settled({ ...next, newer: new Map([[end, { leaf: page.leaf, after: page.next }]]), shown: end })
+}
+
+function childless(state: ConversationState, leaf: string): Pick<ConversationState, 'siblings'> {
+  return { siblings: state.siblings.has(leaf) ? state.siblings : new Map(state.siblings).set(leaf, []) }
+}
+
+/** What a send, a regenerate or a continue stored; the reader goes along to the end of it. */
 export function applySent(state: ConversationState, sent: Sent): ConversationState {
-  let next = withMessage(state, sent.message)
-  if (sent.reply !== null) next = withMessage(next, sent.reply)
+  let next = withMessage(state, sent.message, true)
+  if (sent.reply !== null) next = withMessage(next, sent.reply, true)
   const last = sent.reply ?? sent.message
-  if (!state.messages.has(last.id)) {
-    next = { ...next, leaf: { id: last.id, seq: Math.max(last.seq, next.leaf.seq) } }
-  }
+  if (next.leaf.seq < last.seq) next = { ...next, leaf: { id: last.id, seq: last.seq } }
+  if (!isUnder(next, next.tip, last.id)) next = { ...next, tip: last.id }
   return settled(next)
 }
 
 /** A message as an answer to a request tells it. */
 export function applyMessage(state: ConversationState, message: Message): ConversationState {
-  return settled(withMessage(state, message))
+  return settled(withMessage(state, message, false))
 }

@@ -1,8 +1,22 @@
 import { useId } from 'react'
-import type { Provider } from '../api/types'
+import type { Model, Provider } from '../api/types'
 import { useModels } from '../app/queries'
 import { Button } from '../ui/Button'
 import { Field } from '../ui/Field'
+
+const ABILITIES: Record<string, string> = {
+  images: 'takes images',
+  tools: 'calls tools',
+  json: 'keeps to JSON',
+  reasoning: 'thinks first',
+}
+
+/** How much a model holds and what it can do, as far as its provider tells. */
+function toldModel(model: Model): string {
+  const length = model.context_length ? [`${model.context_length.toLocaleString('en')} tokens`] : []
+  const abilities = (model.abilities ?? []).map((each) => ABILITIES[each] ?? each)
+  return [...length, ...abilities].join(' · ')
+}
 
 interface ConnectionTestProps {
   provider: Provider
@@ -73,11 +87,7 @@ export function ConnectionTest({ provider, model, onModel, beforeTest }: Connect
                 className="w-full truncate rounded-r-corner border-l-2 border-transparent px-2 py-1 text-left hover:bg-wash aria-pressed:border-accent aria-pressed:font-semibold"
               >
                 {each.name}
-                {each.context_length && (
-                  <span className="ml-2 text-sm text-faint">
-                    {each.context_length.toLocaleString('en')} tokens
-                  </span>
-                )}
+                <span className="ml-2 text-sm text-faint">{toldModel(each)}</span>
               </button>
             </li>
           ))}

@@ -2,6 +2,7 @@ import { Check, ChevronDown } from 'lucide-react'
 import { useId, useState } from 'react'
 import type { Provider, Providers } from '../api/types'
 import { useChooseProvider } from '../app/queries'
+import { ProviderHealth } from '../conversation/ProviderHealth'
 import { sentTo } from '../conversation/providing'
 import { Button } from '../ui/Button'
 import { Words } from '../ui/Words'
@@ -64,6 +65,9 @@ export function ProviderEntry({ provider, chosen }: ProviderEntryProps) {
           <Words text={provider.note} />
         </p>
       )}
+      <p className="pl-6 text-[0.9375rem] empty:hidden">
+        <ProviderHealth provider={provider} withReason />
+      </p>
       {choose.isError && (
         <p role="alert" className="mt-1 pl-6 text-[0.9375rem] text-accent">
           Not chosen. {choose.error.message}

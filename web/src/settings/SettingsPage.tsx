@@ -1,6 +1,7 @@
 import { OpenRailButton } from '../app/OpenRailButton'
 import { useMe, useProviders } from '../app/queries'
 import { AccountSection } from './AccountSection'
+import { FoundServers } from './FoundServers'
 import { ProviderEntry } from './ProviderEntry'
 import { ProvidersLoading } from './ProvidersLoading'
 import { ThemeChoice } from './ThemeChoice'
@@ -32,6 +33,7 @@ export function SettingsPage() {
               Nothing is sent to anybody you did not choose here. A key goes to the server and never comes
               back out of it.
             </p>
+            <FoundServers />
             <ProvidersLoading query={providers} />
             {providers.data && (
               <ul className="border-b border-rule">

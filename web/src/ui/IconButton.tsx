@@ -21,7 +21,7 @@ export function IconButton({
       type={type}
       aria-label={label}
       title={label}
-      className={`inline-grid size-8 shrink-0 place-items-center rounded-corner text-faint hover:bg-wash hover:text-ink disabled:opacity-45 disabled:hover:bg-transparent disabled:hover:text-faint pointer-coarse:size-10 ${className}`}
+      className={`inline-grid size-8 shrink-0 place-items-center rounded-corner text-faint hover:bg-wash hover:text-ink disabled:opacity-45 disabled:hover:bg-transparent disabled:hover:text-faint pointer-coarse:size-11 ${className}`}
       {...rest}
     >
       <Icon size={size} strokeWidth={1.75} aria-hidden="true" />

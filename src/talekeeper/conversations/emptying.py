@@ -1,0 +1,90 @@
+"""Emptying: what has been in the trash long enough goes for good.
+
+Of a conversation nothing is left. Of a branch that was taken back the rows stay, since an id is
+unique for good, but not what they said.
+"""
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from talekeeper.clock import Clock, Millis
+from talekeeper.conversations.trashing import delete_for_good, remove_what_is_left
+from talekeeper.errors import NotFound, NotInTrash, StoreError, trail
+from talekeeper.store import Store
+from talekeeper.store.branches import OldBranch, empty_rows, next_to_be_emptied
+from talekeeper.store.removing import long_in_trash
+
+log = structlog.get_logger(__name__)
+
+DAY_MS: Final = 86_400_000
+_EVERY: Final = 3_600.0
+_BATCH: Final = 500
+_NEVER: Final = Millis(-1)
+
+
+async def empty_trash(store: Store, *, before: Millis) -> int:
+    """What was deleted before then is gone for good; how many conversations and branches.
+
+    What a dead process had begun to remove goes in any case.
+    """
+    count = 0
+    while found := await store.read(lambda tx: long_in_trash(tx, before=before, limit=1)):
+        conversation_id, owner_id, is_going = found[0]
+        if is_going:
+            await remove_what_is_left(store, conversation_id)
+        else:
+            try:
+                await delete_for_good(store, conversation_id, owner_id=owner_id, before=before)
+            except (NotFound, NotInTrash):
+                continue  # taken out, or removed, between the look and the lock
+        count += 1
+    while branch := await store.read(lambda tx: next_to_be_emptied(tx, before=before)):
+        await _empty_branch(store, branch)
+        count += 1
+    return count
+
+
+async def _empty_branch(store: Store, branch: OldBranch) -> None:
+    while await store.write(
+        lambda tx: empty_rows(tx, branch.key, limit=_BATCH),
+        conversation_id=branch.conversation_id,
+    ):
+        pass
+
+
+class TrashEmptying:
+    """Empties the trash every hour while the server runs."""
+
+    def __init__(self, store: Store, *, clock: Clock, days: int) -> None:
+        self._store = store
+        self._clock = clock
+        self._days = days
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._empty_forever(), name="trash")
+
+    async def close(self) -> None:
+        """What is being removed is left where it is; the next start goes on with it."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def empty(self) -> int:
+        """What is older than the days that were set is gone; 0 days: only what was going already."""
+        before = Millis(self._clock.now() - self._days * DAY_MS) if self._days else _NEVER
+        return await empty_trash(self._store, before=before)
+
+    async def _empty_forever(self) -> None:
+        while True:
+            try:
+                count = await self.empty()
+                if count:
+                    log.info("trash.emptied", count=count)
+            except StoreError as error:
+                log.warning("trash.not_emptied", code=error.code)
+            except Exception as error:  # noqa: BLE001 - the next hour may do better
+                log.error("trash.broke", error=type(error).__name__, at=trail(error))
+            await asyncio.sleep(_EVERY)

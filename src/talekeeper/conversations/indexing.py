@@ -1,0 +1,189 @@
+"""Indexing: one task that keeps the search index up with the log.
+
+A send only names its conversation here, in memory. Half a second after something was said, the
+task reads what is new in the conversations that were named and enters it, in small writes between
+which others' messages come through. What nobody named (said before a crash, by another server, or
+to an index that was made anew) is looked for at the start, newest activity first, and on PostgreSQL
+again every minute.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Final
+
+import structlog
+
+from talekeeper.domain.events import Recorded
+from talekeeper.errors import StoreError, trail
+from talekeeper.ids import ConversationId
+from talekeeper.store import Reader, Store, Writer
+from talekeeper.store.indexing import (
+    News,
+    conversations_behind,
+    empty_index,
+    enter_news,
+    is_current,
+    mark_caught_up,
+    prepare_index,
+    read_news,
+    unread_and_all,
+)
+
+INTERVAL: Final = 0.5
+"""Seconds after which what was said is entered."""
+STEP: Final = 32_000
+"""Characters of one write while people are served."""
+LARGE_STEP: Final = 1_000_000
+"""Characters of one write while nobody is."""
+_LOOK_AROUND: Final = 60.0
+_AGAIN: Final = 2.0
+_AT_ONCE: Final = 200
+"""Conversations that are looked for at once."""
+
+log = structlog.get_logger(__name__)
+
+Told = Callable[[int, int], None]
+"""Told after each step how many events have been read, and how many there are."""
+
+
+class Heard:
+    """The conversations in which something happened, until somebody takes their names."""
+
+    def __init__(self) -> None:
+        self._names: dict[ConversationId, None] = {}
+        self.something = asyncio.Event()
+
+    def hear(self, events: Iterable[Recorded]) -> None:
+        """Called after the commit, on the event loop."""
+        for event in events:
+            self._names[event.conversation_id] = None
+        self.something.set()
+
+    def take(self) -> list[ConversationId]:
+        names = list(self._names)
+        self._names.clear()
+        self.something.clear()
+        return names
+
+    def give_back(self, names: Iterable[ConversationId]) -> None:
+        """They could not be read: they are still to be."""
+        self._names = {**dict.fromkeys(names), **self._names}
+
+
+class Indexing:
+    """The one task that follows the log for the search index."""
+
+    def __init__(self, store: Store, heard: Heard) -> None:
+        self._store = store
+        self._heard = heard
+        self._is_to_look = asyncio.Event()
+        self._is_to_look.set()
+        self._task = asyncio.create_task(self._follow_forever(), name="indexing")
+
+    @property
+    def is_serving(self) -> bool:
+        return not self._task.done()
+
+    async def close(self) -> None:
+        """Nothing is read any more; what is unread is read at the next start."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def rebuild(self) -> None:
+        """The index is empty, and is being made anew."""
+        await self._store.write(empty_index)
+        self._is_to_look.set()
+        self._heard.something.set()
+
+    async def _follow_forever(self) -> None:
+        while True:
+            names: list[ConversationId] = []
+            try:
+                if self._is_to_look.is_set():
+                    self._is_to_look.clear()
+                    await self._catch_up()
+                await self._wait()
+                names = self._heard.take()
+                await enter_all(self._store, names)
+            except Exception as error:  # noqa: BLE001 - the follower outlives whatever the disk does
+                code = error.code if isinstance(error, StoreError) else "internal"
+                log.warning("indexing.failed", code=code, at=trail(error))
+                self._heard.give_back(names)
+                self._heard.something.set()
+                self._is_to_look.set()
+                await asyncio.sleep(_AGAIN)
+
+    async def _wait(self) -> None:
+        """Something was said a moment ago, or it is time to look around."""
+        patience = None if self._store.engine == "sqlite" else _LOOK_AROUND
+        try:
+            async with asyncio.timeout(patience):
+                await self._heard.something.wait()
+        except TimeoutError:
+            self._is_to_look.set()
+            return
+        await asyncio.sleep(INTERVAL)
+
+    async def _catch_up(self) -> None:
+        if await self._store.write(prepare_index):
+            log.info("indexing.made_anew")
+        while names := await self._store.read(lambda tx: conversations_behind(tx, limit=_AT_ONCE)):
+            for name in names:
+                if fresh := self._heard.take():
+                    await enter_all(self._store, fresh)
+                await enter_all(self._store, [name])
+        await self._store.write(mark_caught_up)
+
+
+async def enter_all(
+    store: Store, names: Collection[ConversationId], *, characters: int = STEP
+) -> None:
+    """Everything in these conversations that was said up to now is in the index."""
+    left: Sequence[ConversationId] = list(names)
+    while left:
+        now = left
+
+        def read(tx: Reader, now: Sequence[ConversationId] = now) -> list[News]:
+            news: list[News] = []
+            taken = 0
+            for name in now:
+                if taken >= characters or len(news) >= _AT_ONCE:
+                    break
+                found = read_news(tx, name, characters=characters - taken)
+                news.append(found or News(name, 0, 0, (), 0, is_all=True))
+                taken += news[-1].characters
+            return news
+
+        news = await store.read(read)
+
+        def enter(tx: Writer, news: list[News] = news) -> None:
+            enter_news(tx, [each for each in news if each.after])
+
+        if any(each.after for each in news):
+            await store.write(enter)
+        left = [*(each.conversation_id for each in news if not each.is_all), *left[len(news) :]]
+
+
+async def rebuild_index(store: Store, *, told: Told) -> None:
+    """The index is made anew, with nobody else at the store."""
+
+    def begin(tx: Writer) -> None:
+        prepare_index(tx)
+        empty_index(tx)
+
+    await store.write(begin)
+    while names := await store.read(lambda tx: conversations_behind(tx, limit=_AT_ONCE)):
+        await enter_all(store, names, characters=LARGE_STEP)
+        unread, every = await store.read(unread_and_all)
+        told(every - unread, every)
+    await store.write(mark_caught_up)
+
+
+async def index_progress(store: Store) -> tuple[int, int, bool]:
+    """How many events have been read, how many there are, and whether that is all."""
+
+    def unit(tx: Reader) -> tuple[int, int, bool]:
+        unread, every = unread_and_all(tx)
+        return every - unread, every, is_current(tx)
+
+    return await store.read(unit)

@@ -1,0 +1,93 @@
+"""Titling: once the first reply is there, the model that gave it is asked for a title.
+
+It is a job of its own and no generation: it holds no lock, nothing waits for it, and where it fails
+the conversation keeps its first words for a title. A title that a person gave, or gives meanwhile,
+stays. Asked again after a crash, it finds the title made, and asks no model.
+"""
+
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Final
+
+from talekeeper.domain.conversations import Message
+from talekeeper.domain.jobs import Job
+from talekeeper.domain.replies import Provider, ReplyRequest, TextDelta
+from talekeeper.errors import NotFound
+from talekeeper.ids import AccountId, ConversationId
+from talekeeper.prompts.titling import cleaned_title, title_request
+from talekeeper.store import Reader, Store, Writer
+from talekeeper.store.conversations import hold_conversation, title_giver
+from talekeeper.store.walking import tree_page
+
+_LOOKED_AT: Final = 50
+"""Messages among which the first exchange is looked for."""
+_ENOUGH: Final = 400
+"""Characters after which an answer is no title any more."""
+
+ReachFor = Callable[[AccountId, str, str], Awaitable[tuple[Provider, str]]]
+"""The provider of that name as the account has it, and the model to name."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Exchange:
+    question: Message
+    answer: Message
+
+
+async def make_title(store: Store, reach: ReachFor, job: Job) -> None:
+    """The conversation has a title that the model made of its first exchange, or keeps its own.
+
+    Raises ProviderError when the model could not be asked, StoreError when nothing was written.
+    """
+    exchange = await store.read(lambda tx: _first_exchange(tx, job.conversation_id))
+    if exchange is None:
+        return
+    provider, model = await reach(
+        job.owner_id, exchange.answer.provider or "", exchange.answer.model or ""
+    )
+    request = title_request(
+        model=model, question=exchange.question.content, answer=exchange.answer.content
+    )
+    title = cleaned_title(await _answered(provider, request))
+    if not title:
+        return
+
+    def name(tx: Writer) -> None:
+        try:
+            held = hold_conversation(tx, job.conversation_id, owner_id=None)
+        except NotFound:
+            return
+        if held.title_by != "first_words":
+            return
+        held.change(title=title)
+        held.title_by = "model"
+        held.happened("conversation", held.next_seq())
+        held.save(tx)
+
+    await store.write(name, conversation_id=job.conversation_id)
+
+
+def _first_exchange(tx: Reader, conversation_id: ConversationId) -> _Exchange | None:
+    """None where there is none any more, or a title that must stay."""
+    if title_giver(tx, conversation_id) != "first_words":
+        return None
+    messages = tree_page(tx, conversation_id, after=0, limit=_LOOKED_AT).items
+    asked = {message.id: message for message in messages if message.role == "user"}
+    for message in messages:
+        question = asked.get(message.parent_id) if message.parent_id else None
+        if question and message.role == "assistant" and message.status == "complete":
+            return _Exchange(question, message)
+    return None
+
+
+async def _answered(provider: Provider, request: ReplyRequest) -> str:
+    """What the model says, as far as its first line or what a title may be."""
+    said = ""
+    async with aclosing(provider.stream(request)) as parts:
+        async for part in parts:
+            if isinstance(part, TextDelta):
+                said += part.text
+                if "\n" in said.lstrip() or len(said) > _ENOUGH:
+                    break
+    return said

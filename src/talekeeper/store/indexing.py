@@ -1,0 +1,396 @@
+"""Indexing: which pieces stand in which message, kept by following the log.
+
+A search must find a message among a million as one types, and a send must not pay for it. So a
+send writes nothing here. Whoever keeps the index reads the events after the place it has read to,
+works out the tokens of the messages they name, and writes those tokens together with the new
+place: killed at any moment, it goes on there, and nothing is missed.
+
+A message's tokens are the numbers of its pieces (`domain.folding`) and of two scopes: its
+owner and its conversation. The index holds no text and no order, so what it finds for a query is a
+candidate: whoever searches looks into the text itself. Three things follow from that.
+
+- A token too many does no harm. A reply that goes on growing is entered again, over what was
+  entered before; on SQLite the two entries are read as one.
+- Messages and conversations that are deleted, archived or restored change nothing here: the search
+  reads their state from their own rows.
+- Both engines find exactly the same, since the same function looks at the text in the end.
+
+What is removed for good leaves the index by `forget_messages`, before it goes, since only the text
+tells which tokens there are.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from talekeeper.domain.conversations import IN_FLIGHT
+from talekeeper.domain.folding import composed, folded, token, tokens
+from talekeeper.ids import ConversationId
+from talekeeper.store.prepared import Prepared, prepared
+from talekeeper.store.sql import (
+    bindparam,
+    conversations,
+    delete,
+    events,
+    func,
+    messages,
+    search_places,
+    search_state,
+    select,
+    text,
+    update,
+)
+from talekeeper.store.units import Reader, Writer
+
+FORMAT: Final = 1
+"""How the tokens of a text are made. Count it up when that changes: every index is made anew."""
+
+_HALF: Final = 1 << 31
+_EVENTS: Final = 500
+"""Events of one conversation that are read at once."""
+
+_c, _m, _e, _p, _s = conversations.c, messages.c, events.c, search_places.c, search_state.c
+
+_IS_THERE_ON_SQLITE = prepared(text("SELECT 1 FROM sqlite_master WHERE name = 'search_index'"))
+_IS_THERE_ON_POSTGRESQL = prepared(text("SELECT 1 WHERE to_regclass('search_index') IS NOT NULL"))
+_MAKE_ON_SQLITE = prepared(
+    text(
+        "CREATE VIRTUAL TABLE search_index USING fts5("
+        "tokens, content='', columnsize=0, detail=none, tokenize='ascii')"
+    )
+)
+_MAKE_ON_POSTGRESQL = prepared(
+    text(
+        "CREATE TABLE search_index (message_key bigint PRIMARY KEY"
+        " REFERENCES messages (key) ON DELETE CASCADE, tokens integer[] NOT NULL)"
+    )
+)
+_MAKE_LISTS_ON_POSTGRESQL = prepared(
+    text("CREATE INDEX ix_search_index_tokens ON search_index USING gin (tokens)")
+)
+_EMPTY_ON_SQLITE = prepared(text("INSERT INTO search_index (search_index) VALUES ('delete-all')"))
+_EMPTY_ON_POSTGRESQL = prepared(text("TRUNCATE search_index"))
+_FORGET_PLACES = prepared(delete(search_places))
+_STATE = prepared(select(_s.format, _s.is_caught_up))
+_SET_STATE = prepared(
+    update(search_state).values(format=bindparam("made"), is_caught_up=bindparam("caught_up"))
+)
+# Out of the messages, so that nothing is entered that was removed for good since it was read.
+_ENTER_ON_SQLITE = prepared(
+    text(
+        "INSERT INTO search_index (rowid, tokens)"
+        " SELECT key, :words FROM messages WHERE key = :key AND content <> ''"
+    )
+)
+_ENTER_ON_POSTGRESQL = prepared(
+    text(
+        "INSERT INTO search_index (message_key, tokens)"
+        " SELECT key, CAST(:numbers AS integer[]) FROM messages"
+        " WHERE key = :key AND content <> ''"
+        " ON CONFLICT (message_key) DO UPDATE SET tokens = excluded.tokens"
+    )
+)
+_ERASE_ON_SQLITE = prepared(
+    text("INSERT INTO search_index (search_index, rowid, tokens) VALUES ('delete', :key, :words)")
+)
+# Every entry has its conversation's token. Erasing what was never entered would damage the index.
+_IS_ENTERED_ON_SQLITE = prepared(
+    text("SELECT rowid FROM search_index WHERE search_index MATCH :scope AND rowid = :key")
+)
+_ERASE_ON_POSTGRESQL = prepared(text("DELETE FROM search_index WHERE message_key = :key"))
+
+_place = func.coalesce(_p.seq, 0)
+_with_places = conversations.outerjoin(search_places, _p.conversation_id == _c.id)
+_PLACE = prepared(
+    select(_c.owner_id, _c.seq, _place)
+    .select_from(_with_places)
+    .where(_c.id == bindparam("conversation_id"))
+)
+_is_behind = _c.seq > _place
+_BEHIND = prepared(
+    select(_c.id)
+    .select_from(_with_places)
+    .where(_is_behind)
+    .order_by(_c.activity.desc())
+    .limit(bindparam("limit"))
+)
+_COUNT_BEHIND = prepared(
+    select(func.count(), func.coalesce(func.sum(_c.seq - _place), 0))
+    .select_from(_with_places)
+    .where(_is_behind)
+)
+_COUNT_EVENTS = prepared(select(func.coalesce(func.sum(_c.seq), 0)))
+_NEWS = prepared(
+    select(_e.seq, _e.message_key, _m.status, _m.content)
+    .select_from(events.outerjoin(messages, _m.key == _e.message_key))
+    .where(_e.conversation_id == bindparam("conversation_id"), _e.seq > bindparam("after"))
+    .order_by(_e.seq)
+    .limit(bindparam("limit"))
+)
+# The place moves only from where it was read: of two servers that read the same news, one writes.
+_BEGIN_PLACE = prepared(
+    text(
+        "INSERT INTO search_places (conversation_id, seq)"
+        " SELECT id, 0 FROM conversations WHERE id = :conversation_id"
+        " ON CONFLICT (conversation_id) DO NOTHING"
+    )
+)
+_MOVE_PLACE = prepared(
+    update(search_places)
+    .where(_p.conversation_id == bindparam("of"), _p.seq == bindparam("before"))
+    .values(seq=bindparam("after"))
+)
+_SAID = prepared(
+    select(_c.owner_id, _m.conversation_id, _m.content)
+    .select_from(messages.join(conversations, _c.id == _m.conversation_id))
+    .where(_m.key == bindparam("key"), _m.content != "")
+)
+
+# For `misindexed`: what the index says of each message, as a count and a sum of its tokens.
+_LOOK_INTO_ON_SQLITE = prepared(
+    text(
+        "CREATE VIRTUAL TABLE temp.search_words USING fts5vocab('main', 'search_index', 'instance')"
+    )
+)
+_LOOK_AWAY_ON_SQLITE = prepared(text("DROP TABLE temp.search_words"))
+_ENTERED_ON_SQLITE = prepared(
+    text("SELECT doc, count(*), sum(CAST(term AS INTEGER)) FROM temp.search_words GROUP BY doc")
+)
+_ENTERED_ON_POSTGRESQL = prepared(
+    text(
+        "SELECT message_key, cardinality(tokens), (SELECT sum(each + 2147483648)"
+        " FROM unnest(tokens) AS each) FROM search_index"
+    )
+)
+_changed_since = (
+    select(_e.seq)
+    .where(
+        _e.conversation_id == _m.conversation_id,
+        _e.seq > _p.seq,
+        _e.message_key == _m.key,
+    )
+    .exists()
+)
+_TO_BE_ENTERED = prepared(
+    select(_c.owner_id, _m.conversation_id, _m.key, _m.id, _m.content, _m.status, _changed_since)
+    .select_from(
+        messages.join(conversations, _c.id == _m.conversation_id).join(
+            search_places, _p.conversation_id == _c.id
+        )
+    )
+    .where(_m.content != "")
+)
+
+_ADDED_SINCE = prepared(
+    select(_e.message_key).where(
+        _e.conversation_id == bindparam("conversation_id"),
+        _e.seq >= bindparam("first"),
+        _e.kind == "message_added",
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A message's key and its tokens."""
+
+    key: int
+    tokens: frozenset[int]
+
+    def for_engine(self, tx: Reader) -> dict[str, object]:
+        """The parameters of the statements that enter and erase it."""
+        if tx.engine == "sqlite":
+            return {"key": self.key, "words": words(self.tokens)}
+        return {"key": self.key, "numbers": numbers(self.tokens)}
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a conversation's log says between two places, as entries."""
+
+    conversation_id: ConversationId
+    before: int
+    after: int
+    entries: tuple[Entry, ...]
+    characters: int
+    is_all: bool
+
+
+def words(entered: Iterable[int]) -> str:
+    """Tokens as SQLite's full-text index takes them."""
+    return " ".join(map(str, entered))
+
+
+def numbers(entered: Iterable[int]) -> list[int]:
+    """Tokens as PostgreSQL's arrays take them: its whole numbers of 32 bits have a sign."""
+    return [each - _HALF for each in entered]
+
+
+def owner_token(owner_id: str) -> int:
+    return token(f"owner {owner_id}")
+
+
+def conversation_token(conversation_id: str) -> int:
+    return token(f"conversation {conversation_id}")
+
+
+def tokens_of(content: str, *, scopes: Iterable[int]) -> frozenset[int]:
+    """Everything that a message is entered under."""
+    return frozenset([*tokens(folded(composed(content))), *scopes])
+
+
+def _own(tx: Reader, on_sqlite: Prepared, on_postgresql: Prepared) -> Prepared:
+    return on_sqlite if tx.engine == "sqlite" else on_postgresql
+
+
+def is_made(tx: Reader) -> bool:
+    """There is an index, of whatever format."""
+    return tx.first(_own(tx, _IS_THERE_ON_SQLITE, _IS_THERE_ON_POSTGRESQL)) is not None
+
+
+def prepare_index(tx: Writer) -> bool:
+    """The index is there and of this version's format. True: it was made anew, and is empty."""
+    is_there = is_made(tx)
+    state = tx.first(_STATE)
+    assert state is not None
+    if is_there and state[0] == FORMAT:
+        return False
+    if not is_there:
+        tx.run(_own(tx, _MAKE_ON_SQLITE, _MAKE_ON_POSTGRESQL))
+        if tx.engine == "postgresql":
+            tx.run(_MAKE_LISTS_ON_POSTGRESQL)
+    empty_index(tx)
+    return True
+
+
+def empty_index(tx: Writer) -> None:
+    """Nothing is in the index, and it knows that it has everything to read."""
+    tx.run(_own(tx, _EMPTY_ON_SQLITE, _EMPTY_ON_POSTGRESQL))
+    tx.run(_FORGET_PLACES)
+    tx.run(_SET_STATE, made=FORMAT, caught_up=0)
+
+
+def mark_caught_up(tx: Writer) -> None:
+    """All that was behind has been read: from now on only the newest news can be missing."""
+    tx.run(_SET_STATE, made=FORMAT, caught_up=1)
+
+
+def conversations_behind(tx: Reader, *, limit: int) -> list[ConversationId]:
+    """Conversations with unread events, newest activity first. Looks at every conversation."""
+    return [ConversationId(row[0]) for row in tx.all(_BEHIND, limit=limit)]
+
+
+def is_caught_up(tx: Reader) -> bool:
+    """What `mark_caught_up` said, for an index of this format."""
+    row = tx.first(_STATE)
+    return row is not None and tuple(row) == (FORMAT, 1)
+
+
+def is_current(tx: Reader) -> bool:
+    """Every event of every conversation has been read. Looks at every conversation."""
+    row = tx.first(_STATE)
+    is_ours = is_made(tx) and row is not None and row[0] == FORMAT
+    return is_ours and not conversations_behind(tx, limit=1)
+
+
+def unread_and_all(tx: Reader) -> tuple[int, int]:
+    """How many events are unread, and how many there are."""
+    behind, events_ever = tx.first(_COUNT_BEHIND), tx.first(_COUNT_EVENTS)
+    assert behind is not None
+    assert events_ever is not None
+    return int(behind[1]), int(events_ever[0])
+
+
+def read_news(tx: Reader, conversation_id: ConversationId, *, characters: int) -> News | None:
+    """What has happened since the index has read it, up to about so many characters of text.
+
+    None where there is nothing. A reply that grows is left out: its end is an event, too.
+    """
+    row = tx.first(_PLACE, conversation_id=conversation_id)
+    if row is None or row[1] <= row[2]:
+        return None
+    owner_id, newest, before = row
+    scopes = (owner_token(owner_id), conversation_token(conversation_id))
+    found: dict[int, str] = {}
+    taken, after = 0, before
+    for seq, key, status, content in tx.all(
+        _NEWS, conversation_id=conversation_id, after=before, limit=_EVENTS
+    ):
+        if key is not None and status is not None and status not in IN_FLIGHT and content:
+            taken += 0 if key in found else len(content)
+            found[key] = content
+        after = seq
+        if taken >= characters:
+            break
+    entries = tuple(Entry(key, tokens_of(content, scopes=scopes)) for key, content in found.items())
+    return News(conversation_id, before, after, entries, taken, after >= newest)
+
+
+def enter_news(tx: Writer, news: Iterable[News]) -> None:
+    """The entries are in the index and the places moved, unless another was faster."""
+    entries: dict[int, Entry] = {}
+    for each in sorted(news, key=lambda each: each.conversation_id):
+        if each.before == 0:
+            tx.run(_BEGIN_PLACE, conversation_id=each.conversation_id)
+        if tx.run(_MOVE_PLACE, of=each.conversation_id, before=each.before, after=each.after):
+            entries.update((entry.key, entry) for entry in each.entries)
+    # By key: SQLite's index writes what comes out of order as a segment of its own.
+    if entries:
+        tx.run_many(
+            _own(tx, _ENTER_ON_SQLITE, _ENTER_ON_POSTGRESQL),
+            [entries[key].for_engine(tx) for key in sorted(entries)],
+        )
+
+
+def forget_messages(tx: Writer, keys: Iterable[int]) -> None:
+    """Nothing of these messages is in the index any more.
+
+    To be called before their rows are removed, or what they say is: only the text tells which
+    tokens there are.
+    """
+    if not is_made(tx):
+        return
+    for key in keys:
+        row = tx.first(_SAID, key=key)
+        if row is None:
+            continue
+        scopes = (owner_token(row[0]), conversation_token(row[1]))
+        if tx.engine == "sqlite":
+            entered = tx.first(_IS_ENTERED_ON_SQLITE, scope=words(scopes[1:]), key=key)
+            if entered is None:
+                continue
+        entry = Entry(key, tokens_of(row[2], scopes=scopes))
+        tx.run(_own(tx, _ERASE_ON_SQLITE, _ERASE_ON_POSTGRESQL), **entry.for_engine(tx))
+
+
+def forget_added_since(tx: Writer, conversation_id: ConversationId, *, first: int) -> None:
+    """Nothing that was added to the conversation at `first` or later is in the index any more."""
+    rows = tx.all(_ADDED_SINCE, conversation_id=conversation_id, first=first)
+    forget_messages(tx, [row[0] for row in rows])
+
+
+def misindexed(tx: Reader) -> list[str]:
+    """Where the index is not what it has read: an entry missing, wrong, or of what is not there.
+
+    What is still to be read, and a whole index that is to be made anew, are no violations.
+    """
+    state = tx.first(_STATE)
+    if not is_made(tx) or state is None or state[0] != FORMAT:
+        return []
+    if tx.engine == "sqlite":
+        tx.first(_LOOK_INTO_ON_SQLITE)
+        rows = tx.all(_ENTERED_ON_SQLITE)
+        tx.first(_LOOK_AWAY_ON_SQLITE)
+    else:
+        rows = tx.all(_ENTERED_ON_POSTGRESQL)
+    entered = {row[0]: (row[1], int(row[2])) for row in rows}
+    found: list[str] = []
+    for owner_id, conversation_id, key, name, content, status, is_to_read in tx.all(_TO_BE_ENTERED):
+        is_there = entered.pop(key, None)
+        if is_to_read or status in IN_FLIGHT:
+            continue
+        scopes = (owner_token(owner_id), conversation_token(conversation_id))
+        expected = tokens_of(content, scopes=scopes)
+        if is_there != (len(expected), sum(expected)):
+            found.append(f"message {name}: the search index does not hold what it says")
+    return found + [f"search index: an entry of no message ({key})" for key in entered]

@@ -1,0 +1,98 @@
+"""Looking: what a database holds and how it is, without changing it, for those who judge it.
+
+A look opens the file read-only; a server that serves it does not notice.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from talekeeper.errors import DatabaseDamaged
+from talekeeper.store.installing import MARKER, said_by
+from talekeeper.store.migrations import HEAD
+from talekeeper.store.prepared import prepared
+from talekeeper.store.sql import chunks, conversations, messages, select
+from talekeeper.store.sqlite import Sqlite
+from talekeeper.store.store import DATABASE_NAME
+from talekeeper.store.units import Reader
+from talekeeper.store.verifying import violations
+
+_m, _k = messages.c, chunks.c
+_SEQS: Final = prepared(select(conversations.c.id, conversations.c.seq))
+_MESSAGES: Final = prepared(
+    select(
+        _m.id, _m.conversation_id, _m.seq, _m.role, _m.status, _m.content, _m.generation_id
+    ).order_by(_m.conversation_id, _m.seq)
+)
+_CHUNKS: Final = prepared(
+    select(_k.generation_id, _k.text).order_by(_k.generation_id, _k.start_offset)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a data folder's database is."""
+
+    is_installed: bool
+    schema: str | None = None
+    size: int = 0
+    log_size: int = 0
+    violations: tuple[str, ...] = ()
+
+    @property
+    def is_current(self) -> bool:
+        """Its schema is this version's; else the next start brings it up to date, or refuses it."""
+        return self.schema == HEAD
+
+
+def look_into(data_dir: Path) -> Look:
+    """What can be seen of the folder's database. Reads all of it.
+
+    Raises DatabaseDamaged or another StoreError when it must not be served.
+    """
+    path = data_dir / DATABASE_NAME
+    size = path.stat().st_size if path.exists() else 0
+    if not (data_dir / MARKER).exists() and not size:
+        return Look(is_installed=False)
+    seam = Sqlite(path)
+    if not path.exists():
+        raise DatabaseDamaged(f"{path} is missing, but {data_dir} has been in use.")
+    seam.check_database(is_installed=True)
+    said = said_by(seam)
+    if said.revision != HEAD:
+        return Look(True, said.revision, size, seam.log_size() or 0)
+    try:
+        connection = seam.connect_reader()
+        try:
+            cursor: Any = connection.cursor()
+            seam.begin_read(cursor)
+            found = violations(Reader(cursor, seam.name), seam.name)
+        finally:
+            connection.close()
+    except Exception as error:
+        typed = seam.store_error(error)
+        if typed is None:
+            raise
+        raise typed from error
+    return Look(True, said.revision, size, seam.log_size() or 0, tuple(found))
+
+
+def everything(tx: Reader) -> dict[str, list[dict[str, Any]]]:
+    """Every message of every conversation by `seq`, with the text of replies that still grow."""
+    growing: dict[str, str] = {}
+    for generation_id, text in tx.all(_CHUNKS):
+        growing[generation_id] = growing.get(generation_id, "") + text
+    trees: dict[str, list[dict[str, Any]]] = {row[0]: [] for row in tx.all(_SEQS)}
+    for name, conversation_id, seq, role, status, content, generation_id in tx.all(_MESSAGES):
+        unfolded = growing.get(generation_id, "") if status in ("pending", "streaming") else ""
+        trees.setdefault(conversation_id, []).append(
+            {
+                "id": name,
+                "conversation_id": conversation_id,
+                "seq": seq,
+                "role": role,
+                "status": status,
+                "content": content + unfolded,
+            }
+        )
+    return trees

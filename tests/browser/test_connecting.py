@@ -1,0 +1,116 @@
+"""Who answers, how well, and how replies are made: seen and mended at the page (C-S8, R13)."""
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import expect
+from tests.providers.hosts import WORDS, Host
+
+from browser.conftest import Readers
+from servers import Server, served
+
+pytestmark = pytest.mark.browser
+
+LISTING: Any = {
+    "object": "list",
+    "data": [
+        {
+            "id": "bard",
+            "owned_by": "organization_owner",
+            "loaded_context_length": 8192,
+            "type": "vlm",
+            "capabilities": ["tool_use"],
+        }
+    ],
+}
+
+
+@pytest.fixture
+async def host() -> AsyncIterator[Host]:
+    """A model server that a person runs."""
+    async with Host(models=LISTING) as host:
+        yield host
+
+
+async def test_how_replies_are_made_is_set_shown_and_kept(server: Server, readers: Readers):
+    async with server.client() as client:
+        conversation = await client.open()
+    reader = await readers(server, conversation)
+    await reader.button("Reply settings").click()
+    panel = reader.page.get_by_role("dialog", name="Reply settings")
+    await panel.get_by_label("Temperature").fill("hot")
+    await panel.get_by_label("Longest reply").fill("500")
+    await panel.get_by_role("button", name="Keep").click()
+    await expect(panel.get_by_text("A number from 0 to 2, such as 0.8.")).to_be_visible()
+    await panel.get_by_label("Temperature").fill("0,7")
+    await panel.get_by_role("button", name="Keep").click()
+    await expect(panel).to_have_count(0)
+    told = "temperature 0.7 · at most 500 tokens"
+    await expect(reader.text(told)).to_be_visible()
+    await reader.page.reload()
+    await expect(reader.text(told)).to_be_visible()
+    await reader.button(f"Reply settings: {told}").click()
+    await panel.get_by_role("button", name="As the provider decides").click()
+    await panel.get_by_role("button", name="Keep").click()
+    await expect(reader.text(told)).to_have_count(0)
+    async with server.client() as client:
+        kept = await client.get(f"/api/conversations/{conversation}")
+    assert set(kept["sampling"].values()) == {None}
+
+
+async def test_a_title_comes_by_itself_after_the_first_exchange(server: Server, readers: Readers):
+    async with server.client() as client:
+        conversation = await client.open()
+    reader = await readers(server, conversation)
+    await reader.say("Who waits? [[title The Stranger Who Waits]]")
+    await expect(reader.link("The Stranger Who Waits").first).to_be_visible()
+
+
+@pytest.mark.req("R13", "NFR-013")
+async def test_a_model_that_failed_is_told_with_a_button_that_tries_again(
+    tmp_path: Path, readers: Readers, host: Host
+):
+    faults = [(503, {"error": {"message": "overloaded"}})]
+    host.refuse = lambda _body: faults[-1] if faults else None
+    reached = {"TALEKEEPER_MODEL": "bard", "TALEKEEPER_OPENAI_BASE_URL": host.url}
+    with served(tmp_path, "openai", env=reached) as server:
+        async with server.client() as client:
+            conversation = await client.open()
+        reader = await readers(server, conversation)
+        await reader.say("Who is there?")
+        failing = reader.page.get_by_text(re.compile("Did not answer at "))
+        await expect(failing).to_be_visible()
+        await reader.page.reload()
+        await expect(failing).to_be_visible()
+        await reader.link("Open settings").or_(reader.link("Settings")).first.click()
+        await expect(failing).to_be_visible()
+        await reader.page.go_back()
+        faults.clear()
+        await reader.page.get_by_role("button", name=re.compile("^Ask .* again$")).click()
+        await expect(reader.text("It answers again.")).to_be_visible()
+        await expect(failing).to_have_count(0)
+
+
+async def test_a_model_server_on_this_machine_is_offered_and_used_with_one_button(
+    tmp_path: Path, readers: Readers
+):
+    async with Host(models=LISTING, port=1234) as host:
+        with served(tmp_path) as server:
+            async with server.client() as client:
+                conversation = await client.open()
+            reader = await readers(server, conversation)
+            await reader.link("Settings").click()
+            await expect(reader.text("LM Studio is running here with one model.")).to_be_visible()
+            await reader.button("Use LM Studio").click()
+            await expect(reader.text("LM Studio is running here")).to_have_count(0)
+            await reader.page.get_by_role("button", name=re.compile("^OpenAI")).click()
+            await reader.button("Test connection").click()
+            told = "8,192 tokens · takes images · calls tools"
+            await expect(reader.text(told)).to_be_visible()
+            await reader.open(conversation)
+            await reader.say("Who is there?")
+            await expect(reader.reply).to_contain_text(WORDS)
+            assert host.asked[0]["model"] == "bard"

@@ -1,0 +1,44 @@
+import { describe, expect, it } from 'vitest'
+import type { Conversation } from '../api/types'
+import { ranked } from './ranking'
+
+function titled(title: string, more: Partial<Conversation> = {}): Conversation {
+  return { id: title, title, updated_at: 1, pinned: false, archived_at: null, ...more } as Conversation
+}
+
+const found = (typed: string, ...all: Conversation[]) => ranked(typed, all).map(({ title }) => title)
+
+describe('titles for a few typed letters', () => {
+  it('need every word, in whatever order, without regard to case and accents', () => {
+    const all = [titled('The Émigré at the mill'), titled('The mill'), titled('An emigre')]
+    expect(found('mill emi', ...all)).toEqual(['The Émigré at the mill'])
+    expect(found('', ...all)).toHaveLength(3)
+    expect(found('nothing', ...all)).toEqual([])
+  })
+
+  it('come with the start of the title first, then of a word, then what is inside of one', () => {
+    expect(found('mill', titled('Windmills'), titled('The mill'), titled('Mill at night'))).toEqual([
+      'Mill at night',
+      'The mill',
+      'Windmills',
+    ])
+  })
+
+  it('come before those put away, the pinned and the newest ahead', () => {
+    const away = titled('Mill, put away', { archived_at: 5, updated_at: 9 })
+    const old = titled('Mill, old')
+    const young = titled('Mill, young', { updated_at: 8 })
+    const pinned = titled('Mill, pinned', { pinned: true })
+    expect(found('mill', away, old, young, pinned)).toEqual([
+      'Mill, pinned',
+      'Mill, young',
+      'Mill, old',
+      'Mill, put away',
+    ])
+  })
+
+  it('are found in any script, also in the middle of a line without spaces', () => {
+    expect(found('水車', titled('古い水車小屋'), titled('古い小屋'))).toEqual(['古い水車小屋'])
+    expect(found('طاحونة', titled('قصة طاحونة'))).toEqual(['قصة طاحونة'])
+  })
+})

@@ -1,0 +1,37 @@
+/** Which titles a few typed letters mean, the likeliest first. */
+import type { Conversation } from '../api/types'
+
+/** Letters as they are compared: without case, accents and width. */
+export function folded(text: string): string {
+  return text.normalize('NFKD').replace(/\p{M}/gu, '').toLowerCase()
+}
+
+const WORD_STARTS = /(?<![\p{L}\p{N}])[\p{L}\p{N}]/gu
+
+/** How well a word stands in a title: at its start, at a word's, inside of one; 0 when it does not. */
+function worth(word: string, title: string): number {
+  if (title.startsWith(word)) return 4
+  for (const { index } of title.matchAll(WORD_STARTS)) {
+    if (title.startsWith(word, index)) return 3
+  }
+  return title.includes(word) ? 1 : 0
+}
+
+/** Those whose title has every typed word; those at hand before those put away, then by fit and newness. */
+export function ranked(typed: string, conversations: readonly Conversation[]): Conversation[] {
+  const words = folded(typed).split(/\s+/).filter(Boolean)
+  const found = conversations.flatMap((conversation) => {
+    const title = folded(conversation.title)
+    const worths = words.map((word) => worth(word, title))
+    return worths.includes(0) ? [] : [{ conversation, worth: worths.reduce((sum, each) => sum + each, 0) }]
+  })
+  return found
+    .sort(
+      (a, b) =>
+        Number(a.conversation.archived_at !== null) - Number(b.conversation.archived_at !== null) ||
+        b.worth - a.worth ||
+        Number(b.conversation.pinned) - Number(a.conversation.pinned) ||
+        b.conversation.updated_at - a.conversation.updated_at,
+    )
+    .map(({ conversation }) => conversation)
+}

@@ -1,0 +1,2 @@
+/** Stands in for `mdast-util-to-markdown`, whose handlers are only called when Markdown is written. */
+export const defaultHandlers = {}
