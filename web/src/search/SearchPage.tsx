@@ -46,6 +46,7 @@ export function SearchPage() {
 
   const hits = search.data?.pages.flatMap((page) => page.items) ?? []
   const isBehind = search.data?.pages.some((page) => page.behind) ?? false
+  const isPartial = search.hasNextPage && (search.data?.pages.at(-1)?.is_partial ?? false)
   const narrowed = narrowings(place)
 
   return (
@@ -110,17 +111,23 @@ export function SearchPage() {
           />
         ) : search.isPending ? (
           <ListLoading label="Searching" />
-        ) : hits.length === 0 ? (
+        ) : hits.length === 0 && !search.hasNextPage ? (
           <Empty>
             Nothing that was said has “{asked.q}” in it
             {narrowed > 0 ? ', where the search is narrowed to' : ''}.
           </Empty>
         ) : (
           <>
+            {isPartial && (
+              <p className="mt-4 text-[0.9375rem] text-quiet">
+                Only the newest texts were looked through so far
+                {hits.length === 0 ? ', and none of them has it' : ''}.
+              </p>
+            )}
             <ol
               aria-label="What was found"
               aria-busy={search.isPlaceholderData}
-              className={`mt-5 border-b border-rule ${search.isPlaceholderData ? 'opacity-60' : ''}`}
+              className={`mt-5 border-rule ${hits.length > 0 ? 'border-b' : ''} ${search.isPlaceholderData ? 'opacity-60' : ''}`}
             >
               {hits.map((hit) => (
                 <HitRow key={hit.message.id} hit={hit} />
@@ -132,7 +139,7 @@ export function SearchPage() {
                 disabled={search.isFetchingNextPage}
                 onClick={() => void search.fetchNextPage()}
               >
-                {search.isFetchingNextPage ? 'Loading…' : 'Older places'}
+                {search.isFetchingNextPage ? 'Looking…' : isPartial ? 'Look further back' : 'Older places'}
               </Button>
             )}
           </>
