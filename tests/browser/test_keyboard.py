@@ -116,6 +116,7 @@ async def test_a_menu_is_opened_walked_and_left_by_keys_and_undo_is_one_key_away
 
         await reader.button("More about this conversation").focus()
         await reader.page.keyboard.press("Enter")
+        await expect(reader.page.get_by_role("menuitem", name="Rename")).to_be_focused()
         await reader.page.keyboard.press("End")
         await expect(reader.page.get_by_role("menuitem", name="Delete")).to_be_focused()
         await reader.page.keyboard.press("Enter")

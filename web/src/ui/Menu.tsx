@@ -25,9 +25,11 @@ export function Menu({ label, entries, anchor, byKeyboard, onClose }: MenuProps)
 
   useEffect(() => {
     if (!byKeyboard) return
-    const frame = requestAnimationFrame(() =>
-      content.current?.querySelector<HTMLElement>('[role="menuitem"]')?.focus(),
-    )
+    const frame = requestAnimationFrame(() => {
+      // Whoever is quick stands on an entry already.
+      if (document.activeElement?.closest('[role="menuitem"]')) return
+      content.current?.querySelector<HTMLElement>('[role="menuitem"]')?.focus()
+    })
     return () => cancelAnimationFrame(frame)
   }, [byKeyboard])
 
