@@ -176,7 +176,7 @@ async def health_watched(keeper: Keeper) -> AsyncGenerator[HealthWatch]:
             await task
 
 
-def _watch(request: Request) -> HealthWatch:
+async def _watch(request: Request) -> HealthWatch:
     return request.app.state.health
 
 

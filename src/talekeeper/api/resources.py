@@ -9,7 +9,7 @@ from talekeeper.api.bodies import StrictRoute
 from talekeeper.keeper import Keeper
 
 
-def keeper_of(request: Request) -> Keeper:
+async def keeper_of(request: Request) -> Keeper:  # sync ones are run on a thread, each time
     """The keeper that the application opened at its start."""
     return cast("Keeper", request.app.state.keeper)
 

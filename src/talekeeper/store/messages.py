@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from talekeeper.clock import Millis
 from talekeeper.domain.conversations import (
     IN_FLIGHT,
     Message,
     MessageStatus,
+    PathMessage,
     ReplyError,
     Role,
 )
@@ -499,31 +499,39 @@ def first_reply(tx: Reader, stored: StoredMessage) -> StoredMessage | None:
 
 
 def stored_message(tx: Reader, row: Row) -> StoredMessage:
-    """The message in a row that begins with MESSAGEMESSAGE_COLUMNS."""
+    """The message in a row that begins with MESSAGE_COLUMNS."""
+    return StoredMessage(row[0], row[1], Message(**_state(tx, row)), row[23], row[24] is not None)
+
+
+def path_message(tx: Reader, row: Row, *, sibling_ids: tuple[MessageId, ...]) -> PathMessage:
+    """The message in such a row, with all children of its parent."""
+    return PathMessage(**_state(tx, row), sibling_ids=sibling_ids)
+
+
+def _state(tx: Reader, row: Row) -> dict[str, Any]:
     content, status, generation_id = row[7], row[8], row[12]
     if status in IN_FLIGHT and generation_id is not None:
         content += "".join(chunk for (chunk,) in tx.all(_GROWN, generation_id=generation_id))
     error = None
     if row[17] is not None:
         error = ReplyError(row[17], row[18] or "", bool(row[19]), row[20])
-    message = Message(
-        id=MessageId(row[2]),
-        conversation_id=ConversationId(row[3]),
-        seq=row[4],
-        parent_id=None if row[5] is None else MessageId(row[5]),
-        role=row[6],
-        content=content,
-        status=status,
-        revision=row[9],
-        created_at=Millis(row[10]),
-        updated_at=Millis(row[11]),
-        generation_id=None if generation_id is None else GenerationId(generation_id),
-        provider=row[13],
-        model=row[14],
-        input_tokens=row[15],
-        output_tokens=row[16],
-        error=error,
-        bookmark=row[21],
-        deleted_at=None if row[22] is None else Millis(row[22]),
-    )
-    return StoredMessage(row[0], row[1], message, row[23], row[24] is not None)
+    return {
+        "id": row[2],
+        "conversation_id": row[3],
+        "seq": row[4],
+        "parent_id": row[5],
+        "role": row[6],
+        "content": content,
+        "status": status,
+        "revision": row[9],
+        "created_at": row[10],
+        "updated_at": row[11],
+        "generation_id": generation_id,
+        "provider": row[13],
+        "model": row[14],
+        "input_tokens": row[15],
+        "output_tokens": row[16],
+        "error": error,
+        "bookmark": row[21],
+        "deleted_at": row[22],
+    }

@@ -4,9 +4,7 @@ Every walk is a recursive query over integer keys: 50 steps in a tree of a milli
 much as reading 50 neighbouring rows twice.
 """
 
-from dataclasses import fields
-
-from talekeeper.domain.conversations import Message, PathMessage, PathPage, TreePage
+from talekeeper.domain.conversations import Message, PathPage, TreePage
 from talekeeper.errors import NotFound
 from talekeeper.ids import ConversationId, MessageId
 from talekeeper.store.messages import (
@@ -14,6 +12,7 @@ from talekeeper.store.messages import (
     MESSAGES_WITH_PARENT,
     StoredMessage,
     message_at,
+    path_message,
     stored_message,
 )
 from talekeeper.store.prepared import prepared
@@ -151,8 +150,7 @@ def path_page(
     if reaches_root:
         siblings[None] = [row[0] for row in tx.all(_ROOTS, conversation_id=conversation_id)]
     items = tuple(
-        _path_message(stored_message(tx, row).message, tuple(siblings.get(row[1], ())))
-        for row in rows
+        path_message(tx, row, sibling_ids=tuple(siblings.get(row[1], ()))) for row in rows
     )
     return PathPage(items, None if reaches_root else items[0].id)
 
@@ -184,11 +182,3 @@ def tree_page(tx: Reader, conversation_id: ConversationId, *, after: int, limit:
     rows = tx.all(_TREE, conversation_id=conversation_id, after=after, limit=limit + 1)
     items = tuple(stored_message(tx, row).message for row in rows[:limit])
     return TreePage(items, items[-1].seq if len(rows) > limit else None)
-
-
-_MESSAGE_FIELDS = tuple(field.name for field in fields(Message))
-
-
-def _path_message(message: Message, sibling_ids: tuple[MessageId, ...]) -> PathMessage:
-    state = {name: getattr(message, name) for name in _MESSAGE_FIELDS}
-    return PathMessage(**state, sibling_ids=sibling_ids)
