@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -206,6 +207,29 @@ async def test_an_index_that_is_missing_is_made_anew(table: Table) -> None:
     await _caught_up(table.store)
     assert len(await _found(table, "bell")) == 2
     assert await table.store.read(lambda tx: tx.all(_STATE)) == [(FORMAT, 1)]
+
+
+@pytest.mark.req("U21")
+async def test_who_reads_while_the_index_is_made_anew_is_not_told_that_it_is_current(
+    table: Table,
+) -> None:
+    await table.said("The bell under the lake")
+    await _caught_up(table.store)
+    await table.store.write(lambda tx: tx.run(_LOSE))
+    has_begun, is_made_anew = threading.Event(), threading.Event()
+
+    def look(tx: Reader) -> bool:
+        before = tx.all(_STATE)
+        has_begun.set()
+        assert is_made_anew.wait(20)
+        assert tx.all(_STATE) == before
+        return is_current(tx)
+
+    reading = asyncio.create_task(table.store.read(look))
+    assert await asyncio.to_thread(has_begun.wait, 20)
+    await table.store.write(prepare_index)
+    is_made_anew.set()
+    assert not await reading
 
 
 @pytest.mark.req("U21")

@@ -52,7 +52,13 @@ _EVENTS: Final = 500
 _c, _m, _e, _p, _s = conversations.c, messages.c, events.c, search_places.c, search_state.c
 
 _IS_THERE_ON_SQLITE = prepared(text("SELECT 1 FROM sqlite_master WHERE name = 'search_index'"))
-_IS_THERE_ON_POSTGRESQL = prepared(text("SELECT 1 WHERE to_regclass('search_index') IS NOT NULL"))
+# Not to_regclass(): it looks past the snapshot, and would see an index whose state is not yet seen.
+_IS_THERE_ON_POSTGRESQL = prepared(
+    text(
+        "SELECT 1 FROM pg_catalog.pg_tables"
+        " WHERE schemaname = current_schema() AND tablename = 'search_index'"
+    )
+)
 _MAKE_ON_SQLITE = prepared(
     text(
         "CREATE VIRTUAL TABLE search_index USING fts5("
