@@ -1,7 +1,9 @@
 """Identifiers: one type an idea, so that a leaf's id cannot be passed for a conversation's."""
 
+import os
+import time
 from typing import NewType
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from talekeeper.errors import InvalidInput
 
@@ -15,8 +17,13 @@ JobId = NewType("JobId", str)
 
 
 def fresh_id() -> str:
-    """A random 128-bit identifier in the canonical form of a version 4 UUID."""
-    return str(uuid4())
+    """An identifier in the canonical form of a version 4 UUID: milliseconds, then 74 random bits.
+
+    The time stands first because of the indexes: what was made together lies together, and a commit
+    writes their last page again instead of one somewhere. It promises no order, since clocks step.
+    """
+    millis = time.time_ns() // 1_000_000 % (1 << 48)
+    return str(UUID(int=millis << 80 | int.from_bytes(os.urandom(10)), version=4))
 
 
 def canonical_id(text: str) -> str:

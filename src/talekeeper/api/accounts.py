@@ -60,8 +60,9 @@ def _credential(request: Request) -> tuple[Literal["bearer", "session"], str]:
         if scheme.lower() != "bearer" or not token.strip():
             raise Unauthenticated("Send the token as: Authorization: Bearer TOKEN.")
         found.add(("bearer", token.strip()))
-    name = cookie_name(request)
-    for header in request.headers.getlist("cookie"):
+    cookies = request.headers.getlist("cookie")
+    name = cookie_name(request) if cookies else ""  # most who send a bearer token send none
+    for header in cookies:
         for pair in header.split(";"):
             key, _, value = pair.strip().partition("=")
             if key == name and value:

@@ -48,14 +48,15 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_url="/openapi.json",
         separate_input_output_schemas=False,
         redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # /metrics and our own log
     )
     mount_problems(app)
-    mount_accounts(app)
+    # Routes are tried one after another: what is asked most often comes first.
     for resource in (
         conversations,
-        messages,
-        generations,
         events,
+        generations,
+        messages,
         providers,
         health,
         search,
@@ -63,6 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
     ):
         app.include_router(resource.router)
     app.include_router(health.of_the_account)
+    mount_accounts(app)
     mount_metrics(app, metrics)
     mount_page(app)
     mount_access(app, settings)

@@ -147,6 +147,61 @@ class MessageIn(Body):
 
 
 @router.post(
+    "/conversations/{conversation_id}/messages",
+    status_code=201,
+    responses={200: {"model": Sent, "description": "This message had been stored before."}},
+)
+async def send(
+    keeper: TheKeeper,
+    account: CurrentAccount,
+    conversation_id: Id,
+    response: Response,
+    body: MessageIn,
+) -> Sent:
+    """Save what was said, and begin the reply. It is on disk when this is answered."""
+    parent: MessageId | Kept | None = KEPT
+    if "parent_id" in body.model_fields_set:
+        parent = MessageId(body.parent_id) if body.parent_id else None
+    outcome = await keeper.sender.send_message(
+        ConversationId(conversation_id),
+        MessageId(body.id),
+        body.content,
+        owner_id=account.id,
+        parent_id=parent,
+        wants_reply=body.reply,
+        role=body.role,
+    )
+    response.status_code = 200 if outcome.is_repeated else 201
+    return outcome.sent
+
+
+@router.get("/conversations/{conversation_id}/messages")
+async def show_path(
+    keeper: TheKeeper,
+    account: CurrentAccount,
+    conversation_id: Id,
+    *,
+    leaf_id: Annotated[Id | None, Query()] = None,
+    before: Annotated[Id | None, Query()] = None,
+    after: Annotated[Id | None, Query()] = None,
+    limit: Annotated[Limit, Query()] = PAGE,
+) -> PathPage:
+    """The path that ends in the leaf, in order; `next` is the `before` of the older page.
+
+    With `after` it comes from that message on, and `next` is the `after` of the younger page.
+    """
+    return await read_path(
+        keeper.store,
+        ConversationId(conversation_id),
+        owner_id=account.id,
+        leaf_id=MessageId(leaf_id) if leaf_id else None,
+        before=MessageId(before) if before else None,
+        after=MessageId(after) if after else None,
+        limit=limit,
+    )
+
+
+@router.post(
     "/conversations",
     status_code=201,
     responses=_before(Conversation, "It had been opened before."),
@@ -348,61 +403,6 @@ async def show_bookmarks(
     """The messages that bear a bookmark, by `seq`."""
     return Bookmarks(
         await list_bookmarks(keeper.store, ConversationId(conversation_id), owner_id=account.id)
-    )
-
-
-@router.post(
-    "/conversations/{conversation_id}/messages",
-    status_code=201,
-    responses={200: {"model": Sent, "description": "This message had been stored before."}},
-)
-async def send(
-    keeper: TheKeeper,
-    account: CurrentAccount,
-    conversation_id: Id,
-    response: Response,
-    body: MessageIn,
-) -> Sent:
-    """Save what was said, and begin the reply. It is on disk when this is answered."""
-    parent: MessageId | Kept | None = KEPT
-    if "parent_id" in body.model_fields_set:
-        parent = MessageId(body.parent_id) if body.parent_id else None
-    outcome = await keeper.sender.send_message(
-        ConversationId(conversation_id),
-        MessageId(body.id),
-        body.content,
-        owner_id=account.id,
-        parent_id=parent,
-        wants_reply=body.reply,
-        role=body.role,
-    )
-    response.status_code = 200 if outcome.is_repeated else 201
-    return outcome.sent
-
-
-@router.get("/conversations/{conversation_id}/messages")
-async def show_path(
-    keeper: TheKeeper,
-    account: CurrentAccount,
-    conversation_id: Id,
-    *,
-    leaf_id: Annotated[Id | None, Query()] = None,
-    before: Annotated[Id | None, Query()] = None,
-    after: Annotated[Id | None, Query()] = None,
-    limit: Annotated[Limit, Query()] = PAGE,
-) -> PathPage:
-    """The path that ends in the leaf, in order; `next` is the `before` of the older page.
-
-    With `after` it comes from that message on, and `next` is the `after` of the younger page.
-    """
-    return await read_path(
-        keeper.store,
-        ConversationId(conversation_id),
-        owner_id=account.id,
-        leaf_id=MessageId(leaf_id) if leaf_id else None,
-        before=MessageId(before) if before else None,
-        after=MessageId(after) if after else None,
-        limit=limit,
     )
 
 

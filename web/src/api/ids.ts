@@ -1,7 +1,13 @@
-/** A random UUID; `crypto.randomUUID` is missing on pages that came over plain http from another machine. */
+/**
+ * A new id in the form of a version 4 UUID: milliseconds, then 74 random bits. Ids that are made one
+ * after another lie together in the server's indexes, as those that it makes itself do.
+ */
 export function newId(): string {
-  if (typeof crypto.randomUUID === 'function') return crypto.randomUUID()
   const bytes = crypto.getRandomValues(new Uint8Array(16))
+  const view = new DataView(bytes.buffer)
+  const now = Date.now()
+  view.setUint32(0, Math.floor(now / 0x10000))
+  view.setUint16(4, now % 0x10000)
   bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40
   bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80
   const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
