@@ -22,7 +22,9 @@ def test_no_two_ids_are_the_same() -> None:
     assert len({fresh_id() for _ in range(20_000)}) == 20_000
 
 
-@pytest.mark.parametrize("text", ["", "x" * 36, "{3f2b8c1e-6a4d-4f0e-9b7a-2d1c5e8f9a01}", "3f2b8c1e"])
+@pytest.mark.parametrize(
+    "text", ["", "x" * 36, "{3f2b8c1e-6a4d-4f0e-9b7a-2d1c5e8f9a01}", "3f2b8c1e"]
+)
 def test_what_is_no_uuid_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput):
         canonical_id(text)

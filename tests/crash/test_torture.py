@@ -5,6 +5,7 @@ What a rig needs of the machine and does not find (root, loop devices, a compile
 
 import asyncio
 import json
+import math
 import os
 import random
 import signal
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from servers import Story, new_id, served
-from talekeeper.torture.crowd import Said, forgotten, losses
+from talekeeper.torture.crowd import Said, due_by, forgotten, losses
 from talekeeper.torture.killing import crash_again_and_again
 from talekeeper.torture.rigs import Place, Rig, Tally, Wrong
 from talekeeper.torture.running import PREFIX, RIGS, Report, Verdict, judged
@@ -111,10 +112,25 @@ def test_losses_doubles_changes_and_disorder_are_seen_by_the_check():
 def test_text_that_was_seen_and_is_not_kept_is_seen_by_the_check():
     story = Story(seen=[(1.0, "m", 3), (9.5, "m", 6)], grown={"m": "abcdef"})
     kept = {"c": [{"id": "m", "content": "abc"}]}
-    assert forgotten([story], kept, moment=10.0) == []
-    assert [w.kind for w in forgotten([story], kept, moment=10.6)] == ["forgotten"]
+    assert forgotten([story], kept, seen_by=9.0) == []
+    assert [w.kind for w in forgotten([story], kept, seen_by=9.6)] == ["forgotten"]
     other = {"c": [{"id": "m", "content": "axc"}]}
-    assert "not the text" in forgotten([story], other, moment=10.0)[0].what
+    assert "not the text" in forgotten([story], other, seen_by=9.0)[0].what
+
+
+@pytest.mark.req("R12")
+def test_seen_text_is_due_when_two_that_were_sent_after_it_are_acknowledged():
+    def told(sent_at: float, acked_at: float) -> Said:
+        noted = _noted("x", sent=1, acked=2, seq=1)
+        noted.sent_at, noted.acked_at = sent_at, acked_at
+        return noted
+
+    assert due_by([]) == -math.inf
+    assert due_by([told(1.0, 1.1)]) == -math.inf
+    assert due_by([told(1.0, 1.1), told(1.05, 1.2)]) == -math.inf  # sent before the first's answer
+    assert due_by([told(1.0, 1.1), told(1.2, 1.3)]) == pytest.approx(0.75)
+    assert due_by([told(3.0, 9.0), told(5.0, 9.5)]) == -math.inf  # a slow disk owes nothing yet
+    assert due_by([told(3.0, 9.0), told(5.0, 9.5), told(9.1, 9.9)]) == pytest.approx(2.75)
 
 
 def test_a_rig_counts_only_when_its_control_was_caught(tmp_path: Path):

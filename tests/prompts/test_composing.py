@@ -1,5 +1,6 @@
 """What the AI is told: the newest that fits, the stable part first, with a receipt (C-S5, U25)."""
 
+import json
 from itertools import pairwise
 
 import pytest
@@ -99,7 +100,7 @@ def test_a_message_without_an_answer_is_marked_and_not_run_together_with_the_nex
     turns = made.request.turns
     assert [turn.role for turn in turns] == ["system", "user"]
     assert turns[1].content == (f"Burn the mill!\n\n{UNANSWERED}\n\nNo: who is at the door?")
-    told = [part for part in made.receipt()["parts"] if part["part"] == "unanswered"]
+    told = [part for part in json.loads(made.receipt())["parts"] if part["part"] == "unanswered"]
     assert [(part["source"], part["included"]) for part in told] == [("1 of these messages", True)]
 
 
@@ -138,7 +139,7 @@ def test_how_the_reply_is_to_be_made_goes_into_the_request_and_the_receipt() -> 
     assert made.request.temperature == 0.4
     assert made.request.top_p == 0.9
     assert made.request.max_tokens == 700
-    assert made.receipt(unheeded=["top_p"])["sampling"] == {
+    assert json.loads(made.receipt(unheeded=["top_p"]))["sampling"] == {
         "temperature": 0.4,
         "top_p": 0.9,
         "max_tokens": 700,
@@ -159,7 +160,7 @@ def test_a_longest_reply_has_its_room_kept_free_up_to_half_of_the_window() -> No
 
 def test_the_receipt_says_what_went_in_and_what_stayed_out() -> None:
     made = _composed(_talk(*["word " * 400] * 30), window=2_000)
-    receipt = made.receipt()
+    receipt = json.loads(made.receipt())
     assert [turn["role"] for turn in receipt["turns"]][0] == "system"
     assert [part["included"] for part in receipt["parts"]] == [True, True, False]
     assert receipt["parts"][-1]["why"] == "no room in the model"

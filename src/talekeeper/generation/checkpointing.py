@@ -1,7 +1,8 @@
 """Checkpointing: what replies grew by is put on disk, all of them in one commit a tick.
 
 A tick comes 150 ms after something new, or as soon as one reply has 1,024 new characters. So what a
-follower saw is on disk a quarter of a second later, however many replies stream at once.
+follower saw is on disk a quarter of a second later, however many replies stream at once. What came
+while a slow disk was still at the checkpoint before has waited already: it goes at once.
 """
 
 import asyncio
@@ -32,6 +33,7 @@ class Checkpoints:
         self._store = store
         self._growing = growing
         self._is_due = asyncio.Event()
+        self._due_since = 0.0
         self._is_urgent = asyncio.Event()
         self._ticker = asyncio.create_task(self._tick_forever(), name="checkpoints")
 
@@ -41,7 +43,9 @@ class Checkpoints:
 
     def grew(self, growing: Growing) -> None:
         """A reply has text that is not on disk: it will be within the interval."""
-        self._is_due.set()
+        if not self._is_due.is_set():
+            self._due_since = asyncio.get_running_loop().time()
+            self._is_due.set()
         if growing.end - growing.saved >= SIZE:
             self._is_urgent.set()
 
@@ -52,12 +56,12 @@ class Checkpoints:
     async def _tick_forever(self) -> None:
         while True:
             await self._is_due.wait()
-            self._is_due.clear()
             try:
-                async with asyncio.timeout(INTERVAL):
+                async with asyncio.timeout_at(self._due_since + INTERVAL):
                     await self._is_urgent.wait()
             except TimeoutError:
                 pass
+            self._is_due.clear()
             self._is_urgent.clear()
             await self._checkpoint()
 

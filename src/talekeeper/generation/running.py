@@ -13,12 +13,11 @@
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Literal
 
-import msgspec
 import structlog
 
 from talekeeper.clock import Clock
@@ -242,7 +241,7 @@ class Generations:
                         is_finished = True
                     case Unheeded(wish):
                         unheeded.append(wish)
-                        growing.receipt = _receipt(asked, unheeded)
+                        growing.receipt = asked.receipt(unheeded=unheeded)
                     case ReasoningDelta():
                         pass
         finally:
@@ -272,7 +271,7 @@ class Generations:
             )
 
         asked = await self._store.read(compose)
-        growing.receipt = _receipt(asked)
+        growing.receipt = asked.receipt()
         growing.wants_title = (
             self._on_job is not None
             and asked.is_first_exchange
@@ -375,10 +374,6 @@ async def final_message(store: Store, generation: Generation) -> Message:
         return message_at(tx, found.message_key).message
 
     return await store.read(unit)
-
-
-def _receipt(asked: Composed, unheeded: Sequence[Wish] = ()) -> str:
-    return msgspec.json.encode(asked.receipt(unheeded=unheeded)).decode()
 
 
 def _told(error: ProviderError | StoreError) -> ReplyError:

@@ -6,9 +6,11 @@ an hour ago would be answered now. So it is marked, in the turn that it becomes 
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Final
+from typing import Final
+
+import msgspec
 
 from talekeeper.domain.conversations import (
     AS_THE_PROVIDER_DOES,
@@ -54,23 +56,24 @@ class Composed:
     is_first_exchange: bool
     """Nothing that the assistant said stands above the reply."""
 
-    def receipt(self, *, unheeded: Sequence[Wish] = ()) -> dict[str, Any]:
-        """The receipt as it is stored and shown: exactly what was sent, and why.
+    def receipt(self, *, unheeded: Sequence[Wish] = ()) -> str:
+        """The receipt as it is stored and shown, as JSON: exactly what was sent, and why.
 
         `unheeded` are the wishes that the provider refused for this model.
         """
         request = self.request
-        return {
+        told = {
             "model": request.model,
             "sampling": {
                 "temperature": request.temperature,
                 "top_p": request.top_p,
                 "max_tokens": request.max_tokens,
-                "unheeded": list(unheeded),
+                "unheeded": unheeded,
             },
-            "parts": [asdict(part) for part in self.parts],
-            "turns": [asdict(turn) for turn in request.turns],
+            "parts": self.parts,
+            "turns": request.turns,
         }
+        return msgspec.json.encode(told).decode()
 
 
 def composed(

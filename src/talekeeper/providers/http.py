@@ -46,6 +46,8 @@ from talekeeper.providers.guard import AddressRefused, guarded_connector
 from talekeeper.providers.reach import Reach, checked_base_url
 
 _MAX_REFUSAL: Final = 64 << 10
+_AT_ONCE: Final = 64 << 10
+"""Bytes of a body that are handed over as they are; from a file, each piece costs a thread's turn."""
 _REFUSAL_SECONDS: Final = 10.0
 _CONNECT_SECONDS: Final = 15.0
 _LIST_SECONDS: Final = 30.0
@@ -210,7 +212,7 @@ class Line:
                     method,
                     url,
                     # As a file it is sent piece by piece: a long history does not hold the loop.
-                    data=None if body is None else io.BytesIO(body),
+                    data=io.BytesIO(body) if body and len(body) > _AT_ONCE else body,
                     headers=headers,
                     allow_redirects=False,
                     trace_request_ctx=trip,

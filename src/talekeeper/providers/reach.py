@@ -11,6 +11,7 @@ An IPv6 address may carry an IPv4 one (mapped, 6to4, Teredo, NAT64): then both m
 import enum
 import socket
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
 from urllib.parse import urlsplit
@@ -57,6 +58,7 @@ def is_allowed(address: str, reach: Reach) -> bool:
     return all(_is_allowed(each, reach) for each in (outer, *_carried(outer)))
 
 
+@lru_cache(maxsize=128)  # asked again for every request, of an address that seldom changes
 def checked_base_url(url: str, reach: Reach = Reach.ANYWHERE) -> str:
     """`url` without trailing slashes, and with `/v1` where it names a server only.
 

@@ -6,6 +6,7 @@ with what is there; it is a plain function, so that a test can show it a loss.
 
 import asyncio
 import itertools
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,10 +17,8 @@ from typing import Any
 from talekeeper.torture.asking import Client, Story, Unanswered, new_id
 from talekeeper.torture.rigs import Wrong
 
-SEEN_SECONDS = 1.0
-"""Text that a follower saw longer ago than that is kept, whatever happens (R12)."""
 PROMPT_SECONDS = 0.25
-"""As long as it takes on a machine that has time; what is later is counted, and no fault."""
+"""As long as it takes until text that a follower saw is kept, on a disk that has time (R12)."""
 
 
 @dataclass(eq=False)
@@ -36,6 +35,9 @@ class Said:
     reply_id: str | None = None
     unanswered: int = 0
     """How often nobody said what became of it."""
+    sent_at: float = 0.0
+    acked_at: float = 0.0
+    """Seconds (monotonic), beside the ticks that order what happened."""
 
 
 def losses(said: Iterable[Said], trees: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Wrong]:
@@ -84,20 +86,33 @@ def _disorder(acked: list[Said]) -> list[Wrong]:
     return found
 
 
+def due_by(acked: Iterable[Said]) -> float:
+    """Text that was seen before that moment (monotonic) is on disk, however slow the disk is.
+
+    A message that was sent a quarter of a second after the text was seen has been acknowledged, and
+    one more that was sent after that. Writes are kept in the order in which they were asked for:
+    the checkpoint that was under way came before the first, and the one with the text before the
+    second. Infinitely long ago where not so much was acknowledged.
+    """
+    known = list(acked)
+    newest = max((each.sent_at for each in known), default=-math.inf)
+    before = (each.sent_at for each in known if each.acked_at <= newest)
+    return max(before, default=-math.inf) - PROMPT_SECONDS
+
+
 def forgotten(
     stories: Iterable[Story],
     trees: Mapping[str, Sequence[Mapping[str, Any]]],
     *,
-    moment: float,
-    seconds: float = SEEN_SECONDS,
+    seen_by: float,
 ) -> list[Wrong]:
-    """Text that a follower had seen for `seconds` at `moment` (monotonic) and that is not kept."""
+    """Text that a follower had seen at `seen_by` (monotonic) and that is not kept."""
     found: list[Wrong] = []
     by_id = {message["id"]: message for tree in trees.values() for message in tree}
     for story in stories:
         longest: dict[str, int] = {}
         for at, name, length in story.seen:
-            if at <= moment - seconds:
+            if at <= seen_by:
                 longest[name] = max(length, longest.get(name, 0))
         for name, length in longest.items():
             kept = str(by_id[name]["content"]) if name in by_id else ""
@@ -198,6 +213,7 @@ class Crowd:
                 text=self.speaks(who, number, name),
                 first_sent=next(self._ticks),
                 wants_reply=(who + number) % 3 != 0,
+                sent_at=time.monotonic(),
             )
             self.said.append(each)
             await self._send_until_answered(each)
@@ -230,6 +246,7 @@ class Crowd:
             reply = answer["reply"]
             each.reply_id = None if reply is None else reply["id"]
             each.acked = next(self._ticks)
+            each.acked_at = time.monotonic()
             self.acks += 1
             async with self._has_acked:
                 self._has_acked.notify_all()

@@ -13,7 +13,7 @@ from talekeeper.store import Store
 from talekeeper.store.looking import everything
 from talekeeper.store.verifying import verify
 from talekeeper.torture.asking import IN_FLIGHT, Story
-from talekeeper.torture.crowd import PROMPT_SECONDS, Said, forgotten, losses
+from talekeeper.torture.crowd import PROMPT_SECONDS, Said, due_by, forgotten, losses
 from talekeeper.torture.rigs import Wrong, wrongs
 
 
@@ -26,7 +26,7 @@ class Contents:
 
     def late(self, stories: Iterable[Story], *, moment: float) -> int:
         """How many replies lack text that was seen PROMPT_SECONDS before `moment`."""
-        return len(forgotten(stories, self.trees, moment=moment, seconds=PROMPT_SECONDS))
+        return len(forgotten(stories, self.trees, seen_by=moment - PROMPT_SECONDS))
 
     @property
     def in_flight(self) -> list[dict[str, Any]]:
@@ -34,16 +34,16 @@ class Contents:
         every = (message for tree in self.trees.values() for message in tree)
         return [message for message in every if message["status"] in IN_FLIGHT]
 
-    def judged(
-        self, said: Iterable[Said], stories: Iterable[Story] = (), *, moment: float = 0.0
-    ) -> list[Wrong]:
+    def judged(self, said: Iterable[Said], stories: Iterable[Story] = ()) -> list[Wrong]:
         """All that is wrong: lost, doubled, out of order, seen and not kept, or against the rules.
 
-        `moment` is when the server was cut, as `stories` tell the time.
+        What is acknowledged among `said` was so when the server was cut.
         """
+        said = list(said)
+        acked = [each for each in said if each.acked is not None]
         return [
             *losses(said, self.trees),
-            *forgotten(stories, self.trees, moment=moment),
+            *forgotten(stories, self.trees, seen_by=due_by(acked)),
             *wrongs(self.violations),
         ]
 

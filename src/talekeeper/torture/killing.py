@@ -55,7 +55,7 @@ async def crash_again_and_again(server: Server, place: Place, *, kills: int) -> 
             tally.rounds += 1
             acked = list(crowd.acked)
             left = await asyncio.to_thread(server.with_store, contents_of)
-            tally.found += left.judged(acked, crowd.stories, moment=moment)
+            tally.found += left.judged(acked, crowd.stories)
             tally.figures["late"] += left.late(crowd.stories, moment=moment)
             if tally.found and place.stops_when_found:
                 break
@@ -147,7 +147,7 @@ async def _image(server: Server, crowd: Crowd, place: Place, tally: Tally) -> No
         server.send_signal(signal.SIGCONT)
     contents = await asyncio.to_thread(contents_in, image / "data")
     tally.rounds += 1
-    tally.found += contents.judged(acked, crowd.stories, moment=moment)
+    tally.found += contents.judged(acked, crowd.stories)
     tally.figures["late"] += contents.late(crowd.stories, moment=moment)
     place.forget(image)
 

@@ -52,7 +52,7 @@ async def _sigterm(place: Place, *, is_frozen: bool = False) -> Tally:
                     tally.found.append(Wrong("wrong", f"its exit code was {code}"))
                 await asyncio.sleep(0.1)
                 left = await asyncio.to_thread(server.with_store, contents_of)
-                tally.found += left.judged(crowd.acked, crowd.stories, moment=moment)
+                tally.found += left.judged(crowd.acked, crowd.stories)
                 if left.in_flight:
                     tally.found.append(Wrong("wrong", "a reply was left in flight"))
                 tally.acked += crowd.acks

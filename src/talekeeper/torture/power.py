@@ -131,7 +131,7 @@ async def _cut(tally: Tally, place: Place, kind: FileSystem, image: Path, crowd:
     tally.figures["cut_ms"].append(round((cut - moment) * 1000, 1))
     tally.figures["check_ms"].append(round((time.monotonic() - cut) * 1000, 1))
     tally.rounds += 1
-    tally.found += contents.judged(acked, crowd.stories, moment=moment)
+    tally.found += contents.judged(acked, crowd.stories)
     tally.figures["late"] += contents.late(crowd.stories, moment=moment)
     clone.unlink()
 

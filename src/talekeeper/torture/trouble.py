@@ -107,13 +107,12 @@ async def _suffered(
                 await troubled(tally, crowd, trouble(server))
             await asyncio.sleep(CHECKPOINTED_SECONDS)
             crowd.is_up.clear()
-            moment = time.monotonic()
             await asyncio.to_thread(server.kill)
             acked = list(crowd.acked)
             tally.acked = len(acked)
             tally.figures["refused"] = sum(crowd.refused.values())
             left = await asyncio.to_thread(server.with_store, contents_of)
-            tally.found += left.judged(acked, crowd.stories, moment=moment)
+            tally.found += left.judged(acked, crowd.stories)
         if "Traceback" in server.log:
             tally.found.append(Wrong("wrong", "the log has a traceback"))
     return tally
