@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import mimetypes
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -42,15 +43,23 @@ _TYPES = {
 _ZIPPED = (".js", ".mjs", ".css", ".html", ".svg", ".json", ".webmanifest", ".txt", ".map")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class File:
-    """A file of the page as it is sent. `zipped` is None where that saves nothing."""
+    """A file of the page, read once."""
 
     body: bytes
-    zipped: bytes | None
+    may_be_zipped: bool
     media_type: str
     caching: str
     etag: str
+
+    @cached_property
+    def zipped(self) -> bytes | None:
+        """The body for whom takes gzip; None where that is not less. Made when it is first asked."""
+        if not self.may_be_zipped:
+            return None
+        zipped = gzip.compress(self.body, 9, mtime=0)
+        return zipped if len(zipped) < len(self.body) else None
 
 
 def page_folder() -> Path | None:
@@ -74,18 +83,18 @@ def read_page(folder: Path) -> dict[str, File]:
 def _file(path: Path, folder: Path) -> File:
     body = path.read_bytes()
     suffix = path.suffix.lower()
-    zipped = gzip.compress(body, 9, mtime=0) if suffix in _ZIPPED else None
-    if zipped is not None and (len(body) < _SMALLEST_ZIPPED or len(zipped) >= len(body)):
-        zipped = None
-    guessed = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     is_hashed = path.relative_to(folder).parts[0] == "assets"
     return File(
         body=body,
-        zipped=zipped,
-        media_type=_TYPES.get(suffix, guessed),
+        may_be_zipped=suffix in _ZIPPED and len(body) >= _SMALLEST_ZIPPED,
+        media_type=_TYPES.get(suffix) or _guessed(path.name),
         caching=_FOREVER if is_hashed else _ASK_FIRST,
         etag=f'"{hashlib.sha256(body).hexdigest()[:32]}"',
     )
+
+
+def _guessed(name: str) -> str:
+    return mimetypes.guess_type(name)[0] or "application/octet-stream"
 
 
 class Page:
@@ -122,12 +131,12 @@ class Page:
 def _sent(file: File, scope: Scope) -> Response:
     asked: dict[bytes, bytes] = dict(scope["headers"])
     headers = {"Cache-Control": file.caching, "ETag": file.etag}
-    if file.zipped is not None:
+    if file.may_be_zipped:
         headers["Vary"] = "Accept-Encoding"
     if file.etag.encode() in asked.get(b"if-none-match", b""):
         return Response(status_code=304, headers=headers)
     body = file.body
-    if file.zipped is not None and b"gzip" in asked.get(b"accept-encoding", b""):
+    if b"gzip" in asked.get(b"accept-encoding", b"") and file.zipped is not None:
         body = file.zipped
         headers["Content-Encoding"] = "gzip"
     return Response(body, headers=headers, media_type=file.media_type)

@@ -22,8 +22,6 @@ _RUNNER: Final = "uvicorn.main"
 _SOON: Final = ("talekeeper.providers.openai_compatible", "talekeeper.api.measures")
 """What the first reply needs and no start does: the way out to providers, and the counters."""
 SOON_SECONDS: Final = 2.0
-_SWITCH: Final = 0.000_5
-"""Seconds that the importing thread runs on while another waits: a send changes threads often."""
 
 
 @contextmanager
@@ -53,14 +51,9 @@ def import_the_rest() -> None:
     """Begin to import what the first reply will need, on a thread that holds nothing up."""
 
     def import_all() -> None:
-        patience = sys.getswitchinterval()
-        sys.setswitchinterval(_SWITCH)
-        try:
-            for name in _SOON:
-                with suppress(ImportError):  # whoever needs it will say so
-                    import_module(name)
-        finally:
-            sys.setswitchinterval(patience)
+        for name in _SOON:
+            with suppress(ImportError):  # whoever needs it will say so
+                import_module(name)
 
     timer = threading.Timer(SOON_SECONDS, import_all)
     timer.daemon = True

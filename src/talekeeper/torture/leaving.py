@@ -22,6 +22,8 @@ from talekeeper.torture.serving import SERVE, Server, served
 
 GONE_WITHIN: Final = 5.0
 STREAMS: Final = 400
+FROZEN_TOKENS: Final = 1_000
+"""More than are said until the server is frozen, on a machine however slow."""
 ROOM_FOR_RSS: Final = 40 << 20
 """Bytes that a server may keep of the memory that its streams took; allocators hold some back."""
 
@@ -73,7 +75,7 @@ async def _freeze(place: Place, serve: Sequence[str] = SERVE) -> Tally:
         with served(folder, command=serve, verifies=False) as holder:
             async with holder.client() as client:
                 conversation = await client.open()
-                order = "[[tokens 300]] [[pace 5ms]]"
+                order = f"[[tokens {FROZEN_TOKENS}]] [[pace 5ms]]"
                 sent = await client.say(conversation, order)
                 reply = sent["reply"]["id"]
                 story = Story()
@@ -86,7 +88,7 @@ async def _freeze(place: Place, serve: Sequence[str] = SERVE) -> Tally:
                         kept = await here.message(conversation, reply)
                         if kept["status"] != "interrupted":
                             tally.found.append(Wrong("wrong", f"it is {kept['status']}"))
-                        if not scripted_text(300).startswith(kept["content"]):
+                        if not scripted_text(FROZEN_TOKENS).startswith(kept["content"]):
                             tally.found.append(Wrong("lost", "the text is not what was said"))
                         after = await here.say(conversation, "Another one sends.", reply=False)
                         holder.send_signal(signal.SIGCONT)

@@ -27,12 +27,13 @@ from talekeeper.torture.rigs import Place, Rig, Tally, Wrong
 
 RIGS: Final[tuple[Rig, ...]] = (
     *killing.RIGS,
-    *power.RIGS,
     *trouble.RIGS,
-    *manners.RIGS,
     *leaving.RIGS,
+    *manners.RIGS,
+    *power.RIGS,
     *rotting.RIGS,
 )
+"""Those that wait longest first: several at a time, none is waited for alone in the end."""
 _SHOWN: Final = 20
 PREFIX: Final = "talekeeper-torture-"
 

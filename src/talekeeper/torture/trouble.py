@@ -45,6 +45,7 @@ class Trouble:
     lasts: float = 1.0
     state: str = "unavailable"
     refused_within: float = 5.0
+    """Beside what reading takes meanwhile: a busy machine is slow at everything."""
 
 
 async def troubled(tally: Tally, crowd: Crowd, trouble: Trouble) -> None:
@@ -76,7 +77,7 @@ async def troubled(tally: Tally, crowd: Crowd, trouble: Trouble) -> None:
             found.append(f"nobody was refused with {trouble.code}")
         if not is_told:
             found.append(f"its health never told of {trouble.code}")
-        if crowd.slowest_refusal > trouble.refused_within:
+        if crowd.slowest_refusal > trouble.refused_within + slowest:
             found.append(f"it took {crowd.slowest_refusal:.2f} s to refuse")
     finally:
         trouble.end()
@@ -197,7 +198,7 @@ async def _locked(place: Place, serve: Sequence[str] = SERVE) -> Tally:
             over_within=2.0,
             lasts=3.0,
             state="degraded",
-            refused_within=1.5,
+            refused_within=1.0,
         )
 
     return await _suffered(place, place.fresh(), trouble, serve=serve)
@@ -225,7 +226,7 @@ RIGS = (
         does="lets every sync of the database fail for a while",
         run=_failing_sync,
         control=partial(_failing_sync, serve=command("deaf_to_errors")),
-        quick=2,
+        quick=1,
         long=100,
         obstacle=no_compiler,
         loses="lost",
@@ -236,7 +237,7 @@ RIGS = (
         does="refuses every write to the database for want of space for a while",
         run=_no_space,
         control=partial(_no_space, serve=command("deaf_to_errors")),
-        quick=2,
+        quick=1,
         long=100,
         obstacle=no_compiler,
         loses="lost",
