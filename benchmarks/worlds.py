@@ -7,7 +7,7 @@ was written is a tale like any other: `verify` would find nothing wrong with it.
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +20,9 @@ from talekeeper.domain.changes import KEPT
 from talekeeper.generation.beginning import Begun, ServerChoice
 from talekeeper.generation.running import Generations
 from talekeeper.ids import AccountId, BootId, ConversationId, MessageId, fresh_id
-from talekeeper.store import Store
+from talekeeper.store import Store, Writer
 from talekeeper.store.accounts import add_account
+from talekeeper.store.indexing import prepare_index
 
 TEXT: Final = "The lantern gutters, and what comes down the stairs is not the miller. " * 3
 EVERY: Final = 10
@@ -96,11 +97,14 @@ def _accounts(tx: Any) -> list[Account]:
 
 async def _an_account(store: Store) -> Account:
     account_id = AccountId(fresh_id())
-    return await store.write(
-        lambda tx: add_account(
+
+    def add(tx: Writer) -> Account:
+        prepare_index(tx)  # as a server has it that ran before
+        return add_account(
             tx, account_id=account_id, name="Game master", key="game master", is_admin=True
         )
-    )
+
+    return await store.write(add)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +117,23 @@ class Tale:
     leaf_key: int
 
 
-def write_tale(database: Path, owner_id: str, count: int) -> Tale:
-    """`count` messages in one conversation: a long path, and beside it many that lead nowhere."""
+def the_same_again(number: int) -> str:
+    """What the message of that number says, where it does not matter what."""
+    return f"{number}. {TEXT[: 60 + number * 37 % 150]}"
+
+
+def write_tale(
+    database: Path,
+    owner_id: str,
+    count: int,
+    *,
+    says: Callable[[int], str] = the_same_again,
+    is_indexed: bool = True,
+) -> Tale:
+    """`count` messages in one conversation: a long path, and beside it many that lead nowhere.
+
+    With `is_indexed` the search index takes itself to have read them; it finds none of them.
+    """
     connection = sqlite3.connect(database, isolation_level=None)
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute("PRAGMA foreign_keys = OFF")
@@ -133,7 +152,7 @@ def write_tale(database: Path, owner_id: str, count: int) -> Tale:
     connection.executemany(
         "INSERT INTO messages (key, id, conversation_id, parent_key, seq, role, status, revision,"
         " created_at, updated_at, content) VALUES (?, ?, ?, ?, ?, ?, 'complete', 1, ?, ?, ?)",
-        _messages(name, first, count, now),
+        _messages(name, first, count, now, says),
     )
     connection.executemany(
         "INSERT INTO events (conversation_id, seq, kind, message_key)"
@@ -153,7 +172,9 @@ def write_tale(database: Path, owner_id: str, count: int) -> Tale:
             (count, name, name),
         )
     tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
-    if "search_places" in tables:  # the index would be made in the background, and be measured too
+    if (
+        is_indexed and "search_places" in tables
+    ):  # else it would be indexed in the background, and measured, too
         connection.execute("INSERT OR REPLACE INTO search_places VALUES (?, ?)", (name, count))
     connection.execute("COMMIT")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -165,12 +186,14 @@ def _leads_on(number: int) -> bool:
     return number % EVERY != EVERY - 1
 
 
-def _messages(name: str, first: int, count: int, now: int) -> Iterator[tuple[Any, ...]]:
+def _messages(
+    name: str, first: int, count: int, now: int, says: Callable[[int], str]
+) -> Iterator[tuple[Any, ...]]:
     parent: int | None = None
     for number in range(count):
         key = first + number
         role = "assistant" if number % 2 else "user"
-        text = f"{number}. {TEXT[: 60 + number * 37 % 150]}"
-        yield key, fresh_id(), name, parent, number + 1, role, now + number, now + number, text
+        moment = now + number
+        yield key, fresh_id(), name, parent, number + 1, role, moment, moment, says(number)
         if _leads_on(number):
             parent = key
