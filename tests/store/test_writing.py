@@ -181,6 +181,31 @@ async def test_a_foreign_lock_is_waited_for_half_a_second_and_then_refused(
         assert await _count(store) == 1
 
 
+@pytest.mark.req("R5", "NFR-001")
+async def test_whoever_waits_for_a_foreign_lock_is_refused_in_time_whoever_waits_beside(
+    tmp_path: Path,
+) -> None:
+    store = await Store.open(tmp_path)
+    try:
+        with write_lock_held(tmp_path / "talekeeper.db"):
+            took: list[float] = []
+
+            async def refused() -> None:
+                began = time.monotonic()
+                with pytest.raises(StoreBusy):
+                    await store.write(lambda _tx: None)
+                took.append(time.monotonic() - began)
+
+            # One every 50 ms: those that are taken up together came at different times.
+            async with asyncio.TaskGroup() as group:
+                for _ in range(40):
+                    group.create_task(refused())
+                    await asyncio.sleep(0.05)
+        assert max(took) < 0.85, sorted(took)[-5:]  # half a second, and the machine's own
+    finally:
+        await store.close()
+
+
 @pytest.mark.req("NFR-001", "NFR-007")
 async def test_a_lock_that_is_given_back_in_time_costs_nothing(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:

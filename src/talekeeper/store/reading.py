@@ -52,29 +52,34 @@ class ReaderPool:
         raise AssertionError("unreachable")
 
     def _run_once(self, unit: ReadUnit[T]) -> T:
-        cursor = self._connection().cursor()
+        cursor = self._cursor()
         self._seam.begin_read(cursor)
         try:
             return unit(Reader(cursor, self._seam.name))
         finally:
             cursor.execute("ROLLBACK")
 
-    def _connection(self) -> Any:
-        connection = getattr(self._local, "connection", None)
-        if connection is None:
+    def _cursor(self) -> Any:
+        """This thread's cursor, the only one of its connection.
+
+        SQLite's connections keep a weak reference to each of the last 200 cursors. Scattered over
+        the memory that many followers took, those keep all of it from being given back.
+        """
+        cursor = getattr(self._local, "cursor", None)
+        if cursor is None:
             connection = self._seam.connect_reader()
-            self._local.connection = connection
             with self._guard:
                 self._connections.add(connection)
-        return connection
+            cursor = self._local.cursor = connection.cursor()
+        return cursor
 
     def _drop(self) -> None:
-        connection = getattr(self._local, "connection", None)
-        self._local.connection = None
-        if connection is not None:
+        cursor = getattr(self._local, "cursor", None)
+        self._local.cursor = None
+        if cursor is not None:
             with self._guard:
-                self._connections.discard(connection)
-            connection.close()
+                self._connections.discard(cursor.connection)
+            cursor.connection.close()
 
     def close(self) -> None:
         """What runs is done; every connection is closed."""

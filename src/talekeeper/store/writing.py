@@ -98,6 +98,7 @@ class WriterThread:
         self._now = now
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._connection: DriverConnection | None = None
+        self._cursor: Any = None
         self._is_closing = False
         self.counts = WriterCounts()
         self.trouble: StoreError | None = None
@@ -105,7 +106,7 @@ class WriterThread:
 
     def start(self) -> None:
         """Connect, raising what stands in the way, and begin to serve."""
-        self._connection = self._seam.connect_writer()
+        self._connected()
         self._thread.start()
 
     @property
@@ -185,8 +186,7 @@ class WriterThread:
         for waiting in batch:
             waiting.recorded = []
         try:
-            connection = self._connected()
-            cursor = connection.cursor()
+            cursor = self._connected()
             if not self._begin(cursor, batch):
                 return True
         except Exception as error:  # noqa: BLE001
@@ -204,7 +204,7 @@ class WriterThread:
                     cursor.execute("RELEASE unit")
                 waiting.recorded = tx.recorded
             except Exception as error:  # noqa: BLE001
-                if alone or not self._seam.transaction_stands(connection):
+                if alone or not self._seam.transaction_stands(cursor.connection):
                     self._roll_back(cursor)
                     return self._give_up(waiting, error) if alone else False
                 try:
@@ -245,14 +245,16 @@ class WriterThread:
                 if not isinstance(typed, StoreBusy):
                     raise
                 now = time.monotonic()
-                for waiting in batch:
-                    if not waiting.is_settled and now >= waiting.deadline:
-                        waiting.error = typed
-                        self._suffer(typed)
+                late = [w for w in batch if not w.is_settled and now >= w.deadline]
+                for waiting in late:
+                    waiting.error = typed
+                if late:
+                    self._suffer(typed)
+                    self._answer(late)  # the others may have longer to wait
                 left = [w.deadline for w in batch if not w.is_settled]
                 if not left:
                     return False
-            time.sleep(max(0.0, min(pause, max(left) - now)))
+            time.sleep(max(0.0, min(pause, min(left) - now)))
             pause *= 2
 
     def _give_up(self, waiting: _Waiting, error: Exception) -> bool:
@@ -290,8 +292,7 @@ class WriterThread:
     def _probe(self) -> None:
         """Whether a commit reaches the disk again, tried without anybody's message."""
         try:
-            connection = self._connected()
-            cursor = connection.cursor()
+            cursor = self._connected()
         except Exception as error:  # noqa: BLE001
             self._fail([], error)
             return
@@ -331,10 +332,12 @@ class WriterThread:
             else:
                 waiting.future.set_result(waiting.result)
 
-    def _connected(self) -> DriverConnection:
+    def _connected(self) -> Any:
+        """The connection's one cursor; see the readers'."""
         if self._connection is None:
             self._connection = self._seam.connect_writer()
-        return self._connection
+            self._cursor = self._connection.cursor()
+        return self._cursor
 
     def _roll_back(self, cursor: Any) -> None:
         try:
@@ -349,7 +352,7 @@ class WriterThread:
         if self._connection is None:
             return True
         try:
-            return self._seam.tidy(self._connection.cursor(), idle=idle)
+            return self._seam.tidy(self._cursor, idle=idle)
         except Exception as error:  # noqa: BLE001
             log.warning("store.tidy_failed", error=type(error).__name__)
             if self._seam.is_connection_lost(error):
@@ -357,7 +360,7 @@ class WriterThread:
             return True
 
     def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
+        connection, self._connection, self._cursor = self._connection, None, None
         if connection is not None:
             try:
                 connection.close()
