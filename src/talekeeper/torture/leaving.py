@@ -3,10 +3,12 @@
 import asyncio
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -81,7 +83,7 @@ async def _freeze(place: Place, serve: Sequence[str] = SERVE) -> Tally:
                 story = Story()
                 async with client.following(conversation, "0.-.0") as stream:
                     await stream.tell(story, partial(_is_long, story, reply))
-                holder.send_signal(signal.SIGSTOP)
+                await _frozen_between_writes(holder)
                 (holder.data_dir / LOCK).unlink()
                 with served(folder, verifies=False) as other:
                     async with other.client() as here:
@@ -106,6 +108,21 @@ async def _freeze(place: Place, serve: Sequence[str] = SERVE) -> Tally:
             found = await asyncio.to_thread(holder.violations)
             tally.found += wrongs(found)
     return tally
+
+
+async def _frozen_between_writes(server: Server) -> None:
+    """The server is stopped, and not in the middle of a write: its lock would freeze everybody."""
+    while True:
+        server.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(0.02)
+        try:
+            with closing(sqlite3.connect(server.database, timeout=0)) as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.execute("ROLLBACK")
+            return
+        except sqlite3.OperationalError:
+            server.send_signal(signal.SIGCONT)
+            await asyncio.sleep(0.01)
 
 
 def _is_long(story: Story, reply: str) -> bool:
