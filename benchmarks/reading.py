@@ -74,14 +74,14 @@ async def walking(bench: Bench) -> list[Figure]:
     async with a_heart(place) as heart:
 
         def walk(tx: Reader) -> tuple[Message, ...]:
-            return path_to(tx, tale.leaf_key, limit=PAGE)
+            return path_to(tx, tale.leaf_key, limit=PAGE)[0]
 
         def neighbours(tx: Reader) -> tuple[Message, ...]:
             rows = tx.all(_NEIGHBOURS, above=tale.leaf_key - PAGE, upto=tale.leaf_key)
             return tuple(stored_message(tx, row).message for row in rows)
 
         def compose(tx: Reader) -> int:
-            history = list(path_to(tx, tale.leaf_key, limit=PAGE))
+            history = list(path_to(tx, tale.leaf_key, limit=PAGE)[0])
             asked = composed(
                 history,
                 purpose="general",

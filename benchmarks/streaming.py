@@ -167,8 +167,8 @@ def _conversations(server: Server, count: int) -> list[str]:
     return made
 
 
-def _say(wire: Any, conversation_id: str, order: str) -> None:
-    body = json.dumps({"id": str(uuid4()), "content": order}).encode()
+def _say(wire: Any, conversation_id: str, order: str, **place: str) -> None:
+    body = json.dumps({"id": str(uuid4()), "content": order, **place}).encode()
     status, said = wire.ask("POST", f"/api/conversations/{conversation_id}/messages", body)
     assert status == 201, said
 
@@ -183,6 +183,8 @@ async def first_token(bench: Bench) -> list[Figure]:
     with provider() as port, served(place, through(port)) as server:
         wire = server.wire()
         followers = {n: await follow(server, t.id) for n, t in zip(lengths, tales, strict=True)}
+        # Every turn goes under the same message, so that what is told to the model does not grow.
+        leaves = {t.id: _newest(wire, t.id) for t in tales}
         for turn in range(turns + 3):
             began = time.monotonic()
             heard = await listen(port, asked_directly(port, "tokens=1 ms=0"), is_events=False)
@@ -194,7 +196,9 @@ async def first_token(bench: Bench) -> list[Figure]:
                 follower.heard.clear()
                 follower.first = 0.0
                 began = time.monotonic()
-                await asyncio.to_thread(_say, wire, tale.id, "tokens=1 ms=0")
+                await asyncio.to_thread(
+                    _say, wire, tale.id, "tokens=1 ms=0", parent_id=leaves[tale.id]
+                )
                 await asyncio.wait_for(follower.heard.wait(), 20)
                 took = follower.first - began
                 if turn >= 3:  # the first calls import and connect
@@ -222,6 +226,11 @@ async def first_token(bench: Bench) -> list[Figure]:
             },
         )
     ]
+
+
+def _newest(wire: Any, conversation_id: str) -> str:
+    page = json.loads(wire.ask("GET", f"/api/conversations/{conversation_id}/messages?limit=1")[1])
+    return page["items"][-1]["id"]
 
 
 async def _until_idle(wire: Any, conversation_id: str) -> None:

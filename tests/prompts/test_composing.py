@@ -177,3 +177,20 @@ def test_a_model_that_cannot_continue_is_asked_to_and_told_where() -> None:
     able = _composed(history, continues=True, continues_text=True).request
     assert able.continues
     assert able.turns[-1].content == "The old bridge over the river is"
+
+
+def test_what_was_not_even_read_is_said_to_be_left_out() -> None:
+    history = _talk("Who is there?")
+    made = composed(
+        history,
+        purpose="general",
+        model="m",
+        window=None,
+        continues=False,
+        continues_text=True,
+        is_whole=False,
+    )
+    assert [(part.source, part.included) for part in made.parts[1:]] == [
+        ("the newest 1 messages", True),
+        ("all elder messages", False),
+    ]

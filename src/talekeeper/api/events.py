@@ -7,7 +7,6 @@ One stream may be left for another at any time: its id says all that was seen, a
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
-from dataclasses import asdict
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -109,7 +108,7 @@ async def _beat(send: Send) -> None:
 async def _tell_health(send: Send, watch: HealthWatch) -> None:
     known = watch.look()
     while True:
-        await _send(send, _event("health", asdict(known), None))
+        await _send(send, _event("health", known, None))
         known = await watch.changed(known)
 
 
@@ -226,14 +225,14 @@ def _encoded(told: Told, names: Names) -> bytes:
             }
             return _event("snapshot" if is_snapshot else "delta", data, event_id)
         case Happened(message=None):
-            data = {"seq": told.seq, "conversation": asdict(told.conversation)}
+            data = {"seq": told.seq, "conversation": told.conversation}
             return _event("conversation.changed", data, event_id)
         case Happened():
             assert told.message is not None
             data = {
                 "seq": told.seq,
-                "conversation": asdict(told.conversation),
-                "message": asdict(told.message),
+                "conversation": told.conversation,
+                "message": told.message,
             }
             return _event("message.changed", data, event_id)
         case Missed():
@@ -242,6 +241,6 @@ def _encoded(told: Told, names: Names) -> bytes:
             return _event("conversation.gone", {"conversation_id": told.conversation_id}, None)
 
 
-def _event(name: str, data: dict[str, Any], event_id: str | None) -> bytes:
+def _event(name: str, data: object, event_id: str | None) -> bytes:
     head = f"event: {name}\n" if event_id is None else f"event: {name}\nid: {event_id}\n"
     return b"".join((head.encode(), b"data: ", _json.encode(data), b"\n\n"))

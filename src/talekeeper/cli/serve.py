@@ -41,11 +41,6 @@ from talekeeper.errors import ConfigurationError
 from talekeeper.settings import Settings
 
 STOPPING_SECONDS = 2
-SWITCH_SECONDS = 0.000_5
-"""How long a thread that computes (an import, the search index) runs on while the loop waits.
-
-A send changes threads ten times: with Python's own five milliseconds each would cost it fifty.
-"""
 
 log = structlog.stdlib.get_logger("talekeeper.serve")
 
@@ -55,7 +50,6 @@ def run_server(settings: Settings) -> None:
     check_binding(settings)
     prepare_data_dir(settings.data_dir)
     configure_logs(settings.log_level)
-    sys.setswitchinterval(SWITCH_SECONDS)
     sockets = bound_sockets(settings)
     try:
         settings = settings.model_copy(update={"port": sockets[0].getsockname()[1]})

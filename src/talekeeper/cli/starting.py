@@ -8,9 +8,11 @@ installed while the server starts; most of those libraries ask whether it is, an
 import gc
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
+from importlib.abc import MetaPathFinder
 from types import ModuleType
 from typing import Any, Final
 
@@ -22,6 +24,7 @@ _RUNNER: Final = "uvicorn.main"
 _SOON: Final = ("talekeeper.providers.openai_compatible", "talekeeper.api.measures")
 """What the first reply needs and no start does: the way out to providers, and the counters."""
 SOON_SECONDS: Final = 2.0
+_BREATH: Final = 0.003
 
 
 @contextmanager
@@ -51,13 +54,32 @@ def import_the_rest() -> None:
     """Begin to import what the first reply will need, on a thread that holds nothing up."""
 
     def import_all() -> None:
-        for name in _SOON:
-            with suppress(ImportError):  # whoever needs it will say so
-                import_module(name)
+        with _breathing():
+            for name in _SOON:
+                with suppress(ImportError):  # whoever needs it will say so
+                    import_module(name)
 
     timer = threading.Timer(SOON_SECONDS, import_all)
     timer.daemon = True
     timer.start()
+
+
+@contextmanager
+def _breathing() -> Iterator[None]:
+    """Before each module that this thread imports, the others have a moment for themselves."""
+    me = threading.get_ident()
+
+    class Breath(MetaPathFinder):
+        def find_spec(self, *_: Any) -> None:
+            if threading.get_ident() == me:
+                time.sleep(_BREATH)
+
+    breath = Breath()
+    sys.meta_path.insert(0, breath)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(breath)
 
 
 def _without_its_command_line() -> ModuleType:

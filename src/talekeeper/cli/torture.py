@@ -46,7 +46,6 @@ def run_torture(  # noqa: PLR0917
         return
     for name in [name for name in os.environ if name.startswith("TALEKEEPER_")]:
         del os.environ[name]  # a user's own settings stay out
-    sys.setswitchinterval(0.000_5)  # what is judged on threads shall not make senders look slow
     counted = asyncio.run(
         _until_told(
             asked,

@@ -38,7 +38,8 @@ from talekeeper.generation.growing import Ending, Growing
 from talekeeper.ids import AccountId, GenerationId
 from talekeeper.live import Delta, Hub
 from talekeeper.prompts import Composed, composed
-from talekeeper.prompts.composing import HISTORY_LIMIT
+from talekeeper.prompts.composing import DEFAULT_WINDOW, HISTORY_LIMIT, HISTORY_STEP
+from talekeeper.prompts.fitting import estimated_tokens
 from talekeeper.store import Reader, Store, Writer
 from talekeeper.store.conversations import get_conversation, hold_conversation
 from talekeeper.store.generations import (
@@ -257,7 +258,7 @@ class Generations:
             conversation = get_conversation(
                 tx, generation.conversation_id, owner_id=generation.owner_id
             )
-            history = list(path_to(tx, begun.message_key, limit=HISTORY_LIMIT))
+            history, is_whole = _history(tx, begun.message_key, window=reached.window)
             if generation.kind != "continue" or not begun.message.content:
                 history.pop()
             return composed(
@@ -268,6 +269,7 @@ class Generations:
                 continues=growing.is_continuing,
                 continues_text=reached.provider.continues_text,
                 sampling=conversation.sampling,
+                is_whole=is_whole,
             )
 
         asked = await self._store.read(compose)
@@ -374,6 +376,23 @@ async def final_message(store: Store, generation: Generation) -> Message:
         return message_at(tx, found.message_key).message
 
     return await store.read(unit)
+
+
+def _history(tx: Reader, key: int, *, window: int | None) -> tuple[list[Message], bool]:
+    """The newest of the path that ends in `key`, eldest first, and whether that is all of it.
+
+    No more is read than what is sure not to fit, so a long tale costs what a model holds.
+    """
+    history: list[Message] = []
+    tokens = 0
+    above: int | None = key
+    while above is not None and len(history) < HISTORY_LIMIT:
+        step, above = path_to(tx, above, limit=HISTORY_STEP)
+        history[:0] = step
+        tokens += sum(estimated_tokens(message.content) for message in step)
+        if tokens > (window or DEFAULT_WINDOW):
+            break
+    return history, above is None
 
 
 def _told(error: ProviderError | StoreError) -> ReplyError:

@@ -32,6 +32,8 @@ reply is wished for, room for all of it, up to half of the window."""
 UNANSWERED: Final = "(The message above got no answer. Answer what follows it.)"
 HISTORY_LIMIT: Final = 400
 """Messages that are read for a request at the most."""
+HISTORY_STEP: Final = 100
+"""Messages that are read at once, until they are more than the model holds."""
 ECHO_WORDS: Final = 6
 """Words a model that cannot continue a text is asked to begin with, so the seam can be found."""
 
@@ -85,8 +87,11 @@ def composed(
     continues: bool,
     continues_text: bool,
     sampling: Sampling = AS_THE_PROVIDER_DOES,
+    is_whole: bool = True,
 ) -> Composed:
     """The request for the reply to the last message of `history`, eldest first.
+
+    Without `is_whole` there are elder messages still, of which none can find room.
 
     With `continues` the last message is the unfinished reply itself. A model that can go on with
     its own text (`continues_text`) gets it as the last turn; any other is asked to.
@@ -103,16 +108,17 @@ def composed(
         Part("purpose", purpose, cost, True, "always first"),
         Part(
             "history",
-            f"{len(chosen.messages)} of {len(told)} messages",
+            f"{len(chosen.messages)} of {len(told)} messages"
+            if is_whole
+            else f"the newest {len(chosen.messages)} messages",
             chosen.tokens,
             True,
             "the newest that fit",
         ),
     ]
-    if chosen.left_out:
-        parts.append(
-            Part("history", f"{chosen.left_out} elder messages", 0, False, "no room in the model")
-        )
+    if chosen.left_out or not is_whole:
+        elder = f"{chosen.left_out} elder messages" if is_whole else "all elder messages"
+        parts.append(Part("history", elder, 0, False, "no room in the model"))
     turns = [Turn("system", instructions)]
     marked = 0
     for message in chosen.messages:

@@ -128,10 +128,12 @@ def newest_leaf_under(tx: Reader, key: int) -> StoredMessage:
     return message_at(tx, row[0])
 
 
-def path_to(tx: Reader, key: int, *, limit: int) -> tuple[Message, ...]:
-    """The last `limit` messages of the path that ends in `key`, eldest first."""
+def path_to(tx: Reader, key: int, *, limit: int) -> tuple[tuple[Message, ...], int | None]:
+    """The last `limit` messages of the path that ends in `key`, eldest first, and the key of the one
+    above them; None where the path begins with them.
+    """
     rows = tx.all(_PATH, leaf_key=key, limit=limit)
-    return tuple(stored_message(tx, row).message for row in rows)
+    return tuple(stored_message(tx, row).message for row in rows), rows[0][1]
 
 
 def path_page(
