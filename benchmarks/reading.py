@@ -13,7 +13,7 @@ from talekeeper.store import Reader
 from talekeeper.store.messages import MESSAGE_COLUMNS, MESSAGES_WITH_PARENT, stored_message
 from talekeeper.store.prepared import prepared
 from talekeeper.store.sql import bindparam, messages, select
-from talekeeper.store.walking import path_to
+from talekeeper.store.walking import lines_to, path_to
 
 PAGE = 50
 _NEIGHBOURS = prepared(
@@ -74,14 +74,14 @@ async def walking(bench: Bench) -> list[Figure]:
     async with a_heart(place) as heart:
 
         def walk(tx: Reader) -> tuple[Message, ...]:
-            return path_to(tx, tale.leaf_key, limit=PAGE)[0]
+            return path_to(tx, tale.leaf_key, limit=PAGE)
 
         def neighbours(tx: Reader) -> tuple[Message, ...]:
             rows = tx.all(_NEIGHBOURS, above=tale.leaf_key - PAGE, upto=tale.leaf_key)
             return tuple(stored_message(tx, row).message for row in rows)
 
         def compose(tx: Reader) -> int:
-            history = list(path_to(tx, tale.leaf_key, limit=PAGE)[0])
+            history, _ = lines_to(tx, tale.leaf_key, limit=PAGE)
             asked = composed(
                 history,
                 purpose="general",

@@ -1,12 +1,15 @@
 """A start imports what serving needs, and the statements are written out beforehand (G15, R8)."""
 
 import re
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 import statements as tool
 from servers import served
+from talekeeper.cli import starting
 from talekeeper.store.prepared import Engine
 from talekeeper.store.sql import in_writing, real
 from talekeeper.store.sql import messages as noted_messages
@@ -65,3 +68,25 @@ def test_a_start_imports_nothing_that_serving_does_not_need(tmp_path: Path):
     assert "talekeeper.api.app" in imported
     packages = {".".join(name.split(".")[:depth]) for name in imported for depth in (1, 2, 3)}
     assert packages & set(NOT_FOR_A_START) == set()
+
+
+@pytest.mark.req("R23")
+def test_what_is_imported_after_a_start_leaves_the_others_their_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(40):
+        (tmp_path / f"late_{number}.py").write_text("x = sum(range(1_000))\n", encoding="utf-8")
+    every = "".join(f"import late_{number}\n" for number in range(40))
+    (tmp_path / "late.py").write_text(every, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(starting, "_SOON", ("late",))
+    monkeypatch.setattr(starting, "SOON_SECONDS", 0.0)
+    finders = list(sys.meta_path)
+    breaths: list[float] = []
+    monkeypatch.setattr(starting.time, "sleep", breaths.append)
+    starting.import_the_rest()
+    until = time.monotonic() + 10
+    while "late" not in sys.modules or sys.meta_path != finders:
+        assert time.monotonic() < until
+    assert sys.modules["late_39"].x > 0
+    assert len(breaths) == 41

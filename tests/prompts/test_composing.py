@@ -7,35 +7,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from talekeeper.clock import Millis
-from talekeeper.domain.conversations import AS_THE_PROVIDER_DOES, Message, Role, Sampling
-from talekeeper.ids import ConversationId, MessageId
+from talekeeper.domain.conversations import AS_THE_PROVIDER_DOES, Line, Role, Sampling
+from talekeeper.ids import MessageId
 from talekeeper.prompts import Composed, composed
 from talekeeper.prompts.composing import UNANSWERED
 from talekeeper.prompts.fitting import estimated_tokens, fitted
 
 
-def _talk(*contents: str, first: Role = "user") -> list[Message]:
+def _talk(*contents: str, first: Role = "user") -> list[Line]:
     roles: list[Role] = ["user", "assistant"] if first == "user" else ["assistant", "user"]
     return [
-        Message(
-            id=MessageId(str(number)),
-            conversation_id=ConversationId("c"),
-            seq=number,
-            parent_id=None,
-            role=roles[number % 2],
-            content=content,
-            status="complete",
-            revision=1,
-            created_at=Millis(0),
-            updated_at=Millis(0),
-        )
+        Line(MessageId(str(number)), roles[number % 2], content)
         for number, content in enumerate(contents)
     ]
 
 
 def _composed(
-    history: list[Message],
+    history: list[Line],
     *,
     window: int | None = None,
     sampling: Sampling = AS_THE_PROVIDER_DOES,

@@ -94,8 +94,7 @@ def _originals(
     leaf = find_message(tx, leaf_id)
     if leaf is None or leaf.message.conversation_id != held.id or leaf.is_hidden:
         raise NotFound("There is no such message in this conversation.")
-    path, _ = path_to(tx, leaf.key, limit=_ALL)
-    return path
+    return path_to(tx, leaf.key, limit=_ALL)
 
 
 def _copied_id(new_id: ConversationId, message_id: MessageId) -> MessageId:

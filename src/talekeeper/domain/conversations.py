@@ -93,6 +93,15 @@ class ReplyError:
 
 
 @dataclass(frozen=True, slots=True)
+class Line:
+    """What a message says and who says it: all of it that a model is told."""
+
+    id: MessageId
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """A node of a conversation's tree.
 

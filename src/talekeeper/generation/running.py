@@ -21,7 +21,7 @@ from typing import Final, Literal
 import structlog
 
 from talekeeper.clock import Clock
-from talekeeper.domain.conversations import Generation, Message, MessageStatus, ReplyError
+from talekeeper.domain.conversations import Generation, Line, Message, MessageStatus, ReplyError
 from talekeeper.domain.replies import (
     Finished,
     Provider,
@@ -50,7 +50,7 @@ from talekeeper.store.generations import (
 )
 from talekeeper.store.jobs import enqueue_job
 from talekeeper.store.messages import close_message, message_at, restore_reply
-from talekeeper.store.walking import path_to
+from talekeeper.store.walking import lines_to
 
 log = structlog.get_logger(__name__)
 
@@ -378,18 +378,18 @@ async def final_message(store: Store, generation: Generation) -> Message:
     return await store.read(unit)
 
 
-def _history(tx: Reader, key: int, *, window: int | None) -> tuple[list[Message], bool]:
+def _history(tx: Reader, key: int, *, window: int | None) -> tuple[list[Line], bool]:
     """The newest of the path that ends in `key`, eldest first, and whether that is all of it.
 
     No more is read than what is sure not to fit, so a long tale costs what a model holds.
     """
-    history: list[Message] = []
+    history: list[Line] = []
     tokens = 0
     above: int | None = key
     while above is not None and len(history) < HISTORY_LIMIT:
-        step, above = path_to(tx, above, limit=HISTORY_STEP)
+        step, above = lines_to(tx, above, limit=HISTORY_STEP)
         history[:0] = step
-        tokens += sum(estimated_tokens(message.content) for message in step)
+        tokens += sum(estimated_tokens(line.content) for line in step)
         if tokens > (window or DEFAULT_WINDOW):
             break
     return history, above is None

@@ -14,7 +14,7 @@ import msgspec
 
 from talekeeper.domain.conversations import (
     AS_THE_PROVIDER_DOES,
-    Message,
+    Line,
     Purpose,
     Role,
     Sampling,
@@ -32,7 +32,7 @@ reply is wished for, room for all of it, up to half of the window."""
 UNANSWERED: Final = "(The message above got no answer. Answer what follows it.)"
 HISTORY_LIMIT: Final = 400
 """Messages that are read for a request at the most."""
-HISTORY_STEP: Final = 100
+HISTORY_STEP: Final = 50
 """Messages that are read at once, until they are more than the model holds."""
 ECHO_WORDS: Final = 6
 """Words a model that cannot continue a text is asked to begin with, so the seam can be found."""
@@ -79,7 +79,7 @@ class Composed:
 
 
 def composed(
-    history: Sequence[Message],
+    history: Sequence[Line],
     *,
     purpose: Purpose,
     model: str,
@@ -151,7 +151,7 @@ def composed(
     return Composed(request, tuple(parts), answers == int(continues))
 
 
-def unanswered_in(history: Sequence[Message]) -> frozenset[MessageId]:
+def unanswered_in(history: Sequence[Line]) -> frozenset[MessageId]:
     """The messages of a path whose reply there ended without a word."""
     return frozenset(
         message.id

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from talekeeper.domain.conversations import Message
+from talekeeper.domain.conversations import Line
 
 TURN_COST: Final = 4
 _WIDE: Final = re.compile("[\u2e80-\uffdc]+")
@@ -22,7 +22,7 @@ LEAST_MESSAGES: Final = 10
 class Fitted:
     """The newest messages that fit, eldest first, and how many elder ones were left out."""
 
-    messages: tuple[Message, ...]
+    messages: tuple[Line, ...]
     tokens: int
     left_out: int
 
@@ -33,7 +33,7 @@ def estimated_tokens(text: str) -> int:
     return wide + (len(text) - wide + 3) // 4
 
 
-def fitted(history: Sequence[Message], *, budget: int, window: int) -> Fitted:
+def fitted(history: Sequence[Line], *, budget: int, window: int) -> Fitted:
     """The newest of `history` within `budget` tokens.
 
     The last ten go in past the budget as long as the model's `window` holds them; the very last

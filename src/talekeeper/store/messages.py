@@ -508,10 +508,17 @@ def path_message(tx: Reader, row: Row, *, sibling_ids: tuple[MessageId, ...]) ->
     return PathMessage(**_state(tx, row), sibling_ids=sibling_ids)
 
 
+def whole_content(
+    tx: Reader, content: str, status: MessageStatus, generation_id: str | None
+) -> str:
+    """What a message says, the checkpoints of a growing one included."""
+    if status not in IN_FLIGHT or generation_id is None:
+        return content
+    return content + "".join(chunk for (chunk,) in tx.all(_GROWN, generation_id=generation_id))
+
+
 def _state(tx: Reader, row: Row) -> dict[str, Any]:
-    content, status, generation_id = row[7], row[8], row[12]
-    if status in IN_FLIGHT and generation_id is not None:
-        content += "".join(chunk for (chunk,) in tx.all(_GROWN, generation_id=generation_id))
+    generation_id = row[12]
     error = None
     if row[17] is not None:
         error = ReplyError(row[17], row[18] or "", bool(row[19]), row[20])
@@ -521,8 +528,8 @@ def _state(tx: Reader, row: Row) -> dict[str, Any]:
         "seq": row[4],
         "parent_id": row[5],
         "role": row[6],
-        "content": content,
-        "status": status,
+        "content": whole_content(tx, row[7], row[8], generation_id),
+        "status": row[8],
         "revision": row[9],
         "created_at": row[10],
         "updated_at": row[11],

@@ -4,7 +4,7 @@ Every walk is a recursive query over integer keys: 50 steps in a tree of a milli
 much as reading 50 neighbouring rows twice.
 """
 
-from talekeeper.domain.conversations import Message, PathPage, TreePage
+from talekeeper.domain.conversations import Line, Message, PathPage, TreePage
 from talekeeper.errors import NotFound
 from talekeeper.ids import ConversationId, MessageId
 from talekeeper.store.messages import (
@@ -14,6 +14,7 @@ from talekeeper.store.messages import (
     message_at,
     path_message,
     stored_message,
+    whole_content,
 )
 from talekeeper.store.prepared import prepared
 from talekeeper.store.sql import (
@@ -51,6 +52,15 @@ def _path_statement() -> ClauseElement:
     return (
         select(*MESSAGE_COLUMNS)
         .select_from(path.join(MESSAGES_WITH_PARENT, _m.key == path.c.key))
+        .order_by(path.c.depth.desc())
+    )
+
+
+def _lines_statement() -> ClauseElement:
+    path = _walk()
+    return (
+        select(_m.parent_key, _m.id, _m.role, _m.content, _m.status, _m.generation_id)
+        .select_from(path.join(messages, _m.key == path.c.key))
         .order_by(path.c.depth.desc())
     )
 
@@ -93,6 +103,7 @@ def _next_statement() -> ClauseElement:
 
 _NEXT = prepared(_next_statement())
 _PATH = prepared(_path_statement())
+_LINES = prepared(_lines_statement())
 _SIBLINGS = prepared(_siblings_statement())
 _ROOTS = prepared(
     select(_m.id)
@@ -128,12 +139,19 @@ def newest_leaf_under(tx: Reader, key: int) -> StoredMessage:
     return message_at(tx, row[0])
 
 
-def path_to(tx: Reader, key: int, *, limit: int) -> tuple[tuple[Message, ...], int | None]:
-    """The last `limit` messages of the path that ends in `key`, eldest first, and the key of the one
+def path_to(tx: Reader, key: int, *, limit: int) -> tuple[Message, ...]:
+    """The last `limit` messages of the path that ends in `key`, eldest first."""
+    rows = tx.all(_PATH, leaf_key=key, limit=limit)
+    return tuple(stored_message(tx, row).message for row in rows)
+
+
+def lines_to(tx: Reader, key: int, *, limit: int) -> tuple[list[Line], int | None]:
+    """What the last `limit` messages of that path say, eldest first, and the key of the message
     above them; None where the path begins with them.
     """
-    rows = tx.all(_PATH, leaf_key=key, limit=limit)
-    return tuple(stored_message(tx, row).message for row in rows), rows[0][1]
+    rows = tx.all(_LINES, leaf_key=key, limit=limit)
+    lines = [Line(row[1], row[2], whole_content(tx, row[3], row[4], row[5])) for row in rows]
+    return lines, rows[0][0]
 
 
 def path_page(
