@@ -3,12 +3,10 @@
 import asyncio
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -21,6 +19,7 @@ from talekeeper.torture.judging import contents_of
 from talekeeper.torture.killing import crowded
 from talekeeper.torture.rigs import Place, Rig, Tally, Wrong, wrongs
 from talekeeper.torture.serving import SERVE, Server, served
+from talekeeper.torture.trouble import write_lock_held
 
 GONE_WITHIN: Final = 5.0
 STREAMS: Final = 400
@@ -116,11 +115,9 @@ async def _frozen_between_writes(server: Server) -> None:
         server.send_signal(signal.SIGSTOP)
         await asyncio.sleep(0.02)
         try:
-            with closing(sqlite3.connect(server.database, timeout=0)) as connection:
-                connection.execute("BEGIN IMMEDIATE")
-                connection.execute("ROLLBACK")
-            return
-        except sqlite3.OperationalError:
+            with write_lock_held(server.database):
+                return
+        except AssertionError:  # the lock could not be had
             server.send_signal(signal.SIGCONT)
             await asyncio.sleep(0.01)
 
