@@ -10,10 +10,12 @@ import re
 import signal
 import sys
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.async_api import Error as BrowserError
 from playwright.async_api import Locator, Route, async_playwright, expect
 
 from browser.conftest import Readers
@@ -192,7 +194,8 @@ async def test_a_killed_browser_has_what_waited_and_what_was_half_typed_when_it_
                 lambda: any(b"half a thou" in log.read_bytes() for log in drafts.glob("*.log"))
             )
             os.kill(killed[0], signal.SIGKILL)
-            await context.close()
+            with suppress(BrowserError):  # it may be gone before it can be closed
+                await context.close()
 
             context = await playwright.chromium.launch_persistent_context(
                 profile, **browser_type_launch_args
