@@ -144,7 +144,6 @@ class Crowd:
     said: list[Said] = field(default_factory=list[Said])
     refused: Counter[str] = field(default_factory=Counter[str])
     slowest_refusal: float = 0.0
-    slowest_ack: float = 0.0
     stories: list[Story] = field(default_factory=list[Story])
     is_up: asyncio.Event = field(default_factory=asyncio.Event)
     acks: int = 0
@@ -248,7 +247,6 @@ class Crowd:
             each.reply_id = None if reply is None else reply["id"]
             each.acked = next(self._ticks)
             each.acked_at = time.monotonic()
-            self.slowest_ack = max(self.slowest_ack, each.acked_at - began)
             self.acks += 1
             async with self._has_acked:
                 self._has_acked.notify_all()

@@ -164,7 +164,7 @@ def _rig(kind: FileSystem) -> Rig:
         does=f"cuts the power of a disk with {kind}, and replays what had reached it",
         run=partial(_powercut, kind=kind),
         control=partial(_powercut, kind=kind, serve=command("normal_sync")),
-        quick=10,
+        quick=15,
         long=10_000,
         control_rounds=40,
         obstacle=_obstacle,
