@@ -28,6 +28,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from talekeeper.__main__ import has_glibc
+
 LINK = re.compile(r"(https?)://(\S+?):(\d+)(/login\?token=\S+)")
 
 
@@ -292,6 +294,20 @@ def test_no_token_is_ever_logged(serve: Serve, environment: dict[str, str], tmp_
     log = (tmp_path / "server.err").read_text()
     assert '"/login"' in log
     assert "tk_" not in log
+
+
+@pytest.mark.req("G12")
+@pytest.mark.skipif(not has_glibc(), reason="only glibc gives pages back")
+@pytest.mark.parametrize(("told", "found"), [(None, "malloc"), ("pymalloc", "pymalloc")])
+def test_it_allocates_by_glibc_unless_told_otherwise(
+    serve: Serve, environment: dict[str, str], told: str | None, found: str
+):
+    environment.pop("PYTHONMALLOC", None)
+    if told:
+        environment["PYTHONMALLOC"] = told
+    served = serve()
+    began_with = Path(f"/proc/{served.process.pid}/environ").read_text().split("\0")
+    assert f"PYTHONMALLOC={found}" in began_with
 
 
 @pytest.mark.req("R14")

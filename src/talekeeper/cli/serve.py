@@ -28,6 +28,7 @@ from uvicorn.server import Server
 from talekeeper.cli.binding import bound_sockets, check_binding, not_bound
 from talekeeper.cli.folder import prepare_data_dir
 from talekeeper.cli.logs import configure_logs
+from talekeeper.cli.memory import give_back_memory
 from talekeeper.cli.running import (
     RunningServer,
     announce_server,
@@ -120,11 +121,13 @@ async def _serve(settings: Settings, config: Config, sockets: list[socket]) -> N
             if opens_browser(settings):
                 threading.Thread(target=webbrowser.open, args=(link,), daemon=True).start()
 
+        giving_back = asyncio.create_task(give_back_memory(lambda: keeper.hub.followers))
         try:
             await _Server(config, on_ready=tell, begin_closing=keeper.begin_closing).serve(sockets)
         except OSError as error:
             raise not_bound(settings, error) from error
         finally:
+            giving_back.cancel()
             withdraw_server(settings.data_dir, running)
 
 

@@ -17,7 +17,8 @@ class _MemorySubscription:
         self._hub = hub
         self.topics = topics
         self._items: deque[Recorded | Delta] = deque()
-        self._arrived = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._waiter: asyncio.Future[None] | None = None
         self._is_over = False
 
     def put(self, item: Recorded | Delta) -> None:
@@ -26,20 +27,24 @@ class _MemorySubscription:
             self.close()
             return
         self._items.append(item)
-        self._arrived.set()
+        self._wake()
 
     async def take(self) -> Sequence[Recorded | Delta]:
         while not self._items and not self._is_over:
-            self._arrived.clear()
-            await self._arrived.wait()
+            self._waiter = self._loop.create_future()  # an Event would cost a system call a token
+            await self._waiter
         taken = list(self._items)
         self._items.clear()
         return taken
 
     def close(self) -> None:
         self._is_over = True
-        self._arrived.set()
+        self._wake()
         self._hub.drop(self)
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
 
 class _Said:

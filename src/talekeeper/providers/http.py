@@ -136,8 +136,8 @@ class Line:
 
         A reply in which nothing was said raises as well: an empty message helps nobody.
         """
+        patience = _Patience(response.content, self._first_token_seconds, self._stall_seconds)
         try:
-            patience = _Patience(self._first_token_seconds, self._stall_seconds)
             fault: ProviderError | None = None
             while fault is None and not answer.is_over:
                 try:
@@ -157,6 +157,7 @@ class Line:
                 raise said_nothing(answer.reason)
             yield Finished(answer.reason)
         finally:
+            patience.end()
             response.close()
 
     async def document(self, path: str, body: bytes | None = None) -> bytes:
@@ -276,34 +277,55 @@ class Line:
 
 
 class _Patience:
-    """Until when the next bytes must come, on the event loop's clock."""
+    """Until when the next bytes must come, on the event loop's clock; a reader that waits longer
+    is given a TimeoutError.
 
-    __slots__ = ("_first", "_last_said", "_loop", "_stall", "until")
+    One timer watches over a whole answer and looks, when it goes off, whether it was too early: a
+    time-out around every read costs more than the read.
+    """
 
-    def __init__(self, first: float, stall: float) -> None:
+    __slots__ = ("_first", "_last_said", "_loop", "_stall", "_stream", "_timer", "_until")
+
+    def __init__(self, stream: aiohttp.StreamReader, first: float, stall: float) -> None:
         self._loop = asyncio.get_running_loop()
+        self._stream = stream
         self._first = first
         self._stall = stall
         self._last_said = self._loop.time()
-        self.until = self._last_said + first
+        self._until = self._last_said + first
+        self._timer = self._loop.call_at(self._until, self._look)
 
     def renew(self, *, has_said_something: bool, has_begun: bool) -> None:
         now = self._loop.time()
         if has_said_something:
             self._last_said = now
         if has_begun:
-            self.until = min(now + self._stall, self._last_said + self._first)
+            self._wait_until(min(now + self._stall, self._last_said + self._first))
 
     def limit_to(self, seconds: float) -> None:
         """Wait no longer than `seconds` from the first time that this is said."""
-        self.until = min(self.until, self._loop.time() + seconds)
+        self._wait_until(min(self._until, self._loop.time() + seconds))
+
+    def end(self) -> None:
+        self._timer.cancel()
+
+    def _wait_until(self, until: float) -> None:
+        self._until = until
+        if until < self._timer.when():
+            self._timer.cancel()
+            self._timer = self._loop.call_at(until, self._look)
+
+    def _look(self) -> None:
+        if self._loop.time() < self._until:
+            self._timer = self._loop.call_at(self._until, self._look)
+        else:
+            self._stream.set_exception(TimeoutError())
 
 
 async def _hear(response: aiohttp.ClientResponse, answer: Answer, patience: _Patience) -> None:
     """Take in what has arrived. After the reply's own end, every fault is only the end."""
     try:
-        async with asyncio.timeout_at(patience.until):
-            chunk = await response.content.readany()
+        chunk = await response.content.readany()
     except TimeoutError as error:
         if not answer.is_finished:
             raise fell_silent() from error

@@ -29,6 +29,8 @@ APPLICATION_ID: Final = 0x54414C45
 
 SQLITE_VERSION: Final = sqlite3.sqlite_version
 
+PAGE_BYTES: Final = 2_048
+"""Of a new database; one that was made with larger pages keeps them."""
 _HEADER: Final = b"SQLite format 3\x00"
 _PRAGMAS: Final = {
     "synchronous": 2,
@@ -48,9 +50,9 @@ _SHARED_MEMORY: Final = (
 )
 _NO_ROOM: Final = 1 << 20
 
-_CHECKPOINT_PAGES: Final = 2_000
+_CHECKPOINT_BYTES: Final = 8 << 20
 _CHECKPOINT_COMMITS: Final = 250
-_TRUNCATE_PAGES: Final = (64 << 20) // 4096
+_TRUNCATE_BYTES: Final = 64 << 20
 
 
 class Sqlite:
@@ -60,7 +62,7 @@ class Sqlite:
         self.path = path
         self._log = path.with_name(path.name + "-wal")
         self._commits = 0
-        self._tidied_pages = 0
+        self._tidied = 0
         self.name: Engine = "sqlite"
         self.writers = 1
 
@@ -79,6 +81,7 @@ class Sqlite:
     def connect_writer(self) -> sqlite3.Connection:
         """The one connection that writes. Raises InstallationRefused when a PRAGMA does not hold."""
         connection = self._connect("rw")
+        connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")  # of a database yet to be made
         mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         if mode != "wal":
             raise DatabaseDamaged(
@@ -87,7 +90,7 @@ class Sqlite:
             )
         _set_and_read_back(connection, _PRAGMAS | _WRITER_PRAGMAS)
         # What a killed server left in the log is moved when there is time: not before the port opens.
-        self._tidied_pages = self._wal_pages()
+        self._tidied = self.log_size() or 0
         return connection
 
     def connect_reader(self) -> sqlite3.Connection:
@@ -168,16 +171,16 @@ class Sqlite:
         it holds, and commits are counted beside its growth. False when somebody still reads what
         would have been moved.
         """
-        pages = self._wal_pages()
+        size = self.log_size() or 0
         self._commits += not idle
-        has_grown = pages > self._tidied_pages + _CHECKPOINT_PAGES
+        has_grown = size > self._tidied + _CHECKPOINT_BYTES
         if not (idle or has_grown or self._commits > _CHECKPOINT_COMMITS):
             return True
-        how = "TRUNCATE" if pages > _TRUNCATE_PAGES else "PASSIVE"
+        how = "TRUNCATE" if size > _TRUNCATE_BYTES else "PASSIVE"
         cursor.execute(f"PRAGMA wal_checkpoint({how})", {})
         moved = cursor.fetchall()
         self._commits = 0
-        self._tidied_pages = self._wal_pages()
+        self._tidied = self.log_size() or 0
         return all(is_busy == 0 and in_log == done for is_busy, in_log, done in moved)
 
     def size(self) -> int | None:
@@ -190,9 +193,6 @@ class Sqlite:
             return self._log.stat().st_size
         except FileNotFoundError:
             return 0
-
-    def _wal_pages(self) -> int:
-        return (self.log_size() or 0) // 4120
 
 
 def _check_file(path: Path, *, is_installed: bool) -> None:
