@@ -116,6 +116,7 @@ $(MADE)/run: requirements/run.txt requirements/build.txt pyproject.toml | $(MADE
 	@echo 'Installing what the server needs.'
 	@tools/install.sh -r requirements/run.txt -r requirements/build.txt
 	@tools/install.sh --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q src
 	@touch $@
 
 $(MADE)/test: requirements/test.txt $(MADE)/run

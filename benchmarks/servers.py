@@ -58,7 +58,7 @@ class Server:
             self.process = subprocess.Popen(
                 [*pinned, sys.executable, "-m", "talekeeper", "serve"],
                 env={
-                    **{k: v for k, v in os.environ.items() if not k.startswith("TALEKEEPER_")},
+                    **_environment(),
                     "TALEKEEPER_DATA_DIR": str(self.data),
                     "TALEKEEPER_KEY_FILE": str(self.folder / "config" / "key"),
                     "TALEKEEPER_PORT": "0",
@@ -110,6 +110,13 @@ class Server:
         if process.stdout is not None:
             process.stdout.close()
         self.process = None
+
+
+def _environment() -> dict[str, str]:
+    """What is around us, without settings, and with what Python compiles kept: as people have it."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("TALEKEEPER_")}
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)
+    return kept
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import gc
 from collections.abc import Callable
 from typing import Final
 
-EVERY_SECONDS: Final = 10.0
+EVERY_SECONDS: Final = 10
 _CROWD: Final = 100
 
 
@@ -16,17 +16,16 @@ async def give_back_memory(followers: Callable[[], int]) -> None:
     followers. When most of a crowd has left, garbage is looked for once: Python keeps what it
     freed last, and that lies everywhere. Ends by itself where glibc is not the C library.
     """
-    await asyncio.sleep(EVERY_SECONDS)
     give_back = await asyncio.to_thread(_giving_back)
     most = 0
     while give_back is not None:
-        now = followers()
-        most = max(most, now)
-        if most > _CROWD + 4 * now:
+        for _ in range(EVERY_SECONDS):
+            await asyncio.sleep(1)
+            most = max(most, followers())
+        if most > _CROWD + 4 * followers():
             gc.collect()
-            most = now
+            most = 0
         await asyncio.to_thread(give_back, 0)
-        await asyncio.sleep(EVERY_SECONDS)
 
 
 def _giving_back() -> Callable[[int], int] | None:

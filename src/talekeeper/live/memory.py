@@ -67,13 +67,14 @@ class MemoryHub:
     """Listeners by topic. A listener never holds a speaker back."""
 
     def __init__(self) -> None:
+        self._subscriptions: set[_MemorySubscription] = set()
         self._listeners: dict[str, set[_MemorySubscription]] = {}
         self._said: dict[GenerationId, _Said] = {}
         self._is_closed = False
 
     @property
     def followers(self) -> int:
-        return len({one for listeners in self._listeners.values() for one in listeners})
+        return len(self._subscriptions)
 
     def announce(self, events: Sequence[Recorded]) -> None:
         for event in events:
@@ -111,11 +112,13 @@ class MemoryHub:
         if self._is_closed:
             subscription.close()
             return subscription
+        self._subscriptions.add(subscription)
         for topic in topics:
             self._listeners.setdefault(topic, set()).add(subscription)
         return subscription
 
     def drop(self, subscription: _MemorySubscription) -> None:
+        self._subscriptions.discard(subscription)
         for topic in subscription.topics:
             listeners = self._listeners.get(topic)
             if listeners is not None:
@@ -125,6 +128,5 @@ class MemoryHub:
 
     def close(self) -> None:
         self._is_closed = True
-        for listeners in list(self._listeners.values()):
-            for listener in tuple(listeners):
-                listener.close()
+        for listener in tuple(self._subscriptions):
+            listener.close()

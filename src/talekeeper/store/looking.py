@@ -58,6 +58,7 @@ def look_into(data_dir: Path) -> Look:
     if not path.exists():
         raise DatabaseDamaged(f"{path} is missing, but {data_dir} has been in use.")
     seam.check_database(is_installed=True)
+    seam.forget_check()
     said = said_by(seam)
     if said.revision != HEAD:
         return Look(True, said.revision, size, seam.log_size() or 0)

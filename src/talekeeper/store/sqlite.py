@@ -63,6 +63,7 @@ class Sqlite:
         self._log = path.with_name(path.name + "-wal")
         self._commits = 0
         self._tidied = 0
+        self._first: sqlite3.Connection | None = None
         self.name: Engine = "sqlite"
         self.writers = 1
 
@@ -72,7 +73,15 @@ class Sqlite:
         return ("BEGIN IMMEDIATE", f"PRAGMA application_id = {APPLICATION_ID}")
 
     def check_database(self, *, is_installed: bool) -> None:
-        _check_file(self.path, is_installed=is_installed)
+        # Whoever opens a log first reads it whole. So the first connection stays until the writer's
+        # stands: a log of 64 MB is read once at a start and not three times.
+        self._first = _checked(self.path, is_installed=is_installed)
+
+    def forget_check(self) -> None:
+        """The connection by which the database was checked is closed, where none will write."""
+        if self._first is not None:
+            self._first.close()
+            self._first = None
 
     def tables(self, cursor: Cursor) -> set[str]:
         cursor.execute("SELECT name FROM sqlite_master WHERE type = 'table'", {})
@@ -89,6 +98,7 @@ class Sqlite:
                 "folder on a local disk, not on a network share."
             )
         _set_and_read_back(connection, _PRAGMAS | _WRITER_PRAGMAS)
+        self.forget_check()
         # What a killed server left in the log is moved when there is time: not before the port opens.
         self._tidied = self.log_size() or 0
         return connection
@@ -195,12 +205,13 @@ class Sqlite:
             return 0
 
 
-def _check_file(path: Path, *, is_installed: bool) -> None:
+def _checked(path: Path, *, is_installed: bool) -> sqlite3.Connection | None:
+    """A connection to the database, which is whole; None where it is yet to be made."""
     # Before any connection of ours is open: closing a file drops this process's locks on it.
     size = path.stat().st_size if path.exists() else None
     if not is_installed and not size:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        return
+        return None
     if size is None:
         raise DatabaseDamaged(
             f"{path} is missing, but {path.parent} has been in use. Restore a backup into its "
@@ -214,15 +225,18 @@ def _check_file(path: Path, *, is_installed: bool) -> None:
             f"{path} is {found}. Restore a backup into its place; keep the file as it is until "
             "then. Nothing was changed."
         )
-    connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
+    connection = sqlite3.connect(
+        f"file:{quote(str(path))}?mode=ro", uri=True, check_same_thread=False
+    )
     try:
         found = connection.execute("PRAGMA quick_check(3)").fetchall()
     except sqlite3.Error as error:
-        raise _damaged(path, str(error)) from error
-    finally:
         connection.close()
+        raise _damaged(path, str(error)) from error
     if found != [("ok",)]:
+        connection.close()
         raise _damaged(path, "; ".join(str(row[0]) for row in found))
+    return connection
 
 
 def _damaged(path: Path, what: str) -> DatabaseDamaged:
