@@ -1,4 +1,4 @@
-"""Real servers for the promises: the ones that `talekeeper torture` starts, by a short name.
+"""Real servers for the promises: the ones that `talekeeper torture` starts.
 
 with served(tmp_path) as server:                     # a data folder of its own, SQLite
     async with server.client() as client:            # bears the owner's token
@@ -8,6 +8,10 @@ with served(tmp_path) as server:                     # a data folder of its own,
         server.kill()
         server.start()
 """
+
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -24,7 +28,7 @@ from talekeeper.torture.asking import (
     new_id,
     until,
 )
-from talekeeper.torture.serving import SERVE, TOKEN, DidNotStart, Server, apart, served
+from talekeeper.torture.serving import SERVE, TOKEN, DidNotStart, Server, apart
 
 __all__ = [
     "IN_FLIGHT",
@@ -51,3 +55,28 @@ on_both_engines = pytest.mark.parametrize(
     "engine", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
 )
 """For tests that take `database_url`."""
+
+
+@contextmanager
+def served(
+    folder: Path,
+    provider: str = "scripted",
+    database_url: str | None = None,
+    env: Mapping[str, str] | None = None,
+    *,
+    command: Sequence[str] = SERVE,
+    starts: bool = True,
+    verifies: bool = True,
+) -> Generator[Server]:
+    """A server in `folder`. Left without an error, its store holds all that must be true of it."""
+    server = Server(folder, provider=provider, database_url=database_url, env=env, command=command)
+    try:
+        if starts:
+            server.start()
+        yield server
+        server.end()
+        if verifies:
+            found = server.violations()
+            assert found == [], "\n".join(found)
+    finally:
+        server.end()

@@ -28,7 +28,7 @@ def run_torture(  # noqa: PLR0917
     report: Annotated[Path | None, typer.Option(help="Write what was counted as JSON.")] = None,
     work_dir: Annotated[Path | None, typer.Option(help="Where to work. [default: /tmp]")] = None,
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="Rigs at a time. [default: 2; long: 1]")
+        int | None, typer.Option(min=1, help="Rigs at a time. [default: 3; long: 1]")
     ] = None,
     rigs: Annotated[bool, typer.Option("--list", help="Say which rigs there are.")] = False,
 ) -> None:
@@ -53,7 +53,7 @@ def run_torture(  # noqa: PLR0917
             rounds=rounds,
             seed=seed,
             work_dir=work_dir,
-            jobs=jobs or (1 if long else 2),
+            jobs=jobs or (1 if long else 3),
         )
     )
     Console(width=None if sys.stdout.isatty() else 118).print(_table(counted))

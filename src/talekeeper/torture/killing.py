@@ -106,7 +106,7 @@ async def _kill9(place: Place, serve: Sequence[str] = SERVE) -> Tally:
     tally = Tally()
     while tally.rounds < place.rounds and not (tally.found and place.stops_when_found):
         folder = place.fresh()
-        with served(folder, command=serve, verifies=False) as server:
+        async with served(folder, command=serve) as server:
             kills = min(LIFE, place.rounds - tally.rounds)
             tally.add(await crash_again_and_again(server, place, kills=kills))
         place.forget(folder)
@@ -121,14 +121,13 @@ async def _snapshot(place: Place, serve: Sequence[str] = SERVE) -> Tally:
     tally = Tally(figures={"late": 0})
     while tally.rounds < place.rounds and not (tally.found and place.stops_when_found):
         folder = place.fresh()
-        with served(folder, command=serve, verifies=False) as server:
-            async with crowded(server, pause=0.05) as crowd:
-                images = min(IMAGES, place.rounds - tally.rounds)
-                for _ in range(images):
-                    await _image(server, crowd, place, tally)
-                    if tally.found and place.stops_when_found:
-                        break
-                tally.acked += crowd.acks
+        async with served(folder, command=serve) as server, crowded(server, pause=0.05) as crowd:
+            images = min(IMAGES, place.rounds - tally.rounds)
+            for _ in range(images):
+                await _image(server, crowd, place, tally)
+                if tally.found and place.stops_when_found:
+                    break
+            tally.acked += crowd.acks
         place.forget(folder)
     return tally
 

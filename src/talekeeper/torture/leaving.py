@@ -35,7 +35,7 @@ async def _sigterm(place: Place, *, is_frozen: bool = False) -> Tally:
     `is_frozen`, the control, is a server that does not hear.
     """
     tally = Tally(figures={"gone_in_s": []})
-    with served(place.fresh(), verifies=False) as server:
+    async with served(place.fresh()) as server:
         for _ in range(place.rounds):
             async with crowded(server) as crowd:
                 await crowd.until_acked(20)
@@ -73,7 +73,7 @@ async def _freeze(place: Place, serve: Sequence[str] = SERVE) -> Tally:
     tally = Tally()
     for _ in range(place.rounds):
         folder = place.fresh()
-        with served(folder, command=serve, verifies=False) as holder:
+        async with served(folder, command=serve) as holder:
             async with holder.client() as client:
                 conversation = await client.open()
                 order = f"[[tokens {FROZEN_TOKENS}]] [[pace 5ms]]"
@@ -84,23 +84,22 @@ async def _freeze(place: Place, serve: Sequence[str] = SERVE) -> Tally:
                     await stream.tell(story, partial(_is_long, story, reply))
                 await _frozen_between_writes(holder)
                 (holder.data_dir / LOCK).unlink()
-                with served(folder, verifies=False) as other:
-                    async with other.client() as here:
-                        kept = await here.message(conversation, reply)
-                        if kept["status"] != "interrupted":
-                            tally.found.append(Wrong("wrong", f"it is {kept['status']}"))
-                        if not scripted_text(FROZEN_TOKENS).startswith(kept["content"]):
-                            tally.found.append(Wrong("lost", "the text is not what was said"))
-                        after = await here.say(conversation, "Another one sends.", reply=False)
-                        holder.send_signal(signal.SIGCONT)
-                        await until(lambda: _has_ended(holder), seconds=30)
-                        now = await here.message(conversation, reply)
-                        if now != kept:
-                            what = f"written by who had lost it: {now['status']}"
-                            tally.found.append(Wrong("wrong", what))
-                        there = await here.message(conversation, after["message"]["id"])
-                        if there["content"] != "Another one sends.":
-                            tally.found.append(Wrong("lost", "what the other one took"))
+                async with served(folder) as other, other.client() as here:
+                    kept = await here.message(conversation, reply)
+                    if kept["status"] != "interrupted":
+                        tally.found.append(Wrong("wrong", f"it is {kept['status']}"))
+                    if not scripted_text(FROZEN_TOKENS).startswith(kept["content"]):
+                        tally.found.append(Wrong("lost", "the text is not what was said"))
+                    after = await here.say(conversation, "Another one sends.", reply=False)
+                    holder.send_signal(signal.SIGCONT)
+                    await until(lambda: _has_ended(holder), seconds=30)
+                    now = await here.message(conversation, reply)
+                    if now != kept:
+                        what = f"written by who had lost it: {now['status']}"
+                        tally.found.append(Wrong("wrong", what))
+                    there = await here.message(conversation, after["message"]["id"])
+                    if there["content"] != "Another one sends.":
+                        tally.found.append(Wrong("lost", "what the other one took"))
                 tally.acked += 2
                 tally.rounds += 1
             holder.end()
@@ -136,7 +135,7 @@ async def _sse_leak(place: Place, *, drops: bool = True) -> Tally:
     Without `drops`, the control, they stay open.
     """
     tally = Tally(figures={"descriptors": [], "rss_mb": []})
-    with served(place.fresh(), verifies=False) as server:
+    async with served(place.fresh()) as server:
         async with server.client() as client:
             conversation = await client.open()
             await asyncio.to_thread(_streams, server, conversation, 20)  # what is made once is made

@@ -109,13 +109,15 @@ async def _powercut(place: Place, kind: FileSystem, serve: Sequence[str] = SERVE
             folder.mkdir()
             with a_disk(folder, kind, _IMAGE[kind]) as (image, at):
                 cuts = min(CUTS, place.rounds - tally.rounds)
-                with served(at, command=serve, verifies=False) as server:
-                    async with crowded(server, pause=0.05) as crowd:
-                        for _ in range(cuts):
-                            await _cut(tally, place, kind, image, crowd)
-                            if tally.found and place.stops_when_found:
-                                break
-                        tally.acked += crowd.acks
+                async with (
+                    served(at, command=serve) as server,
+                    crowded(server, pause=0.05) as crowd,
+                ):
+                    for _ in range(cuts):
+                        await _cut(tally, place, kind, image, crowd)
+                        if tally.found and place.stops_when_found:
+                            break
+                    tally.acked += crowd.acks
             shutil.rmtree(folder)
     return tally
 

@@ -147,12 +147,11 @@ async def _bitrot(
 
 async def _used(folder: Path) -> list[Said]:
     """A data folder in which something was acknowledged, as its killed server left it."""
-    with served(folder, verifies=False) as server:
-        async with crowded(server) as crowd:
-            await crowd.until_acked(40)
-            crowd.is_up.clear()
-            await asyncio.to_thread(server.kill)
-            return list(crowd.acked)
+    async with served(folder) as server, crowded(server) as crowd:
+        await crowd.until_acked(40)
+        crowd.is_up.clear()
+        await asyncio.to_thread(server.kill)
+        return list(crowd.acked)
 
 
 def _copied(data_dir: Path, place: Place) -> Path:
@@ -174,7 +173,7 @@ def _bytes_of(folder: Path) -> dict[str, bytes]:
 async def _told_by_a_server(data_dir: Path, place: Place) -> list[Wrong]:
     """A real server says in one sentence what is the matter, and ends with its exit code."""
     _missing(data_dir, place.chance)
-    with served(data_dir.parent, starts=False, verifies=False) as server:
+    async with served(data_dir.parent, starts=False) as server:
         try:
             await asyncio.to_thread(server.start)
         except DidNotStart as refused:

@@ -101,7 +101,7 @@ async def _suffered(
 ) -> Tally:
     """A server that had that trouble again and again, and was killed and judged afterwards."""
     tally = Tally(figures={"writes_again_s": [], "slowest_read_s": [], "refused": 0})
-    with served(folder, command=serve, env=env, verifies=False) as server:
+    async with served(folder, command=serve, env=env) as server:
         async with crowded(server, pause=0.01) as crowd:
             for _ in range(place.rounds):
                 await troubled(tally, crowd, trouble(server))
