@@ -90,12 +90,12 @@ class Sender:
                 return _stored_before(tx, held, known)
             held.take_out(tx)
             parent = _parent(tx, held, parent_id)
+            running = held.conversation.generation_id
             if not held.conversation.title and role == "user":
                 held.change(title=title_from(content))
             added = add_message(tx, held, message_id, parent=parent, role=role, content=content)
             is_under_leaf = isinstance(parent_id, Kept)
             branched = not is_under_leaf and has_elder_sibling(tx, added)
-            running = held.conversation.generation_id
             begun = None
             if wants_reply and role == "user" and running is None:
                 begun = begin_reply(

@@ -38,8 +38,8 @@ from talekeeper.generation.growing import Ending, Growing
 from talekeeper.ids import AccountId, GenerationId
 from talekeeper.live import Delta, Hub
 from talekeeper.prompts import Composed, composed
-from talekeeper.prompts.composing import DEFAULT_WINDOW, HISTORY_LIMIT, HISTORY_STEP
-from talekeeper.prompts.fitting import estimated_tokens
+from talekeeper.prompts.composing import HISTORY_LIMIT, HISTORY_STEP, room_in
+from talekeeper.prompts.fitting import cost_of
 from talekeeper.store import Reader, Store, Writer
 from talekeeper.store.conversations import get_conversation, hold_conversation
 from talekeeper.store.generations import (
@@ -258,7 +258,8 @@ class Generations:
             conversation = get_conversation(
                 tx, generation.conversation_id, owner_id=generation.owner_id
             )
-            history, is_whole = _history(tx, begun.message_key, window=reached.window)
+            room = room_in(reached.window, conversation.sampling)
+            history, is_whole = history_to(tx, begun.message_key, room=room)
             if generation.kind != "continue" or not begun.message.content:
                 history.pop()
             return composed(
@@ -378,20 +379,24 @@ async def final_message(store: Store, generation: Generation) -> Message:
     return await store.read(unit)
 
 
-def _history(tx: Reader, key: int, *, window: int | None) -> tuple[list[Line], bool]:
+def history_to(tx: Reader, key: int, *, room: int) -> tuple[list[Line], bool]:
     """The newest of the path that ends in `key`, eldest first, and whether that is all of it.
 
     No more is read than what is sure not to fit, so a long tale costs what a model holds.
     """
     history: list[Line] = []
     tokens = 0
+    limit = HISTORY_STEP
     above: int | None = key
-    while above is not None and len(history) < HISTORY_LIMIT:
-        step, above = lines_to(tx, above, limit=HISTORY_STEP)
+    while above is not None and limit > 0:
+        step, above = lines_to(tx, above, limit=limit)
         history[:0] = step
-        tokens += sum(estimated_tokens(line.content) for line in step)
-        if tokens > (window or DEFAULT_WINDOW):
+        tokens += sum(cost_of(line) for line in step if line.content.strip())
+        if tokens > room:
             break
+        # As many more as would fill it, were they like these, and never many more than these.
+        more = 1 + (room - tokens) * len(history) // max(1, tokens)
+        limit = min(more, 2 * len(history), HISTORY_LIMIT - len(history))
     return history, above is None
 
 

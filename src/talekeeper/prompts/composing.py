@@ -33,7 +33,7 @@ UNANSWERED: Final = "(The message above got no answer. Answer what follows it.)"
 HISTORY_LIMIT: Final = 400
 """Messages that are read for a request at the most."""
 HISTORY_STEP: Final = 50
-"""Messages that are read at once, until they are more than the model holds."""
+"""Messages that are read first; how many more depends on how long these are."""
 ECHO_WORDS: Final = 6
 """Words a model that cannot continue a text is asked to begin with, so the seam can be found."""
 
@@ -102,7 +102,7 @@ def composed(
     cost = estimated_tokens(instructions) + TURN_COST
     told = [m for m in history if m.content.strip()]
     marks = len(unanswered) * estimated_tokens(UNANSWERED)
-    room = max(0, window - cost - marks - _kept_for_reply(window, sampling))
+    room = max(0, room_in(window, sampling) - cost - marks)
     chosen = fitted(told, budget=room, window=room)
     parts = [
         Part("purpose", purpose, cost, True, "always first"),
@@ -160,10 +160,12 @@ def unanswered_in(history: Sequence[Line]) -> frozenset[MessageId]:
     )
 
 
-def _kept_for_reply(window: int, sampling: Sampling) -> int:
+def room_in(window: int | None, sampling: Sampling) -> int:
+    """Tokens that what is told can take at the most: the rest of the window is the reply's."""
+    window = window or DEFAULT_WINDOW
     if sampling.max_tokens is not None:
-        return min(sampling.max_tokens, window // 2)
-    return min(1_024, window // REPLY_SHARE)
+        return window - min(sampling.max_tokens, window // 2)
+    return window - min(1_024, window // REPLY_SHARE)
 
 
 def _append(turns: list[Turn], role: Role, content: str) -> None:

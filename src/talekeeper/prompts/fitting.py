@@ -33,6 +33,11 @@ def estimated_tokens(text: str) -> int:
     return wide + (len(text) - wide + 3) // 4
 
 
+def cost_of(message: Line) -> int:
+    """Tokens that `message` takes as a turn, as far as can be estimated."""
+    return estimated_tokens(message.content) + TURN_COST
+
+
 def fitted(history: Sequence[Line], *, budget: int, window: int) -> Fitted:
     """The newest of `history` within `budget` tokens.
 
@@ -42,7 +47,7 @@ def fitted(history: Sequence[Line], *, budget: int, window: int) -> Fitted:
     tokens = 0
     taken = 0
     for message in reversed(history):
-        cost = estimated_tokens(message.content) + TURN_COST
+        cost = cost_of(message)
         room = window if taken < LEAST_MESSAGES else budget
         if taken and tokens + cost > room:
             break

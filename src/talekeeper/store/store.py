@@ -112,9 +112,7 @@ class Store:
         unit itself raised, with nothing stored.
         """
         number = crc32(conversation_id.encode()) % len(self._writers) if conversation_id else 0
-        return await asyncio.shield(
-            self._writers[number].submit(unit, conversation_id=conversation_id)
-        )
+        return await self._writers[number].submit(unit, conversation_id=conversation_id)
 
     async def read(self, unit: ReadUnit[T]) -> T:
         """Run `unit` on a read-only connection, on one consistent snapshot."""

@@ -6,8 +6,8 @@ pay for two flushes rather than 64, and a unit that fails takes nobody with it.
 
 What holds, and why:
 
-- A unit that was handed over runs to its end whatever becomes of the task that asked: the task
-  waits for a shielded future. A cancelled request may therefore be stored; the client's id makes
+- A unit that was handed over runs to its end whatever becomes of the task that asked, which waits
+  for nothing but a future. A cancelled request may therefore be stored; the client's id makes
   asking again harmless.
 - A failure inside a unit rolls back its savepoint alone. An error can also end the whole
   transaction (a full disk does): after each failure the writer looks whether its transaction
