@@ -48,9 +48,7 @@ async def test_what_is_read_in_steps_tells_the_model_as_much_as_all_of_it(
     tale = write_tale(tmp_path / "talekeeper.db", owner, 1_200, says=says, is_indexed=False)
     room = room_in(window, AS_THE_PROVIDER_DOES)
     async with a_heart(tmp_path) as heart:
-        read, is_whole = await heart.store.read(
-            lambda tx: history_to(tx, tale.leaf_key, room=room)
-        )
+        read, is_whole = await heart.store.read(lambda tx: history_to(tx, tale.leaf_key, room=room))
         most, _ = await heart.store.read(
             lambda tx: lines_to(tx, tale.leaf_key, limit=HISTORY_LIMIT)
         )
