@@ -19,7 +19,8 @@ What holds, and why:
 - Waiting for a foreign lock ends 500 ms after the unit was handed over, retries included.
 - What keeps the writer from writing is its `trouble`, told as the server's health. While there is
   any and nobody writes, the writer tries for itself every second whether a commit reaches the disk
-  again: nobody has to risk a message to find out that there is room.
+  again: nobody has to risk a message to find out that there is room. A commit of units that changed
+  nothing would need no disk, so in trouble every commit is given something to write.
 """
 
 import asyncio
@@ -139,12 +140,11 @@ class WriterThread:
     def _serve(self) -> None:
         is_tidy = True
         while True:
-            can_heal = self.trouble is not None and not isinstance(self.trouble, DatabaseDamaged)
             patience = None if is_tidy else _IDLE
             try:
-                first = self._queue.get(timeout=_PROBE if can_heal else patience)
+                first = self._queue.get(timeout=_PROBE if self._can_recover else patience)
             except Empty:
-                if can_heal:
+                if self._can_recover:
                     self._probe()
                 else:
                     is_tidy = self._tidy(idle=True)
@@ -218,6 +218,8 @@ class WriterThread:
                     return False
                 waiting.error = self._typed(error)
         try:
+            if self._can_recover:
+                self._seam.touch(cursor)
             cursor.execute("COMMIT")
         except Exception as error:  # noqa: BLE001
             self._roll_back(cursor)
@@ -227,7 +229,7 @@ class WriterThread:
             return True
         self.counts.commits += 1
         self.counts.units += len(batch)
-        if self.trouble is not None:
+        if self._can_recover:
             self._recover()
         return True
 
@@ -284,10 +286,13 @@ class WriterThread:
             log.warning("store.in_trouble", code=trouble.code)
         self.trouble = trouble
 
+    @property
+    def _can_recover(self) -> bool:
+        return self.trouble is not None and not isinstance(self.trouble, DatabaseDamaged)
+
     def _recover(self) -> None:
-        if not isinstance(self.trouble, DatabaseDamaged):
-            log.info("store.out_of_trouble", code=self.trouble.code if self.trouble else None)
-            self.trouble = None
+        log.info("store.out_of_trouble", code=self.trouble.code if self.trouble else None)
+        self.trouble = None
 
     def _probe(self) -> None:
         """Whether a commit reaches the disk again, tried without anybody's message."""
