@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from servers import Story, new_id, served
+from talekeeper.torture import serving
 from talekeeper.torture.crowd import Said, due_by, forgotten, losses
 from talekeeper.torture.killing import crash_again_and_again
 from talekeeper.torture.rigs import Place, Rig, Tally, Wrong
@@ -195,6 +196,20 @@ def test_torture_that_is_ended_half_way_leaves_nothing_behind(tmp_path: Path, ho
     assert _left(tmp_path) == []
     assert str(tmp_path) not in Path("/proc/self/mountinfo").read_text()
     assert _processes_in(tmp_path) == []
+
+
+async def test_a_server_whose_start_is_cancelled_is_gone(tmp_path: Path):
+    async def serve() -> None:
+        async with serving.served(tmp_path):
+            pytest.fail("it was to be cancelled before it had started")
+
+    for seconds in (0.0, 0.001, 0.01, 0.1):
+        start = asyncio.create_task(serve())
+        await asyncio.sleep(seconds)
+        start.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await start
+        assert _processes_in(tmp_path) == []
 
 
 def _tortured(*words: str, at: Path) -> "subprocess.CompletedProcess[str]":

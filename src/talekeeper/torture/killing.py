@@ -18,7 +18,7 @@ from talekeeper.torture.controls import command
 from talekeeper.torture.crowd import Crowd
 from talekeeper.torture.judging import Contents, contents_in, contents_of
 from talekeeper.torture.rigs import Place, Rig, Tally, Wrong
-from talekeeper.torture.serving import SERVE, Server, served
+from talekeeper.torture.serving import SERVE, Server, beside, served
 
 PEOPLE = 6
 LIFE = 40
@@ -51,17 +51,17 @@ async def crash_again_and_again(server: Server, place: Place, *, kills: int) -> 
             await asyncio.sleep(chance.uniform(0, 0.03))
             crowd.is_up.clear()
             moment = time.monotonic()
-            await asyncio.to_thread(server.kill)
+            await beside(server.kill)
             tally.rounds += 1
             acked = list(crowd.acked)
-            left = await asyncio.to_thread(server.with_store, contents_of)
+            left = await beside(server.with_store, contents_of)
             tally.found += left.judged(acked, crowd.stories)
             tally.figures["late"] += left.late(crowd.stories, moment=moment)
             if tally.found and place.stops_when_found:
                 break
             crowd.begin_afresh()
             began = time.monotonic()
-            await asyncio.to_thread(server.start)
+            await beside(server.start)
             crowd.is_up.set()
             await crowd.until_acked(1)
             tally.figures["restart_to_ack_s"].append(round(time.monotonic() - began, 3))
@@ -70,8 +70,8 @@ async def crash_again_and_again(server: Server, place: Place, *, kills: int) -> 
             return tally
         await crowd.leave()
         await _all_ended(crowd)
-    await asyncio.to_thread(server.kill)
-    left = await asyncio.to_thread(server.with_store, contents_of)
+    await beside(server.kill)
+    left = await beside(server.with_store, contents_of)
     tally.found += left.judged(crowd.said)
     tally.acked = crowd.acks
     tally.figures["unanswered"] = sum(each.unanswered for each in crowd.said)
@@ -139,12 +139,12 @@ async def _image(server: Server, crowd: Crowd, place: Place, tally: Tally) -> No
     try:
         await until(lambda: _is_stopped(server))
         moment = time.monotonic()
-        await asyncio.to_thread(shutil.copytree, server.data_dir, image / "data")
+        await beside(shutil.copytree, server.data_dir, image / "data")
         await asyncio.sleep(0.002)  # answers that it gave before are read
         acked = list(crowd.acked)
     finally:
         server.send_signal(signal.SIGCONT)
-    contents = await asyncio.to_thread(contents_in, image / "data")
+    contents = await beside(contents_in, image / "data")
     tally.rounds += 1
     tally.found += contents.judged(acked, crowd.stories)
     tally.figures["late"] += contents.late(crowd.stories, moment=moment)

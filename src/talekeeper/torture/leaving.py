@@ -18,7 +18,7 @@ from talekeeper.torture.controls import command
 from talekeeper.torture.judging import contents_of
 from talekeeper.torture.killing import crowded
 from talekeeper.torture.rigs import Place, Rig, Tally, Wrong, wrongs
-from talekeeper.torture.serving import SERVE, Server, served
+from talekeeper.torture.serving import SERVE, Server, beside, served
 from talekeeper.torture.trouble import write_lock_held
 
 GONE_WITHIN: Final = 5.0
@@ -45,22 +45,22 @@ async def _sigterm(place: Place, *, is_frozen: bool = False) -> Tally:
                 crowd.is_up.clear()
                 server.send_signal(signal.SIGTERM)
                 try:
-                    code = await asyncio.to_thread(server.wait, GONE_WITHIN)
+                    code = await beside(server.wait, GONE_WITHIN)
                 except subprocess.TimeoutExpired:
                     tally.found.append(Wrong("wrong", f"not gone within {GONE_WITHIN:g} s"))
                     server.send_signal(signal.SIGCONT)
-                    code = await asyncio.to_thread(server.wait, 20)
+                    code = await beside(server.wait, 20)
                 tally.figures["gone_in_s"].append(round(time.monotonic() - moment, 3))
                 if code != 0:
                     tally.found.append(Wrong("wrong", f"its exit code was {code}"))
                 await asyncio.sleep(0.1)
-                left = await asyncio.to_thread(server.with_store, contents_of)
+                left = await beside(server.with_store, contents_of)
                 tally.found += left.judged(crowd.acked, crowd.stories)
                 if left.in_flight:
                     tally.found.append(Wrong("wrong", "a reply was left in flight"))
                 tally.acked += crowd.acks
                 tally.rounds += 1
-                await asyncio.to_thread(server.start)
+                await beside(server.start)
     return tally
 
 
@@ -103,7 +103,7 @@ async def _freeze(place: Place, serve: Sequence[str] = SERVE) -> Tally:
                 tally.acked += 2
                 tally.rounds += 1
             holder.end()
-            found = await asyncio.to_thread(holder.violations)
+            found = await beside(holder.violations)
             tally.found += wrongs(found)
     return tally
 
@@ -138,13 +138,11 @@ async def _sse_leak(place: Place, *, drops: bool = True) -> Tally:
     async with served(place.fresh()) as server:
         async with server.client() as client:
             conversation = await client.open()
-            await asyncio.to_thread(_streams, server, conversation, 20)  # what is made once is made
+            await beside(_streams, server, conversation, 20)  # what is made once is made
             await asyncio.sleep(0.5)
             files, memory = _held(server)
             for _ in range(place.rounds):
-                opened = await asyncio.to_thread(
-                    _streams, server, conversation, STREAMS, drops=drops
-                )
+                opened = await beside(_streams, server, conversation, STREAMS, drops=drops)
                 try:
                     await until(lambda: _held(server)[0] <= files + 2, seconds=8 if drops else 2)
                 except TimeoutError:
@@ -161,7 +159,7 @@ async def _sse_leak(place: Place, *, drops: bool = True) -> Tally:
                 tally.rounds += 1
             await client.say(conversation, "Still here.", reply=False)
             tally.acked += 1
-        found = await asyncio.to_thread(_closed_violations, server)
+        found = await beside(_closed_violations, server)
         tally.found += wrongs(found)
     return tally
 

@@ -16,7 +16,7 @@ from talekeeper.torture.asking import Client, Story, Unanswered, new_id
 from talekeeper.torture.crowd import Said, losses
 from talekeeper.torture.judging import contents_of
 from talekeeper.torture.rigs import Place, Rig, Tally, Wrong, wrongs
-from talekeeper.torture.serving import Server, served
+from talekeeper.torture.serving import Server, beside, served
 from talekeeper.torture.shim import Shim, no_compiler
 
 SENDERS: Final = 30
@@ -32,8 +32,8 @@ async def _asked(
     async with served(place.fresh(), env=env) as server:
         async with server.client() as client:
             yield server, client
-        await asyncio.to_thread(server.kill)
-        left = await asyncio.to_thread(server.with_store, contents_of)
+        await beside(server.kill)
+        left = await beside(server.with_store, contents_of)
         tally.found += wrongs(left.violations)
 
 
@@ -56,7 +56,7 @@ async def _duplicates(place: Place, *, name_anew: bool = False) -> Tally:
             answers = await asyncio.gather(*(send() for _ in range(SENDERS)))
             tally.found += wrongs(f"answered {a.status}" for a in answers if a.status > 201)
             if number == place.rounds // 2:
-                await asyncio.to_thread(server.restart)
+                await beside(server.restart)
                 answers.append(await send())
             other = await client.send(conversation, "Something else.", id=name, reply=False)
             if not name_anew and other.problem != (422, "id_reused"):

@@ -26,7 +26,7 @@ from talekeeper.torture.crowd import Crowd
 from talekeeper.torture.judging import Contents, contents_in
 from talekeeper.torture.killing import crowded
 from talekeeper.torture.rigs import Place, Rig, Tally
-from talekeeper.torture.serving import SERVE, served
+from talekeeper.torture.serving import SERVE, beside, served
 
 FileSystem = Literal["ext4", "xfs"]
 
@@ -127,9 +127,9 @@ async def _cut(tally: Tally, place: Place, kind: FileSystem, image: Path, crowd:
     clone = image.with_name("clone.img")
     moment = time.monotonic()
     acked = list(crowd.acked)  # what is acknowledged from here on may be in it or not
-    await asyncio.to_thread(_cloned, image, clone)
+    await beside(_cloned, image, clone)
     cut = time.monotonic()
-    contents = await asyncio.to_thread(_contents_of_clone, clone, kind)
+    contents = await beside(_contents_of_clone, clone, kind)
     tally.figures["cut_ms"].append(round((cut - moment) * 1000, 1))
     tally.figures["check_ms"].append(round((time.monotonic() - cut) * 1000, 1))
     tally.rounds += 1

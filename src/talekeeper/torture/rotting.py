@@ -5,7 +5,6 @@ with the marker that says that there was one: nothing can tell it from a first s
 must see that everything is gone.
 """
 
-import asyncio
 import os
 import random
 import shutil
@@ -20,7 +19,7 @@ from talekeeper.torture.crowd import Said
 from talekeeper.torture.judging import contents_in
 from talekeeper.torture.killing import crowded
 from talekeeper.torture.rigs import Place, Rig, Tally, Wrong
-from talekeeper.torture.serving import DidNotStart, served
+from talekeeper.torture.serving import DidNotStart, beside, served
 
 Damage = Callable[[Path, random.Random], None]
 """What is done to a data folder."""
@@ -115,13 +114,13 @@ async def _bitrot(
     crashed, cleanly = place.fresh("crashed"), place.fresh("cleanly")
     said = await _used(crashed)
     shutil.copytree(crashed / "data", cleanly / "data")
-    await asyncio.to_thread(contents_in, cleanly / "data")  # opened and closed: all is in one file
+    await beside(contents_in, cleanly / "data")  # opened and closed: all is in one file
     tally.acked = len(said)
     for _ in range(place.rounds):
         for damage in harmless:
             folder = _copied(crashed / "data", place)
             damage(folder, place.chance)
-            left = await asyncio.to_thread(contents_in, folder)
+            left = await beside(contents_in, folder)
             tally.found += left.judged(said)
             tally.rounds += 1
             place.forget(folder.parent)
@@ -129,7 +128,7 @@ async def _bitrot(
             folder = _copied(cleanly / "data", place)
             damage(folder, place.chance)
             before = _bytes_of(folder)
-            left = await asyncio.to_thread(contents_in, folder)
+            left = await beside(contents_in, folder)
             name = damage.__name__.strip("_")
             if not any(each.startswith(_REFUSED) for each in left.violations):
                 tally.found.append(Wrong("wrong", f"{name}: served"))
@@ -150,7 +149,7 @@ async def _used(folder: Path) -> list[Said]:
     async with served(folder) as server, crowded(server) as crowd:
         await crowd.until_acked(40)
         crowd.is_up.clear()
-        await asyncio.to_thread(server.kill)
+        await beside(server.kill)
         return list(crowd.acked)
 
 
@@ -175,7 +174,7 @@ async def _told_by_a_server(data_dir: Path, place: Place) -> list[Wrong]:
     _missing(data_dir, place.chance)
     async with served(data_dir.parent, starts=False) as server:
         try:
-            await asyncio.to_thread(server.start)
+            await beside(server.start)
         except DidNotStart as refused:
             if refused.code != 4 or "backup" not in refused.said or "Traceback" in refused.said:
                 return [Wrong("wrong", f"exit code {refused.code}: {refused.said[:200]}")]

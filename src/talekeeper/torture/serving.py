@@ -22,7 +22,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, ParamSpec, TypeVar
 
 import aiohttp
 
@@ -32,6 +32,7 @@ from talekeeper.store import Store
 from talekeeper.store.verifying import verify
 from talekeeper.torture.asking import PATIENCE, Client
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 TOKEN: Final = "a-token-from-the-settings"  # noqa: S105 - it opens nothing but what it tortures
@@ -244,6 +245,21 @@ def apart(coroutine: Callable[[], Awaitable[T]]) -> T:
     return results[0]
 
 
+async def beside(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """What `work` makes in a thread, while everybody else in this loop goes on.
+
+    It has ended when this has, however that was: a start that is cancelled leaves no process that
+    nobody knows of.
+    """
+    done = asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs))
+    try:
+        await asyncio.wait([done])
+    except asyncio.CancelledError:
+        await asyncio.gather(done, return_exceptions=True)
+        raise
+    return done.result()
+
+
 @asynccontextmanager
 async def served(
     folder: Path,
@@ -256,7 +272,7 @@ async def served(
     server = Server(folder, env=env, command=command)
     try:
         if starts:
-            await asyncio.to_thread(server.start)
+            await beside(server.start)
         yield server
     finally:
-        await asyncio.to_thread(server.end)
+        await beside(server.end)

@@ -24,7 +24,7 @@ from talekeeper.torture.judging import contents_of
 from talekeeper.torture.killing import crowded
 from talekeeper.torture.power import NoDisk, mounted
 from talekeeper.torture.rigs import Place, Rig, Tally, Wrong, wrongs
-from talekeeper.torture.serving import SERVE, Server, served
+from talekeeper.torture.serving import SERVE, Server, beside, served
 from talekeeper.torture.shim import Shim, no_compiler
 
 IN_FLIGHT_SECONDS: Final = 0.3
@@ -107,11 +107,11 @@ async def _suffered(
                 await troubled(tally, crowd, trouble(server))
             await asyncio.sleep(CHECKPOINTED_SECONDS)
             crowd.is_up.clear()
-            await asyncio.to_thread(server.kill)
+            await beside(server.kill)
             acked = list(crowd.acked)
             tally.acked = len(acked)
             tally.figures["refused"] = sum(crowd.refused.values())
-            left = await asyncio.to_thread(server.with_store, contents_of)
+            left = await beside(server.with_store, contents_of)
             tally.found += left.judged(acked, crowd.stories)
         if "Traceback" in server.log:
             tally.found.append(Wrong("wrong", "the log has a traceback"))
