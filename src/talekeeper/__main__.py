@@ -37,6 +37,7 @@ def _use_allocator_of_glibc() -> None:
 
 
 def has_glibc() -> bool:
+    """Whether the process allocates by glibc, once it is told to."""
     try:
         return sys.platform == "linux" and bool(os.confstr("CS_GNU_LIBC_VERSION"))
     except (OSError, ValueError):

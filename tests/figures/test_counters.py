@@ -26,7 +26,9 @@ from benchmarks.worlds import Heart, a_heart, write_tale
 from talekeeper.__main__ import has_glibc
 from talekeeper.cli.starting import SOON_SECONDS
 from talekeeper.conversations.reading import read_path
-from talekeeper.ids import ConversationId
+from talekeeper.domain.changes import KEPT
+from talekeeper.ids import ConversationId, MessageId, fresh_id
+from talekeeper.store import Store
 from talekeeper.store.sqlite import PAGE_BYTES
 from talekeeper.store.statements import FOLDER, Line, Statements
 from talekeeper.store.verifying import verify
@@ -189,6 +191,33 @@ async def test_a_follower_takes_64_kib_at_most_and_leaves_nothing_behind(tmp_pat
         if has_glibc():
             await _until(lambda: server.rss() - base <= grown / 2)
         wire.close()
+
+
+@pytest.mark.req("G15", "R8")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts what a process reads")
+async def test_a_start_reads_the_log_of_a_kill_once_to_recover_and_once_to_check(tmp_path: Path):
+    async with a_heart(tmp_path / "killed") as heart:
+        tale = (await heart.opened(1))[0]
+        for _ in range(100):
+            await heart.sender.send_message(
+                tale,
+                MessageId(fresh_id()),
+                "x" * 60_000,
+                owner_id=heart.account.id,
+                parent_id=KEPT,
+                wants_reply=False,
+            )
+        shutil.copytree(tmp_path / "killed", tmp_path / "left")
+    log = (tmp_path / "left" / "talekeeper.db-wal").stat().st_size
+    assert log > 5 << 20
+    process = psutil.Process()
+    before = process.io_counters().read_chars
+    store = await Store.open(tmp_path / "left")
+    read = process.io_counters().read_chars - before
+    try:
+        assert log < read < 2.2 * log
+    finally:
+        await store.close()
 
 
 async def _until(holds: Callable[[], bool]) -> None:
