@@ -222,7 +222,6 @@ def open_webui_turn(port: int, length: int) -> Turn:
 
 def our_turn(port: int, conversation_id: str) -> Turn:
     """A turn in a conversation: one message is sent, and its reply is on disk."""
-    wire = Wire(port, TOKEN)
     stream = socket.create_connection(("127.0.0.1", port))
     stream.sendall(
         (
@@ -235,8 +234,10 @@ def our_turn(port: int, conversation_id: str) -> Turn:
 
     def turn() -> float:
         body = json.dumps({"id": str(uuid4()), "content": f"{TEXT} [[say {TEXT}]]"}).encode()
+        wire = Wire(port, TOKEN)  # the last one's patience may have ended during the others' turns
         began = time.perf_counter()
         status, said = wire.ask("POST", f"/api/conversations/{conversation_id}/messages", body)
+        wire.close()
         assert status == 201, said[:300]
         reply = json.loads(said)["reply"]["id"].encode()
         heard = b""

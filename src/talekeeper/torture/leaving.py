@@ -18,7 +18,7 @@ from talekeeper.torture.controls import command
 from talekeeper.torture.judging import contents_of
 from talekeeper.torture.killing import crowded
 from talekeeper.torture.rigs import Place, Rig, Tally, Wrong, wrongs
-from talekeeper.torture.serving import SERVE, Server, beside, served
+from talekeeper.torture.serving import SERVE, Server, beside, entered, served
 from talekeeper.torture.trouble import write_lock_held
 
 GONE_WITHIN: Final = 5.0
@@ -114,7 +114,7 @@ async def _frozen_between_writes(server: Server) -> None:
         server.send_signal(signal.SIGSTOP)
         await asyncio.sleep(0.02)
         try:
-            with write_lock_held(server.database):
+            async with entered(write_lock_held(server.database)):
                 return
         except AssertionError:  # the lock could not be had
             server.send_signal(signal.SIGCONT)

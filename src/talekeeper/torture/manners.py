@@ -84,7 +84,7 @@ async def _clock(place: Place, *, by_date: bool = False) -> Tally:
     `by_date`, the control, takes the order from the messages' dates.
     """
     tally = Tally()
-    shim = Shim(place.folder)
+    shim = await beside(Shim, place.folder)
     async with _asked(place, tally, shim.environment) as (_server, client):
         said: list[Said] = []
         conversation = await client.open()

@@ -26,7 +26,7 @@ from talekeeper.torture.crowd import Crowd
 from talekeeper.torture.judging import Contents, contents_in
 from talekeeper.torture.killing import crowded
 from talekeeper.torture.rigs import Place, Rig, Tally
-from talekeeper.torture.serving import SERVE, beside, served
+from talekeeper.torture.serving import SERVE, beside, entered, served
 
 FileSystem = Literal["ext4", "xfs"]
 
@@ -103,11 +103,11 @@ def _cloned(source: Path, target: Path) -> None:
 
 async def _powercut(place: Place, kind: FileSystem, serve: Sequence[str] = SERVE) -> Tally:
     tally = Tally(figures={"late": 0, "cut_ms": [], "check_ms": []})
-    with where_files_can_be_cloned(place.folder) as clones:
+    async with entered(where_files_can_be_cloned(place.folder)) as clones:
         while tally.rounds < place.rounds and not (tally.found and place.stops_when_found):
             folder = clones / f"disk-{tally.rounds}"
             folder.mkdir()
-            with a_disk(folder, kind, _IMAGE[kind]) as (image, at):
+            async with entered(a_disk(folder, kind, _IMAGE[kind])) as (image, at):
                 cuts = min(CUTS, place.rounds - tally.rounds)
                 async with (
                     served(at, command=serve) as server,
@@ -118,7 +118,7 @@ async def _powercut(place: Place, kind: FileSystem, serve: Sequence[str] = SERVE
                         if tally.found and place.stops_when_found:
                             break
                     tally.acked += crowd.acks
-            shutil.rmtree(folder)
+            await beside(shutil.rmtree, folder)
     return tally
 
 

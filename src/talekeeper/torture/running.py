@@ -24,6 +24,7 @@ from talekeeper.store.file_systems import file_system_of
 from talekeeper.store.sqlite import SQLITE_VERSION
 from talekeeper.torture import killing, leaving, manners, power, rotting, trouble
 from talekeeper.torture.rigs import Place, Rig, Tally, Wrong
+from talekeeper.torture.serving import beside
 
 RIGS: Final[tuple[Rig, ...]] = (
     *killing.RIGS,
@@ -159,7 +160,7 @@ async def judged(
     rig: Rig, *, folder: Path, rounds: int, seed: int, is_long: bool = False
 ) -> Verdict:
     """What the rig and its control came to in that folder."""
-    obstacle = await asyncio.to_thread(rig.obstacle)
+    obstacle = await beside(rig.obstacle)
     if obstacle is not None:
         return Verdict(rig.name, rig.proves, skipped=obstacle)
     began = time.monotonic()

@@ -20,7 +20,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
@@ -258,6 +258,16 @@ async def beside(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         await asyncio.gather(done, return_exceptions=True)
         raise
     return done.result()
+
+
+@asynccontextmanager
+async def entered(block: AbstractContextManager[T]) -> AsyncGenerator[T]:
+    """Within the block, which is entered and left beside everybody else in this loop."""
+    stack = ExitStack()
+    try:
+        yield await beside(stack.enter_context, block)
+    finally:
+        await beside(stack.close)
 
 
 @asynccontextmanager

@@ -5,6 +5,8 @@ import shutil
 import struct
 import subprocess
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
@@ -42,6 +44,15 @@ class Shim:
             os.pwrite(descriptor, struct.pack("<iiq", fail_sync, no_space, clock_seconds), 0)
         finally:
             os.close(descriptor)
+
+    @contextmanager
+    def ordered(self, *, fail_sync: bool = False, no_space: bool = False) -> Generator[None]:
+        """So it is until the end of the block."""
+        self.order(fail_sync=fail_sync, no_space=no_space)
+        try:
+            yield
+        finally:
+            self.order()
 
     @property
     def refused(self) -> int:

@@ -24,7 +24,7 @@ from talekeeper.torture.judging import contents_of
 from talekeeper.torture.killing import crowded
 from talekeeper.torture.power import NoDisk, mounted
 from talekeeper.torture.rigs import Place, Rig, Tally, Wrong, wrongs
-from talekeeper.torture.serving import SERVE, Server, beside, served
+from talekeeper.torture.serving import SERVE, Server, beside, entered, served
 from talekeeper.torture.shim import Shim, no_compiler
 
 IN_FLIGHT_SECONDS: Final = 0.3
@@ -39,8 +39,7 @@ class Trouble:
     """What is done to a server, and what it must say and keep to."""
 
     code: str
-    begin: Callable[[], None]
-    end: Callable[[], None]
+    cause: AbstractContextManager[object]
     over_within: float
     lasts: float = 1.0
     state: str = "unavailable"
@@ -52,8 +51,7 @@ async def troubled(tally: Tally, crowd: Crowd, trouble: Trouble) -> None:
     await crowd.until_acked(10)
     before = crowd.refused[trouble.code]
     found: list[str] = []
-    trouble.begin()
-    try:
+    async with entered(trouble.cause):
         await asyncio.sleep(IN_FLIGHT_SECONDS)
         acks = crowd.acks
         ends = time.monotonic() + trouble.lasts
@@ -78,8 +76,6 @@ async def troubled(tally: Tally, crowd: Crowd, trouble: Trouble) -> None:
             found.append(f"its health never told of {trouble.code}")
         if crowd.slowest_refusal > trouble.refused_within:
             found.append(f"it took {crowd.slowest_refusal:.2f} s to refuse")
-    finally:
-        trouble.end()
     over = time.monotonic()
     await crowd.until_acked(1)
     took = time.monotonic() - over
@@ -119,30 +115,41 @@ async def _suffered(
 
 
 async def _failing_sync(place: Place, serve: Sequence[str] = SERVE) -> Tally:
-    shim = Shim(place.folder)
-    trouble = Trouble(
-        "sync_failed", partial(shim.order, fail_sync=True), shim.order, over_within=8.0
-    )
-    return await _suffered(
-        place, place.fresh(), lambda _server: trouble, serve=serve, env=shim.environment
-    )
+    shim = await beside(Shim, place.folder)
+
+    def trouble(_server: Server) -> Trouble:
+        return Trouble("sync_failed", shim.ordered(fail_sync=True), over_within=8.0)
+
+    return await _suffered(place, place.fresh(), trouble, serve=serve, env=shim.environment)
 
 
 async def _no_space(place: Place, serve: Sequence[str] = SERVE) -> Tally:
-    shim = Shim(place.folder)
-    trouble = Trouble("store_full", partial(shim.order, no_space=True), shim.order, over_within=5.0)
-    return await _suffered(
-        place, place.fresh(), lambda _server: trouble, serve=serve, env=shim.environment
-    )
+    shim = await beside(Shim, place.folder)
+
+    def trouble(_server: Server) -> Trouble:
+        return Trouble("store_full", shim.ordered(no_space=True), over_within=5.0)
+
+    return await _suffered(place, place.fresh(), trouble, serve=serve, env=shim.environment)
 
 
 async def _full_disk(place: Place, serve: Sequence[str] = SERVE) -> Tally:
-    with mounted(Path("tmpfs"), place.fresh("disk"), "size=24m,mode=0700", kind="tmpfs") as disk:
-        ballast = disk / "ballast"
-        trouble = Trouble(
-            "store_full", partial(fill_up, ballast), ballast.unlink, over_within=5.0, lasts=2.0
-        )
-        return await _suffered(place, disk, lambda _server: trouble, serve=serve)
+    small = mounted(Path("tmpfs"), place.fresh("disk"), "size=24m,mode=0700", kind="tmpfs")
+    async with entered(small) as disk:
+
+        def trouble(_server: Server) -> Trouble:
+            return Trouble("store_full", _filled(disk / "ballast"), over_within=5.0, lasts=2.0)
+
+        return await _suffered(place, disk, trouble, serve=serve)
+
+
+@contextmanager
+def _filled(ballast: Path) -> Generator[None]:
+    """The disk is full until the end of the block."""
+    fill_up(ballast)
+    try:
+        yield
+    finally:
+        ballast.unlink()
 
 
 def fill_up(ballast: Path) -> None:
@@ -189,11 +196,9 @@ def write_lock_held(database: Path) -> Generator[None]:
 
 async def _locked(place: Place, serve: Sequence[str] = SERVE) -> Tally:
     def trouble(server: Server) -> Trouble:
-        holding = write_lock_held(server.database)
         return Trouble(
             "store_busy",
-            holding.__enter__,
-            partial(_release, holding),
+            write_lock_held(server.database),
             over_within=2.0,
             lasts=3.0,
             state="degraded",
@@ -201,10 +206,6 @@ async def _locked(place: Place, serve: Sequence[str] = SERVE) -> Tally:
         )
 
     return await _suffered(place, place.fresh(), trouble, serve=serve)
-
-
-def _release(holding: AbstractContextManager[None]) -> None:
-    holding.__exit__(None, None, None)
 
 
 def _no_small_disk() -> str | None:
