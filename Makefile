@@ -1,6 +1,6 @@
 # Run `make` to see what there is.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long statements bench bench-quick bench-peers torture torture-long screenshots check fix types docs trace lock wheel clean browser page-packages
+.PHONY: help run test test-long statements bench bench-quick bench-peers torture torture-long screenshots check fix types docs trace lock wheel clean machine page-packages
 .DELETE_ON_ERROR:
 
 VENV := .venv
@@ -22,7 +22,7 @@ run: $(MADE)/run ## Install what is needed, build the page, start the server (TA
 	@echo 'Starting the server. Ctrl-C stops it.'
 	@exec $(BIN)/talekeeper serve
 
-test: $(MADE)/test browser ## Install what the tests need, then run every check and every test
+test: $(MADE)/test machine ## Install what the tests need, then run every check and every test
 	@$(STEP) 'Formatting and lint' $(MAKE) --no-print-directory lint
 	@$(STEP) 'Types' $(BIN)/basedpyright
 	@$(STEP) 'Import contracts' $(BIN)/lint-imports --no-logo
@@ -33,7 +33,7 @@ test: $(MADE)/test browser ## Install what the tests need, then run every check 
 	@$(STEP) 'The built-in model, for the tests' $(BIN)/talekeeper model add --data-dir $(VENV)/test-data
 	@$(STEP) 'Tests' $(PYTEST)
 
-test-long: $(MADE)/test browser ## Every test, the long ones too
+test-long: $(MADE)/test machine ## Every test, the long ones too
 	@$(BIN)/python tools/page.py build
 	@$(BIN)/talekeeper model add --data-dir $(VENV)/test-data
 	@$(STEP) 'Tests, the long ones too' $(PYTEST) --long
@@ -44,7 +44,7 @@ torture: $(MADE)/run ## Kill, starve and corrupt servers of its own for a minute
 torture-long: $(MADE)/run ## The same for hours, as before a release; writes torture.json
 	@$(BIN)/talekeeper torture --long --report torture.json
 
-screenshots: $(MADE)/test browser ## A picture of every state of the page, in every size and theme, into screenshots/
+screenshots: $(MADE)/test machine ## A picture of every state of the page, in every size and theme, into screenshots/
 	@$(BIN)/python tools/page.py build
 	@$(STEP) 'Pictures' $(PYTEST) tests/browser/test_appearance.py --long
 
@@ -75,11 +75,11 @@ docs: $(MADE)/test ## Write docs/reference/settings.md from the settings
 statements: $(MADE)/test ## Write out the store's statements: what SQLAlchemy makes of them, before a start
 	@$(BIN)/python tools/statements.py
 
-bench: $(MADE)/test browser ## Measure every figure against its reference, write docs/reference/figures.md (20 minutes, alone)
+bench: $(MADE)/test machine ## Measure every figure against its reference, write docs/reference/figures.md (20 minutes, alone)
 	@$(BIN)/python tools/page.py build
 	@$(BIN)/python -m benchmarks --docs
 
-bench-quick: $(MADE)/test browser ## The same, small: for trying, not for judging
+bench-quick: $(MADE)/test machine ## The same, small: for trying, not for judging
 	@$(BIN)/python tools/page.py build
 	@$(BIN)/python -m benchmarks --quick
 
@@ -99,8 +99,8 @@ wheel: $(MADE)/run ## Build the wheel, the page inside, into dist/
 clean: ## Remove what was installed and built here (never the data folder)
 	rm -rf $(VENV) web/node_modules web/dist dist build .pytest_cache .ruff_cache .hypothesis
 
-browser: $(MADE)/test
-	@tools/browser.sh
+machine: $(MADE)/test
+	@tools/machine.sh
 
 # What is installed is remembered by a file, which is older than the lock once the lock changes.
 $(MADE)/venv: requirements/uv.txt
