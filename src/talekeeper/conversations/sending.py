@@ -80,7 +80,6 @@ class Sender:
         speaks, the message is stored and no reply begun. Whatever had been put away comes back: the
         conversation, and the branch. Raises UnknownParent, IdReused, NotFound.
         """
-        reply_id = MessageId(fresh_id())
 
         def unit(tx: Writer) -> Outcome:
             held = self._hold(tx, conversation_id, owner_id)
@@ -102,7 +101,7 @@ class Sender:
                     tx,
                     held,
                     added.place,
-                    reply_id=reply_id,
+                    reply_id=MessageId(fresh_id()),
                     kind="send",
                     boot_id=self._boot_id,
                     choice=self._choice,
