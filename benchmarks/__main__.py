@@ -50,6 +50,7 @@ MEASURES: Final[tuple[tuple[str, Measure], ...]] = (
 ON_DEMAND: Final = {"U21-MILLION"}
 """What takes minutes by itself: measured when it is named."""
 FOLDER: Final = Path(__file__).parent / "report"
+DOCS: Final = Path(__file__).parents[1] / "docs" / "reference"
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -82,6 +83,7 @@ def main(words: Sequence[str] | None = None) -> int:
                 print(report.in_a_line(figure), flush=True)
             print(f"    {time.monotonic() - since:.0f} s", file=sys.stderr, flush=True)
     run: dict[str, Any] = {
+        "command": "make bench",
         "at": time.strftime("%Y-%m-%d"),
         "seconds": round(time.monotonic() - began),
         "quick": given.quick,
@@ -91,7 +93,7 @@ def main(words: Sequence[str] | None = None) -> int:
     }
     report.write(FOLDER, run)
     if given.docs:
-        report.write_docs(Path(__file__).parents[1] / "docs" / "reference", run)
+        report.write_docs(DOCS, run)
     below = [each.id for each in figures if not each.holds]
     print(
         f"\n{len(figures)} figures in {run['seconds']} s; "

@@ -1,9 +1,10 @@
 """python -m benchmarks.peers [--turns N]: G6, a whole turn against SillyTavern and Open WebUI.
 
 Both are installed from the registries into a cache folder, run here, and asked for what their own
-pages ask for in a turn: SillyTavern's page saves the whole chat twice (after what was said, and
-after the reply), Open WebUI's saves the whole chat (once is counted, though it does so more often).
-Ours is sent one message, and the turn is over when the reply is on disk. The three take turns.
+pages ask for in a turn. Open WebUI and ours are sent one message, ask the same provider, which
+answers at once with forty words, and the turn is over when the reply is on disk. SillyTavern's page
+asks the provider by itself and saves the whole chat twice, after what was said and after the reply:
+the saves alone are counted. The three take turns.
 """
 
 import argparse
@@ -29,11 +30,12 @@ from uuid import uuid4
 import psutil
 
 from benchmarks import report
-from benchmarks.__main__ import FOLDER, machine
+from benchmarks.__main__ import DOCS, FOLDER, machine
 from benchmarks.bench import Bench
 from benchmarks.figures import Bound, Figure, median
 from benchmarks.rulers import Wire
 from benchmarks.servers import TOKEN, served
+from benchmarks.streaming import provider, through
 from benchmarks.worlds import TEXT
 
 SILLYTAVERN: Final = "sillytavern@1.19.0"
@@ -43,6 +45,9 @@ LENGTHS: Final = (100, 1_000, 10_000)
 
 Turn = Callable[[], float]
 """One whole turn; the seconds that it took."""
+_WORDS: Final = 40
+_ORDER: Final = f"tokens={_WORDS} ms=0"
+"""What the provider is told to answer."""
 
 
 def installed_sillytavern() -> Path | None:
@@ -96,8 +101,8 @@ def sillytavern(place: Path, folder: Path) -> Generator[tuple[int, int]]:
 
 
 @contextmanager
-def open_webui(command: Path, folder: Path) -> Generator[tuple[int, int]]:
-    """Its port, and the process."""
+def open_webui(command: Path, folder: Path, asked: int) -> Generator[tuple[int, int]]:
+    """Its port, and the process. `asked` is the port of its provider."""
     port = _free_port()
     env = {
         "DATA_DIR": str(folder / "data"),
@@ -106,7 +111,8 @@ def open_webui(command: Path, folder: Path) -> Generator[tuple[int, int]]:
         "OFFLINE_MODE": "true",
         "HF_HUB_OFFLINE": "1",
         "ENABLE_OLLAMA_API": "false",
-        "ENABLE_OPENAI_API": "false",
+        "OPENAI_API_BASE_URL": f"http://127.0.0.1:{asked}/v1",
+        "OPENAI_API_KEY": "none",
         "RAG_EMBEDDING_ENGINE": "openai",
         "SCARF_NO_ANALYTICS": "true",
         "ANONYMIZED_TELEMETRY": "false",
@@ -120,7 +126,6 @@ def open_webui(command: Path, folder: Path) -> Generator[tuple[int, int]]:
 
 def sillytavern_turn(port: int, length: int) -> Turn:
     """A turn in a chat of that length."""
-    wire = Wire(port)
     now = "2026-01-01T00:00:00.000Z"
     chat: list[dict[str, Any]] = [
         {"user_name": "Game master", "character_name": "Seraphina", "chat_metadata": {}}
@@ -141,7 +146,7 @@ def sillytavern_turn(port: int, length: int) -> Turn:
     for number in range(length):
         add("Game master" if number % 2 == 0 else "Seraphina", is_user=number % 2 == 0)
 
-    def save() -> None:
+    def save(wire: Wire) -> None:
         body = {
             "avatar_url": "Seraphina.png",
             "ch_name": "Seraphina",
@@ -153,71 +158,91 @@ def sillytavern_turn(port: int, length: int) -> Turn:
         assert status == 200, said[:300]
 
     def turn() -> float:
+        wire = Wire(port)
         began = time.perf_counter()
         add("Game master", is_user=True)
-        save()
+        save(wire)
         add("Seraphina", is_user=False)
-        save()
-        return time.perf_counter() - began
+        save(wire)
+        took = time.perf_counter() - began
+        wire.close()
+        return took
 
     return turn
 
 
 def open_webui_turn(port: int, length: int) -> Turn:
-    """A turn in a chat of that length: its page sends the whole of it."""
+    """A turn in a chat of that length: its page sends what was said, and its server saves."""
     login = Wire(port)
     status, said = login.ask("POST", "/api/v1/auths/signin", b'{"email": "", "password": ""}')
     assert status == 200, said[:300]
-    wire = Wire(port, json.loads(said)["token"])
+    me = json.loads(said)
     messages: dict[str, dict[str, Any]] = {}
     last: str | None = None
-
-    def add(role: str) -> None:
-        nonlocal last
-        name = str(uuid4())
-        messages[name] = {
-            "id": name,
-            "parentId": last,
-            "childrenIds": [],
-            "role": role,
-            "content": f"{len(messages)}. {TEXT}",
-            "timestamp": 1_767_225_600,
-            "done": True,
-            "models": ["m"],
-            "model": "m",
-        }
-        if last is not None:
-            messages[last]["childrenIds"] = [name]
-        last = name
-
     for number in range(length):
-        add("assistant" if number % 2 else "user")
-
-    def body() -> bytes:
-        history = {"messages": messages, "currentId": last}
-        chat = {
-            "title": "A tale",
-            "models": ["m"],
-            "params": {},
-            "files": [],
-            "history": history,
-            "messages": list(messages.values()),
-        }
-        return json.dumps({"chat": chat}).encode()
-
-    status, said = wire.ask("POST", "/api/v1/chats/new", body())
+        message = _open_webui_message(
+            last, "assistant" if number % 2 else "user", f"{number}. {TEXT}"
+        )
+        messages[message["id"]] = message | {"done": True, "model": "m"}
+        if last is not None:
+            messages[last]["childrenIds"] = [message["id"]]
+        last = message["id"]
+    chat = {
+        "title": "A tale",
+        "models": ["m"],
+        "params": {},
+        "files": [],
+        "history": {"messages": messages, "currentId": last},
+        "messages": list(messages.values()),
+    }
+    status, said = Wire(port, me["token"]).ask(
+        "POST", "/api/v1/chats/new", json.dumps({"chat": chat}).encode()
+    )
     assert status == 200, said[:300]
-    path = f"/api/v1/chats/{json.loads(said)['id']}"
+    chat_id = json.loads(said)["id"]
 
     def turn() -> float:
+        nonlocal last
+        wire = Wire(port, me["token"])
+        reply = str(uuid4())
+        message = _open_webui_message(last, "user", f"{TEXT} {_ORDER}")
+        body = {
+            "stream": True,
+            "model": "m",
+            "session_id": "a page",
+            "chat_id": chat_id,
+            "id": reply,
+            "message_ids": [{"model_id": "m", "message_id": reply, "modelIdx": 0}],
+            "parent_id": last,
+            "user_message": message | {"childrenIds": [reply], "user_id": me["id"]},
+            "background_tasks": {},
+        }
         began = time.perf_counter()
-        add("user")
-        add("assistant")
-        status, said = wire.ask("POST", path, body())
+        status, said = wire.ask("POST", "/api/chat/completions", json.dumps(body).encode())
         assert status == 200, said[:300]
-        return time.perf_counter() - began
+        while json.loads(wire.ask("GET", f"/api/tasks/chat/{chat_id}")[1])["task_ids"]:
+            time.sleep(0.002)
+        took = time.perf_counter() - began
+        stored = json.loads(wire.ask("GET", f"/api/v1/chats/{chat_id}")[1])
+        kept = stored["chat"]["history"]["messages"][reply]["content"]
+        assert len(kept.split()) == _WORDS, f"it kept {kept[:300]!r}"
+        wire.close()
+        last = reply
+        return took
 
     return turn
+
+
+def _open_webui_message(parent: str | None, role: str, content: str) -> dict[str, Any]:
+    return {
+        "id": str(uuid4()),
+        "parentId": parent,
+        "childrenIds": [],
+        "role": role,
+        "content": content,
+        "timestamp": 1_767_225_600,
+        "models": ["m"],
+    }
 
 
 def our_turn(port: int, conversation_id: str) -> Turn:
@@ -233,7 +258,7 @@ def our_turn(port: int, conversation_id: str) -> Turn:
         pass
 
     def turn() -> float:
-        body = json.dumps({"id": str(uuid4()), "content": f"{TEXT} [[say {TEXT}]]"}).encode()
+        body = json.dumps({"id": str(uuid4()), "content": f"{TEXT} {_ORDER}"}).encode()
         wire = Wire(port, TOKEN)  # the last one's patience may have ended during the others' turns
         began = time.perf_counter()
         status, said = wire.ask("POST", f"/api/conversations/{conversation_id}/messages", body)
@@ -259,7 +284,8 @@ async def turns(bench: Bench, count: int) -> Figure:
     written: dict[str, float] = {}
     notes: list[str] = []
     with ExitStack() as stack:
-        server = stack.enter_context(served(place))
+        asked = stack.enter_context(provider())
+        server = stack.enter_context(served(place, through(asked)))
         makers: dict[str, tuple[int, Callable[[int], Turn]]] = {
             "ours": (
                 server.pid,
@@ -274,7 +300,7 @@ async def turns(bench: Bench, count: int) -> Figure:
             notes.append("SillyTavern needs Node, which is not here.")
         if (found := installed_open_webui()) is not None:
             _say("starting Open WebUI")
-            port2, pid2 = stack.enter_context(open_webui(found, bench.place("open-webui")))
+            port2, pid2 = stack.enter_context(open_webui(found, bench.place("open-webui"), asked))
             makers["Open WebUI"] = pid2, lambda n: open_webui_turn(port2, n)
         else:
             notes.append("Open WebUI could not be installed.")
@@ -391,6 +417,7 @@ def main() -> int:
         figure = asyncio.run(turns(Bench(Path(folder), is_quick=False), given.turns))
     print(report.in_a_line(figure))
     run: dict[str, Any] = {
+        "command": "make bench-peers",
         "at": time.strftime("%Y-%m-%d"),
         "seconds": round(time.monotonic() - began),
         "quick": False,
@@ -399,6 +426,7 @@ def main() -> int:
         "figures": [figure.as_json()],
     }
     report.write(FOLDER / "peers", run)
+    report.write_docs(DOCS, run, section="peers")
     return 0 if figure.holds else 1
 
 

@@ -3,7 +3,7 @@
     python -m benchmarks.provider
 
 The last message orders: `tokens=400 ms=20` is 400 tokens, one every 20 ms. Each token bears the
-moment at which it was written, so whoever hears it knows how late it came.
+moment at which it was written, so whoever hears it knows how late it came. It has one model, `m`.
 """
 
 import asyncio
@@ -17,6 +17,11 @@ _ORDER: Final = re.compile(rb"tokens=(\d+) ms=(\d+)")
 _LENGTH: Final = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 _HEAD: Final = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+)
+_MODELS: Final = b'{"object":"list","data":[{"id":"m","object":"model","owned_by":"nobody"}]}'
+_LISTED: Final = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+    % (len(_MODELS), _MODELS)
 )
 _END: Final = (
     b'data: {"id":"c","object":"chat.completion.chunk","model":"m","choices":[{"index":0,'
@@ -54,10 +59,13 @@ class _Answering(asyncio.Protocol):
         if not found or (length is not None and len(body) < int(length[1])):
             return
         self._data = b""
+        assert self._transport is not None
+        if head.startswith(b"GET "):
+            self._transport.write(_LISTED)
+            return
         # The last one, found from the end: looking through a long history takes milliseconds.
         order = _ORDER.match(body, max(0, body.rfind(b"tokens=")))
         count, pace = (int(order[1]), int(order[2]) / 1000) if order else (1, 0.0)
-        assert self._transport is not None
         self._transport.write(_HEAD)
         self._tell(count, pace, self._loop.time())
 

@@ -7,8 +7,6 @@ from typing import Any
 from benchmarks.figures import Figure
 from benchmarks.plots import bars, curves
 
-COMMAND = "make bench"
-
 
 def in_a_line(figure: Figure) -> str:
     """One figure for the terminal."""
@@ -37,15 +35,15 @@ def write(folder: Path, run: dict[str, Any]) -> None:
     _pictures(folder, run)
 
 
-def write_docs(folder: Path, run: dict[str, Any]) -> None:
-    """`figures.md` shows the run, between its marks; the prose around them stays."""
+def write_docs(folder: Path, run: dict[str, Any], *, section: str = "measured") -> None:
+    """`figures.md` shows the run, between the section's marks; the prose around them stays."""
     path = folder / "figures.md"
     text = path.read_text(encoding="utf-8")
-    begin, end = "<!-- measured -->", "<!-- /measured -->"
+    begin, end = f"<!-- {section} -->", f"<!-- /{section} -->"
     before, _, rest = text.partition(begin)
     _, _, after = rest.partition(end)
     path.write_text(f"{before}{begin}\n{table(run)}{end}{after}", encoding="utf-8")
-    _pictures(folder / "figures", run)
+    _pictures(folder / "figures" / ("" if section == "measured" else section), run)
 
 
 def _pictures(folder: Path, run: dict[str, Any]) -> None:
@@ -65,7 +63,7 @@ def table(run: dict[str, Any]) -> str:
     """The figures, a line each, and what else was seen."""
     size = " The quick form, which is for trying and not for judging." if run["quick"] else ""
     rows = [
-        f"`{COMMAND}` on {run['at']}, {run['seconds']} s. {run['machine']}.{size}",
+        f"`{run['command']}` on {run['at']}, {run['seconds']} s. {run['machine']}.{size}",
         "",
         "| | what | ours | gate | goal | limit | |",
         "| --- | --- | --- | --- | --- | --- | --- |",
