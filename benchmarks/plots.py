@@ -6,7 +6,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 WIDTH = 720
-_INKS = ("#7a4b2a", "#2f5d62", "#8c2f39", "#4b5320", "#5a3e85", "#a86f00")
+_INKS = ("#b5713f", "#3f8f97", "#c4515c", "#7d8a3a", "#8a6cc0", "#c98a14")
 _STYLE = (
     "<style>text{font:13px system-ui,sans-serif;fill:#333}.small{font-size:11px}"
     "@media(prefers-color-scheme:dark){text{fill:#ddd}}</style>"
@@ -25,20 +25,20 @@ def bars(figures: Sequence[Mapping[str, Any]]) -> str:
             share = gate / value if more else value / gate
             aim = None if not goal else (gate / goal if more else goal / gate)
             rows.append((f"{figure['id']} {bound['name']}", share, aim))
-    left, right, line = 220, WIDTH - 60, 24
-    scale = (right - left) / 1.5
+    left, right, line = 270, WIDTH - 60, 24
+    scale = (right - left) / 1.2
     height = 40 + line * len(rows)
     parts = [_open(height), _STYLE]
     for place, (name, share, aim) in enumerate(rows):
         y = 30 + place * line
-        width = max(2.0, min(share, 1.5) * scale)
+        width = max(2.0, min(share, 1.2) * scale)
         ink = "#2f7d4f" if share <= 1 else "#b3261e"
         parts.append(f'<text x="{left - 8}" y="{y + 13}" text-anchor="end">{escape(name)}</text>')
         parts.append(f'<rect x="{left}" y="{y}" width="{width:.1f}" height="16" fill="{ink}"/>')
         if aim is not None:
-            at = left + min(aim, 1.5) * scale
+            at = left + min(aim, 1.2) * scale
             parts.append(_line(at, y - 2, at, y + 18, "#888"))
-        parts.append(f'<text x="{left + width + 6:.1f}" y="{y + 13}">{share:.2f}</text>')
+        parts.append(f'<text x="{right + 10}" y="{y + 13}">{share:.2f}</text>')
     gate = left + scale
     parts.append(_line(gate, 22, gate, height - 6, "#b3261e"))
     parts.append(f'<text x="{gate:.0f}" y="16" text-anchor="middle" class="small">gate</text>')
@@ -80,10 +80,7 @@ def curves(lines: Mapping[str, Sequence[tuple[float, float]]]) -> str:
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (at(*point) for point in sorted(line)))
         parts.append(f'<polyline points="{path}" fill="none" stroke="{ink}" stroke-width="2.5"/>')
         x, y = at(*max(line))
-        parts.append(
-            f'<text x="{x + 8:.0f}" y="{y + 4 + place * 3:.0f}" style="fill:{ink}">'
-            f"{escape(name)}</text>"
-        )
+        parts.append(f'<text x="{x + 8:.0f}" y="{y + 4:.0f}">{escape(name)}</text>')
     parts.append(f'<text x="{(left + right) / 2:.0f}" y="340" text-anchor="middle">messages</text>')
     return "\n".join([*parts, "</svg>\n"])
 
