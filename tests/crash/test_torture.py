@@ -180,11 +180,14 @@ def test_the_command_writes_a_report_and_refuses_an_unknown_rig(tmp_path: Path):
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_torture_that_is_ended_half_way_leaves_nothing_behind(tmp_path: Path, how: signal.Signals):
     only = ["--only", "kill9", "--only", "powercut-ext4"]
+    # Whoever is started in the background of a shell would be deaf to SIGINT, and its children too.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         [sys.executable, "-m", "talekeeper", "torture", *only, "--work-dir", str(tmp_path)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
+    signal.signal(signal.SIGINT, before)
     try:
         patience = time.monotonic() + 60
         while not list(tmp_path.rglob("server.lock")) and time.monotonic() < patience:
