@@ -15,6 +15,8 @@ from talekeeper.errors import InvalidInput
 from talekeeper.providers.guard import AddressRefused, GuardedResolver, guarded_connector
 from talekeeper.providers.reach import Reach, checked_base_url, is_allowed
 
+pytestmark = pytest.mark.req("S6")
+
 PUBLIC = ["93.184.216.34", "8.8.8.8", "2606:4700:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
 HERE = [
     "127.0.0.1",
