@@ -327,14 +327,14 @@ describe('what is on its way', () => {
 })
 
 describe('what was said', () => {
-  it('is unanswered until a reply follows it that has words or is on its way', () => {
+  it('is unanswered where no reply follows it, not even one that failed and says so', () => {
     const turn = (more: Partial<Message>) => {
       const state = applyEvent(answering(), changed({ ...reply, revision: 2, ...more }))
       return [...viewOf(state, []).unanswered]
     }
     expect(turn({ status: 'streaming' })).toEqual([])
     expect(turn({ status: 'complete', content: 'Aye' })).toEqual([])
-    expect(turn({ status: 'failed' })).toEqual(['q'])
+    expect(turn({ status: 'failed' })).toEqual([])
     expect(turn({ status: 'failed', content: 'A' })).toEqual([])
     const after = applyEvent(answering(), changed(message('q2', 'r', { seq: 3 })))
     expect([...viewOf(after, []).unanswered]).toEqual(['q2'])

@@ -42,8 +42,8 @@ export interface View {
   /** Another branch has messages newer than all of this one's; its leaf. */
   newerElsewhere: { leafId: string } | null
   /**
-   * What the game master said here and got no answer to: no reply follows it, or one that failed without
-   * a word. `runtime.regenerate` of such a message answers it. Replies on other branches do not count.
+   * What the game master said here and got no answer to: no reply follows it, not even one that failed.
+   * `runtime.regenerate` of such a message answers it. Replies on other branches do not count.
    */
   unanswered: ReadonlySet<string>
 }
@@ -180,13 +180,10 @@ function unanswered(path: readonly SaidLine[], goesOn: boolean): ReadonlySet<str
   const found = new Set<string>()
   path.forEach(({ id, message }, index) => {
     if (message.role !== 'user') return
+    // A reply that failed says so itself, and can be asked for again where it stands.
     const next = path[index + 1]?.message
-    if (next === undefined ? goesOn : isAnswer(next)) return
+    if (next === undefined ? goesOn : next.role === 'assistant') return
     found.add(id)
   })
   return found
-}
-
-function isAnswer(message: Message): boolean {
-  return message.role === 'assistant' && (message.status !== 'failed' || message.content !== '')
 }
