@@ -89,7 +89,7 @@ async def test_a_model_that_failed_is_told_with_a_button_that_tries_again(
         await expect(failing).to_be_visible()
         await reader.page.go_back()
         faults.clear()
-        await reader.page.get_by_role("button", name=re.compile("^Ask .* again$")).click()
+        await reader.page.get_by_role("button", name=re.compile("^Check again")).click()
         await expect(reader.text("It answers again.")).to_be_visible()
         await expect(failing).to_have_count(0)
 

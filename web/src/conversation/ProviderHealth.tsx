@@ -28,10 +28,10 @@ export function ProviderHealth({ provider, withReason = false }: ProviderHealthP
             weight="text"
             className="pointer-coarse:min-h-11"
             disabled={check.isPending}
-            aria-label={`Ask ${provider.title} again`}
+            aria-label={`Check again whether ${provider.title} answers`}
             onClick={() => check.mutate()}
           >
-            {check.isPending ? 'Asking…' : 'Ask again'}
+            {check.isPending ? 'Checking…' : 'Check again'}
           </Button>
           {check.isError && ` ${check.error.message}`}
         </>
