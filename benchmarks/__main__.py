@@ -61,6 +61,9 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, help="where to work; its disk is what is measured")
     given = parser.parse_args(words)
     wanted = {each.strip().upper() for each in given.only.split(",")} if given.only else None
+    known = [name for names, _ in MEASURES for name in names.split(",")]
+    if wanted is not None and (unknown := wanted.difference(known)):
+        parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # leave no server behind
     began = time.monotonic()
     figures: list[Figure] = []

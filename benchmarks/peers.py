@@ -411,6 +411,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.peers", description=__doc__)
     parser.add_argument("--turns", type=int, default=20)
     given = parser.parse_args()
+    if given.turns < 1:
+        parser.error("--turns takes a number from 1 on")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # leave no server behind
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="talekeeper-peers-") as folder:

@@ -43,7 +43,7 @@ def write_docs(folder: Path, run: dict[str, Any], *, section: str = "measured") 
     before, _, rest = text.partition(begin)
     _, _, after = rest.partition(end)
     path.write_text(f"{before}{begin}\n{table(run)}{end}{after}", encoding="utf-8")
-    _pictures(folder / "figures" / ("" if section == "measured" else section), run)
+    _pictures(folder / "figures" / section, run)
 
 
 def _pictures(folder: Path, run: dict[str, Any]) -> None:

@@ -70,6 +70,12 @@ def postgres_database(postgres: engines.Postgres) -> Iterator[str]:
     postgres.drop(url)
 
 
+@pytest.fixture
+def database_url(engine: str, request: pytest.FixtureRequest) -> str | None:
+    """An empty database of the test's own; None is SQLite in the data folder."""
+    return request.getfixturevalue("postgres_database") if engine == "postgresql" else None
+
+
 @pytest.fixture(scope="session")
 def models_folder() -> Path:
     """A folder that holds the built-in model's weights, which are fetched where they are not."""

@@ -177,6 +177,17 @@ def test_the_command_writes_a_report_and_refuses_an_unknown_rig(tmp_path: Path):
     assert "There is no rig kindness" in unknown.stderr
 
 
+def test_a_folder_that_is_not_there_is_refused_before_anything_is_done(tmp_path: Path):
+    report = str(tmp_path / "none" / "report.json")
+    for option, refused in (
+        ("--report", _tortured("--only", "poison", "--report", report, at=tmp_path)),
+        ("--work-dir", _tortured("--only", "poison", at=tmp_path / "none")),
+    ):
+        assert refused.returncode == 2, refused.stdout + refused.stderr
+        assert option in refused.stderr
+        assert "poison" not in refused.stdout + refused.stderr
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_torture_that_is_ended_half_way_leaves_nothing_behind(tmp_path: Path, how: signal.Signals):
     only = ["--only", "kill9", "--only", "powercut-ext4"]

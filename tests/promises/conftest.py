@@ -1,4 +1,4 @@
-"""Which database a promise is kept on, and a server for tests that leave theirs running."""
+"""A server for tests that leave theirs running."""
 
 from collections.abc import Iterator
 
@@ -6,12 +6,6 @@ import pytest
 
 import engines
 from servers import Server, served
-
-
-@pytest.fixture
-def database_url(engine: str, request: pytest.FixtureRequest) -> str | None:
-    """An empty database of the test's own; None is SQLite in the data folder."""
-    return request.getfixturevalue("postgres_database") if engine == "postgresql" else None
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from servers import until
+from servers import on_both_engines, until
 from talekeeper.conversations.opening import open_conversation
 from talekeeper.domain.events import Recorded
 from talekeeper.errors import DatabaseDamaged, StoreBusy, StoreUnavailable, SyncFailed
@@ -336,6 +336,36 @@ async def test_trouble_is_over_once_a_commit_reaches_the_disk_though_nobody_writ
         commits = store.counts.commits
         await until(lambda: store.trouble is None, seconds=10)
         assert store.counts.commits == commits, "what it tried was nobody's message"
+
+
+@pytest.mark.req("R3", "R4", "NFR-014")
+@on_both_engines
+async def test_in_trouble_a_commit_that_changed_nothing_must_reach_the_disk_all_the_same(
+    tmp_path: Path, database_url: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_tx: Writer) -> None:
+        raise SyncFailed("The disk did not confirm the write.")
+
+    def nothing(_tx: Writer) -> None:
+        """As a look for work does that finds none."""
+
+    async with opened(tmp_path, database_url=database_url) as store:
+        seam = store._writers[0]._seam
+        touch = seam.touch
+        touched: list[None] = []
+
+        def touching(cursor: Any) -> None:
+            touch(cursor)
+            touched.append(None)
+
+        monkeypatch.setattr(seam, "touch", touching)
+        await store.write(nothing)
+        assert not touched, "a store that is well is not made to write"
+        with pytest.raises(SyncFailed):
+            await store.write(failing)
+        await store.write(nothing)
+        assert len(touched) == 1
+        assert store.trouble is None
 
 
 async def test_a_damaged_database_stays_in_trouble_however_well_it_writes(tmp_path: Path) -> None:

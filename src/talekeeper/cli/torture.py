@@ -19,14 +19,29 @@ if TYPE_CHECKING:
 app = typer.Typer(name="torture")
 
 
+def _in_a_folder(report: Path | None) -> Path | None:
+    """Known before hours of torture, and not after them."""
+    if report is not None and not os.access(report.parent, os.W_OK):
+        raise typer.BadParameter(f"Nothing can be written to the folder '{report.parent}'.")
+    return report
+
+
 @app.command("torture")
 def run_torture(  # noqa: PLR0917
     long: Annotated[bool, typer.Option("--long", help="Hours instead of a minute.")] = False,
     only: Annotated[list[str] | None, typer.Option(help="A rig's name; may be repeated.")] = None,
     rounds: Annotated[int | None, typer.Option(min=1, help="Rounds of each rig.")] = None,
     seed: Annotated[int | None, typer.Option(help="For the same chances again.")] = None,
-    report: Annotated[Path | None, typer.Option(help="Write what was counted as JSON.")] = None,
-    work_dir: Annotated[Path | None, typer.Option(help="Where to work. [default: /tmp]")] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Write what was counted as JSON.", dir_okay=False, callback=_in_a_folder),
+    ] = None,
+    work_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where to work. [default: /tmp]", exists=True, file_okay=False, writable=True
+        ),
+    ] = None,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Rigs at a time. [default: 3; long: 1]")
     ] = None,
