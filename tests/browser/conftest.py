@@ -1,16 +1,29 @@
 """A Chromium, a server that no test stops, and readers who are seen off with their complaints."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, Final
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, async_playwright
+from playwright.async_api import Browser, BrowserContext, Error, async_playwright
 
 from browser.reading import Reader, a_browser_of_ones_own
 from servers import Server, served
 
 Readers = Callable[..., Awaitable[Reader]]
+
+_HAS_FAILED: Final = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.when == "call":
+        item.stash[_HAS_FAILED] = report.failed
+    return report
 
 
 @pytest.fixture(scope="package")
@@ -29,8 +42,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
+async def _tell(reader: Reader) -> None:
+    """Print what a reader of a failed test had before them."""
+    print(f"At {reader.page.url} ({', '.join(reader.complaints) or 'no complaints'}):")
+    try:
+        async with asyncio.timeout(10):
+            print(await reader.page.locator("body").aria_snapshot())
+    except (Error, TimeoutError) as error:
+        print(f"The page does not say what it shows: {error!r}")
+
+
 @pytest.fixture
-async def readers(browser: Browser) -> AsyncGenerator[Readers]:
+async def readers(browser: Browser, request: pytest.FixtureRequest) -> AsyncGenerator[Readers]:
     """Makes a reader at a server's page: in a context of their own, or in the one given."""
     made: list[Reader] = []
     async with AsyncExitStack() as contexts:
@@ -52,6 +75,9 @@ async def readers(browser: Browser) -> AsyncGenerator[Readers]:
             return one
 
         yield reader
+        if request.node.stash.get(_HAS_FAILED, False):
+            for each in made:
+                await _tell(each)
     for each in made:
         assert each.complaints == []
         assert each.dialogs == []
