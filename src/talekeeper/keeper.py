@@ -24,7 +24,6 @@ from talekeeper.domain.accounts import Account
 from talekeeper.domain.conversations import Generation
 from talekeeper.domain.events import Recorded
 from talekeeper.domain.replies import Provider
-from talekeeper.errors import NotFound
 from talekeeper.generation.beginning import ServerChoice
 from talekeeper.generation.leasing import Lease
 from talekeeper.generation.recovering import recover_replies
@@ -37,7 +36,6 @@ from talekeeper.providers.catalogue import Connection, Providers, build_provider
 from talekeeper.providers.reach import Reach
 from talekeeper.settings import Settings
 from talekeeper.store import Store
-from talekeeper.store.accounts import account_of_id
 from talekeeper.store.folder_lock import FolderLock
 from talekeeper.store.jobs import StoredJobs
 from talekeeper.store.writing import Announce
@@ -136,16 +134,12 @@ async def open_keeper(
         stack.push_async_callback(lease.release)
 
         async def reach(generation: Generation) -> Reached:
-            owner = await store.read(lambda tx: account_of_id(tx, generation.owner_id))
-            if owner is None:
-                raise NotFound("The account is gone.")
-            return Reached(*await connections.reach(owner, generation.provider, generation.model))
+            return Reached(
+                *await connections.reach(generation.owner_id, generation.provider, generation.model)
+            )
 
         async def reach_for(owner_id: AccountId, provider: str, model: str) -> tuple[Provider, str]:
-            owner = await store.read(lambda tx: account_of_id(tx, owner_id))
-            if owner is None:
-                raise NotFound("The account is gone.")
-            built, model, _ = await connections.reach(owner, provider, model)
+            built, model, _ = await connections.reach(owner_id, provider, model)
             return built, model
 
         def note_end(ended: Ended) -> None:

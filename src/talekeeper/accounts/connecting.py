@@ -34,6 +34,7 @@ from talekeeper.providers.catalogue import (
 )
 from talekeeper.providers.reach import Reach, checked_base_url
 from talekeeper.store import Reader, Store, Writer
+from talekeeper.store.accounts import account_of_id
 from talekeeper.store.provider_settings import (
     StoredProviderSettings,
     choose_provider,
@@ -191,7 +192,8 @@ class Connections:
     async def models(self, account: Account, provider: str) -> tuple[Model, ...]:
         """What the provider offers, asked of it now. Raises ProviderError."""
         _known(provider)
-        connection, _ = await self._connection(account.id, provider)
+        kept = await self._store.read(lambda tx: find_provider_settings(tx, account.id, provider))
+        connection = self._connection(account, provider, kept)
         try:
             models = await self._provider(account, connection).models()
         except ProviderError as error:
@@ -242,45 +244,53 @@ class Connections:
         return tuple(found)
 
     async def reach(
-        self, owner: Account, provider: str, model: str
+        self, owner_id: AccountId, provider: str, model: str
     ) -> tuple[Provider, str, int | None]:
         """The provider ready to be asked, the model to name, and its window where it is known.
 
-        Raises ModelMissing when no model is chosen and the provider has none of its own.
+        Raises NotFound when the account is gone, ModelMissing when no model is chosen and the
+        provider has none of its own.
         """
+
+        def unit(tx: Reader) -> tuple[Account | None, StoredProviderSettings | None]:
+            return account_of_id(tx, owner_id), find_provider_settings(tx, owner_id, provider)
+
+        owner, kept = await self._store.read(unit)
+        if owner is None:
+            raise NotFound("The account is gone.")
         kind = kind_named(provider)
-        connection, settings = await self._connection(owner.id, provider)
+        connection = self._connection(owner, provider, kept)
         built = self._provider(owner, connection)
         chosen = model or connection.model or (kind.default_model if kind else None)
         if not chosen:
             raise ModelMissing("No model is chosen for this provider. Choose one in the settings.")
-        return built, chosen, settings.context_length if settings else None
+        return built, chosen, kept.settings.context_length if kept else None
 
     def _provider(self, account: Account, connection: Connection) -> Provider:
         is_ours = connection.base_url == self._default(connection.provider).base_url
         pool = self._anywhere if account.is_admin or is_ours else self._public_only
         return pool.of(connection)
 
-    async def _connection(
-        self, owner_id: AccountId, provider: str
-    ) -> tuple[Connection, ProviderSettings | None]:
-        kept = await self._store.read(lambda tx: find_provider_settings(tx, owner_id, provider))
+    def _connection(
+        self, account: Account, provider: str, kept: StoredProviderSettings | None
+    ) -> Connection:
         default = self._default(provider)
         if kept is None:
-            return default, None
+            return default
         settings = kept.settings
         key = default.api_key
         if settings.base_url is not None and settings.base_url != default.base_url:
             key = None
         if kept.sealed_key is not None:
-            key = self._master_key.unseal(kept.sealed_key, record_id=_record_id(owner_id, provider))
-        connection = Connection(
+            key = self._master_key.unseal(
+                kept.sealed_key, record_id=_record_id(account.id, provider)
+            )
+        return Connection(
             provider=provider,
             base_url=settings.base_url or default.base_url,
             api_key=key,
             model=settings.model or default.model,
         )
-        return connection, settings
 
     def _connected(
         self, account: Account, kind: ProviderKind, kept: StoredProviderSettings | None

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
+import msgspec
+
 from talekeeper.clock import Millis
 from talekeeper.ids import AccountId, ConversationId, GenerationId, MessageId
 
@@ -92,9 +94,11 @@ class ReplyError:
     retry_after: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """What a message says and who says it: all of it that a model is told."""
+class Line(msgspec.Struct, frozen=True):
+    """What a message says and who says it: all of it that a model is told.
+
+    Hundreds are made before a model is asked, which a frozen dataclass takes five times as long to.
+    """
 
     id: MessageId
     role: Role

@@ -82,7 +82,7 @@ class Checkpoints:
                 is_mine = add_chunk(tx, growing.generation, offset=offset, text=text)
                 if is_mine and receipt is not None:
                     begin_streaming(tx, growing.begun.message_key)
-                    keep_receipt(tx, growing.generation, receipt)
+                    keep_receipt(tx, growing.generation, receipt())
                 kept.append(is_mine)
             return kept
 

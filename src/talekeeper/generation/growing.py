@@ -1,6 +1,7 @@
 """A reply while it grows: all its text, and how much of it is on disk."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -28,8 +29,9 @@ class Growing:
     end: int = 0
     saved: int = 0
     unsaved: list[str] = field(default_factory=list[str])
-    receipt: str | None = None
-    """What the model was told, until it is on disk: it goes with the first write there is."""
+    receipt: Callable[[], str] | None = None
+    """Writes what the model was told, until it is on disk: it goes with the first write there is,
+    since nobody should wait for it before the model is asked."""
     wants_title: bool = False
     """It ends the first exchange, and its provider may be asked for a title."""
     first_token: float | None = None

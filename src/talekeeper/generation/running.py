@@ -39,7 +39,7 @@ from talekeeper.ids import AccountId, GenerationId
 from talekeeper.live import Delta, Hub
 from talekeeper.prompts import Composed, composed
 from talekeeper.prompts.composing import HISTORY_LIMIT, HISTORY_STEP, room_in
-from talekeeper.prompts.fitting import cost_of
+from talekeeper.prompts.fitting import cost_of_all
 from talekeeper.store import Reader, Store, Writer
 from talekeeper.store.conversations import get_conversation, hold_conversation
 from talekeeper.store.generations import (
@@ -242,7 +242,7 @@ class Generations:
                         is_finished = True
                     case Unheeded(wish):
                         unheeded.append(wish)
-                        growing.receipt = asked.receipt(unheeded=unheeded)
+                        growing.receipt = partial(asked.receipt, unheeded=tuple(unheeded))
                     case ReasoningDelta():
                         pass
         finally:
@@ -274,7 +274,7 @@ class Generations:
             )
 
         asked = await self._store.read(compose)
-        growing.receipt = asked.receipt()
+        growing.receipt = asked.receipt
         growing.wants_title = (
             self._on_job is not None
             and asked.is_first_exchange
@@ -314,7 +314,7 @@ class Generations:
 
         def end(tx: Writer) -> bool:
             if growing.receipt is not None:
-                keep_receipt(tx, generation, growing.receipt)
+                keep_receipt(tx, generation, growing.receipt())
             if not end_generation(
                 tx,
                 generation,
@@ -391,7 +391,7 @@ def history_to(tx: Reader, key: int, *, room: int) -> tuple[list[Line], bool]:
     while above is not None and limit > 0:
         step, above = lines_to(tx, above, limit=limit)
         history[:0] = step
-        tokens += sum(cost_of(line) for line in step if line.content.strip())
+        tokens += cost_of_all([line for line in step if line.content.strip()])
         if tokens > room:
             break
         # As many more as would fill it, were they like these, and never many more than these.

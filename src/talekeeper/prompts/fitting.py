@@ -38,6 +38,11 @@ def cost_of(message: Line) -> int:
     return estimated_tokens(message.content) + TURN_COST
 
 
+def cost_of_all(messages: Sequence[Line]) -> int:
+    """What they take together at the least: a broken token a message may be missing."""
+    return estimated_tokens("".join([m.content for m in messages])) + TURN_COST * len(messages)
+
+
 def fitted(history: Sequence[Line], *, budget: int, window: int) -> Fitted:
     """The newest of `history` within `budget` tokens.
 

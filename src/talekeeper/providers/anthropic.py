@@ -129,7 +129,7 @@ class Anthropic:
         body: dict[str, object] = {
             "model": model,
             "max_tokens": min(longest, self._longest.get(model, longest)),
-            "messages": [{"role": turn.role, "content": turn.content} for turn in talk],
+            "messages": talk,
             "stream": True,
         }
         if instructions:

@@ -106,7 +106,7 @@ class OpenAICompatible:
 def _body(request: ReplyRequest, unwanted: frozenset[str]) -> bytes:
     body: dict[str, object] = {
         "model": request.model,
-        "messages": [{"role": turn.role, "content": turn.content} for turn in request.turns],
+        "messages": request.turns,
         "stream": True,
     }
     if "stream_options" not in unwanted:
