@@ -216,14 +216,7 @@ def _encoded(told: Told, names: Names) -> bytes:
     event_id = names.of(told)
     match told:
         case Grew(delta=delta, is_snapshot=is_snapshot):
-            data = {
-                "conversation_id": delta.conversation_id,
-                "message_id": delta.message_id,
-                "generation_id": delta.generation_id,
-                "offset": delta.offset,
-                "text": delta.text,
-            }
-            return _event("snapshot" if is_snapshot else "delta", data, event_id)
+            return _event("snapshot" if is_snapshot else "delta", delta, event_id)
         case Happened(message=None):
             data = {"seq": told.seq, "conversation": told.conversation}
             return _event("conversation.changed", data, event_id)

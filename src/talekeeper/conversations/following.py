@@ -9,8 +9,11 @@ growing then. Both halves resume by themselves.
 """
 
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
+from msgspec.structs import replace
 
 from talekeeper.domain.conversations import IN_FLIGHT, Conversation, Message
 from talekeeper.domain.events import Recorded
@@ -27,8 +30,7 @@ REPLAYED: Final = 500
 """Events that are told again at the most; whoever missed more fetches the conversation afresh."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """What a follower has seen of one conversation."""
 
     seq: int
@@ -49,8 +51,7 @@ class Happened:
     message: Message | None
 
 
-@dataclass(frozen=True, slots=True)
-class Grew:
+class Grew(msgspec.Struct, frozen=True):
     """Text of a running reply; the first of a generation may be all that was said so far."""
 
     place: Place
@@ -274,9 +275,11 @@ def _grown(state: _Followed, delta: Delta) -> list[Told]:
     if delta.offset > place.offset:
         # It ended while the snapshot was read, which therefore holds less: its whole text comes.
         return []
-    fresh = replace(delta, offset=place.offset, text=delta.text[place.offset - delta.offset :])
-    state.place = replace(place, offset=fresh.end)
-    return [Grew(state.place, fresh, False)]
+    if delta.offset < place.offset:
+        unseen = delta.text[place.offset - delta.offset :]
+        delta = replace(delta, offset=place.offset, text=unseen)
+    state.place = Place(place.seq, place.generation_id, delta.end)
+    return [Grew(state.place, delta, False)]
 
 
 def _merged(told: list[Told]) -> list[Told]:

@@ -1,15 +1,15 @@
 """The hub's protocol: what is told, to whom, and what a slow listener gets."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from talekeeper.domain.events import Recorded
 from talekeeper.ids import AccountId, ConversationId, GenerationId, MessageId
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
+class Delta(msgspec.Struct, frozen=True):
     """Text that a reply grew by. `offset` counts the characters before it in the message."""
 
     conversation_id: ConversationId
