@@ -41,12 +41,14 @@ async def test_the_log_tells_of_a_generation_by_ids_and_timings(
     async with app.router.lifespan_context(app):
         opened = await post(app, "/api/conversations", {}, bearing(TOKEN))
         path = f"/api/conversations/{opened.json()['id']}/messages"
-        body = json.dumps({"id": new_id(), "content": "A secret [[fail 500]]"}).encode()
+        content = "A secret [[tokens 5]] [[fail 500 after 2]]"
+        body = json.dumps({"id": new_id(), "content": content}).encode()
         sent = await ask(app, "POST", path, JSON, bearing(TOKEN), body=body)
         async with asyncio.timeout(5):
             await app.state.keeper.generations.wait(sent.json()["generation_id"])
     told = capsys.readouterr().out
-    for event in ("generation.started", "generation.failed", "generation.ended"):
-        assert event in told
-    assert sent.json()["generation_id"] in told
+    of_it = [line for line in told.splitlines() if sent.json()["generation_id"] in line]
+    events = ("started", "first_token", "failed", "ended")
+    assert all(f"generation.{each}" in line for each, line in zip(events, of_it, strict=True))
     assert "A secret" not in told
+    assert "lantern" not in told

@@ -173,6 +173,28 @@ def test_a_provider_that_does_not_listen_is_told(used: Path) -> None:
         assert found["provider"].state == "well"
 
 
+def test_a_provider_that_somebody_connected_on_the_page_is_looked_at(tmp_path: Path) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
+        with served(tmp_path) as server:
+
+            async def connect() -> None:
+                async with server.client() as client:
+                    ollama = {"base_url": address}
+                    assert (await client.ask("PUT", "/api/providers/ollama", ollama)).status == 200
+                    chosen = {"provider": "ollama"}
+                    assert (await client.ask("PUT", "/api/providers/chosen", chosen)).status == 200
+
+            apart(connect)
+            server.stop()
+        found = _found(server.data_dir, provider="local")
+        assert (found["provider"].state, found["built-in model"].state) == ("ill", "note")
+        assert f"ollama at {address} cannot be reached" in found["provider"].text
+        silent.listen()
+        assert _found(server.data_dir, provider="local")["provider"].state == "well"
+
+
 def test_missing_weights_are_a_fault_only_where_they_would_answer(used: Path) -> None:
     assert _found(used)["built-in model"].state == "note"
     model = _found(used, provider="local")["built-in model"]

@@ -335,29 +335,39 @@ def _listener(port: int) -> str | None:
     return None
 
 
-def _model(settings: Settings) -> Iterator[Finding]:
+def _models(settings: Settings) -> Iterator[Finding]:
     from talekeeper.errors import ModelMissing
     from talekeeper.providers.weights import SMOLLM2, find_weights
 
-    is_chosen = settings.provider == "local"
+    asked = _asked(settings)
     try:
         path = find_weights(settings.data_dir / "models")
     except ModelMissing as error:
-        yield Finding("built-in model", "ill" if is_chosen else "note", str(error))
+        is_asked = any(name == "local" for name, _ in asked)
+        yield Finding("built-in model", "ill" if is_asked else "note", str(error))
     else:
         yield Finding("built-in model", "well", f"{SMOLLM2.name} is in {path.parent}")
-    if is_chosen or settings.provider == "scripted":
-        return
-    address = getattr(settings, f"{settings.provider}_base_url") or _USUAL[settings.provider]
-    yield _reached(settings.provider, address)
+    for name, address in asked:
+        if address is not None:
+            yield _reached(name, address)
 
 
-_USUAL: Final = {
-    "openai": "https://api.openai.com",
-    "anthropic": "https://api.anthropic.com",
-    "google": "https://generativelanguage.googleapis.com",
-    "ollama": "http://127.0.0.1:11434",
-}
+def _asked(settings: Settings) -> list[tuple[str, str | None]]:
+    """The providers that answer somebody here, each with its address."""
+    from talekeeper.errors import StoreError
+    from talekeeper.providers.catalogue import kind_named
+    from talekeeper.store.looking import providers_in
+
+    chosen: list[tuple[str, str | None]] = []
+    if settings.database_url is None:
+        with suppress(StoreError):  # the database's own examination says what is wrong with it
+            chosen = providers_in(settings.data_dir, usual=settings.provider)
+    asked: set[tuple[str, str | None]] = set()
+    for name, address in chosen or [(settings.provider, None)]:
+        kind = kind_named(name)
+        ours = getattr(settings, f"{name}_base_url", None) or (kind.base_url if kind else None)
+        asked.add((name, address or ours))
+    return sorted(asked, key=str)
 
 
 def _reached(provider: str, address: str) -> Finding:
@@ -375,4 +385,4 @@ def _reached(provider: str, address: str) -> Finding:
         )  # fmt: skip
 
 
-_EXAMINATIONS: Final = (_versions, _folder, _disk, _database, _server, _model)
+_EXAMINATIONS: Final = (_versions, _folder, _disk, _database, _server, _models)

@@ -162,11 +162,7 @@ class Generations:
 
     async def _run(self, growing: Growing) -> None:
         generation = growing.generation
-        ids = {
-            "generation_id": generation.id,
-            "conversation_id": generation.conversation_id,
-            "provider": generation.provider,
-        }
+        ids = _ids(generation)
         log.info("generation.started", kind=generation.kind, **ids)
         error: ReplyError | None = None
         ending: Ending = "interrupted"
@@ -285,9 +281,10 @@ class Generations:
     def _grow(self, growing: Growing, text: str) -> None:
         if not text or growing.has_lost_lock:
             return
-        if growing.first_token is None:
-            growing.first_token = self._clock.monotonic() - growing.started
         generation = growing.generation
+        is_first = growing.first_token is None
+        if is_first:
+            growing.first_token = self._clock.monotonic() - growing.started
         self._hub.grow(
             Delta(
                 generation.conversation_id,
@@ -299,6 +296,8 @@ class Generations:
         )
         growing.add(text)
         self._checkpoints.grew(growing)
+        if is_first:
+            log.info("generation.first_token", ms=_millis(growing.first_token), **_ids(generation))
 
     async def _write_end(self, growing: Growing, ending: Ending, error: ReplyError | None) -> None:
         if growing.has_lost_lock:
@@ -398,6 +397,15 @@ def history_to(tx: Reader, key: int, *, room: int) -> tuple[list[Line], bool]:
         more = 1 + (room - tokens) * len(history) // max(1, tokens)
         limit = min(more, 2 * len(history), HISTORY_LIMIT - len(history))
     return history, above is None
+
+
+def _ids(generation: Generation) -> dict[str, str]:
+    """What every line of the log says of a generation, and all that it says of its content."""
+    return {
+        "generation_id": generation.id,
+        "conversation_id": generation.conversation_id,
+        "provider": generation.provider,
+    }
 
 
 def _told(error: ProviderError | StoreError) -> ReplyError:

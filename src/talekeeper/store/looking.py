@@ -5,17 +5,20 @@ A look opens the file read-only; a server that serves it does not notice.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from talekeeper.errors import DatabaseDamaged
 from talekeeper.store.installing import MARKER, said_by
 from talekeeper.store.migrations import HEAD
 from talekeeper.store.prepared import prepared
+from talekeeper.store.provider_settings import answering_providers
 from talekeeper.store.sql import chunks, conversations, messages, select
 from talekeeper.store.sqlite import Sqlite
 from talekeeper.store.store import DATABASE_NAME
-from talekeeper.store.units import Reader
+from talekeeper.store.units import Reader, ReadUnit
 from talekeeper.store.verifying import violations
+
+T = TypeVar("T")
 
 _m, _k = messages.c, chunks.c
 _SEQS: Final = prepared(select(conversations.c.id, conversations.c.seq))
@@ -62,12 +65,30 @@ def look_into(data_dir: Path) -> Look:
     said = said_by(seam)
     if said.revision != HEAD:
         return Look(True, said.revision, size, seam.log_size() or 0)
+    found = _read(seam, lambda tx: violations(tx, seam.name))
+    return Look(True, said.revision, size, seam.log_size() or 0, tuple(found))
+
+
+def providers_in(data_dir: Path, *, usual: str) -> list[tuple[str, str | None]]:
+    """What `answering_providers` says of the folder's database; nothing where there is none of this
+    version's. Raises a StoreError when it cannot be read.
+    """
+    path = data_dir / DATABASE_NAME
+    if not path.exists():
+        return []
+    seam = Sqlite(path)
+    if said_by(seam).revision != HEAD:
+        return []
+    return _read(seam, lambda tx: answering_providers(tx, usual=usual))
+
+
+def _read(seam: Sqlite, unit: ReadUnit[T]) -> T:
     try:
         connection = seam.connect_reader()
         try:
             cursor: Any = connection.cursor()
             seam.begin_read(cursor)
-            found = violations(Reader(cursor, seam.name), seam.name)
+            return unit(Reader(cursor, seam.name))
         finally:
             connection.close()
     except Exception as error:
@@ -75,7 +96,6 @@ def look_into(data_dir: Path) -> Look:
         if typed is None:
             raise
         raise typed from error
-    return Look(True, said.revision, size, seam.log_size() or 0, tuple(found))
 
 
 def everything(tx: Reader) -> dict[str, list[dict[str, Any]]]:

@@ -9,6 +9,7 @@ from talekeeper.store.sql import (
     accounts,
     bindparam,
     delete,
+    func,
     insert,
     provider_settings,
     select,
@@ -38,6 +39,16 @@ _INSERT = prepared(
 )
 _CHOSEN = prepared(
     select(accounts.c.provider, accounts.c.model).where(accounts.c.id == bindparam("owner_id"))
+)
+_chosen = func.coalesce(accounts.c.provider, bindparam("usual"))
+_ANSWERING = prepared(
+    select(_chosen, _p.base_url)
+    .select_from(
+        accounts.outerjoin(
+            provider_settings, (_p.account_id == accounts.c.id) & (_p.provider == _chosen)
+        )
+    )
+    .distinct()
 )
 _CHOOSE = prepared(
     update(accounts)
@@ -87,6 +98,11 @@ def chosen_provider(tx: Reader, owner_id: AccountId) -> tuple[str | None, str | 
     """The provider and model that the account chose; None where it left the choice to the server."""
     row = tx.first(_CHOSEN, owner_id=owner_id)
     return (None, None) if row is None else (row[0], row[1])
+
+
+def answering_providers(tx: Reader, *, usual: str) -> list[tuple[str, str | None]]:
+    """Which providers answer any account, `usual` where it chose none, and the address it gave."""
+    return [(row[0], row[1]) for row in tx.all(_ANSWERING, usual=usual)]
 
 
 def choose_provider(
