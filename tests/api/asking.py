@@ -12,8 +12,8 @@ from urllib.parse import unquote
 from fastapi import FastAPI
 
 from talekeeper.accounts.entering import open_identities
+from talekeeper.api import accounts
 from talekeeper.api.access import mount_access
-from talekeeper.api.accounts import mount_accounts
 from talekeeper.api.page import mount_page
 from talekeeper.api.problems import mount_problems
 from talekeeper.clock import Clock, SystemClock
@@ -118,7 +118,7 @@ async def served(
     store = await Store.open(folder, clock=clock)
     try:
         app = guarded()
-        mount_accounts(app)
+        app.include_router(accounts.router)
         mount_page(app, page)
         identities = await open_identities(store, clock=clock, owner_token=TOKEN)
         app.state.keeper = SimpleNamespace(store=store, identities=identities)

@@ -7,7 +7,7 @@ print. It works once, only when a person navigates to it, and the token leaves t
 from collections.abc import Collection
 from typing import Annotated, Literal, Protocol, cast
 
-from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel
 from starlette.responses import HTMLResponse, RedirectResponse
 
@@ -221,11 +221,6 @@ async def make_login_link(
     """A link that logs one browser in."""
     token = await issue_login(_keeper(request).store, name=body.name)
     return LoginLinkOut(path=login_path(token), seconds=LOGIN_LASTS // 1000)
-
-
-def mount_accounts(app: FastAPI) -> None:
-    """The routes of this module are served."""
-    app.include_router(router)
 
 
 _SPENT_PAGE = """<!doctype html>

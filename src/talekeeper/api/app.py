@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from talekeeper import __version__
 from talekeeper.api import (
+    accounts,
     conversations,
     events,
     generations,
@@ -18,7 +19,6 @@ from talekeeper.api import (
     storage,
 )
 from talekeeper.api.access import mount_access
-from talekeeper.api.accounts import mount_accounts
 from talekeeper.api.metrics import Metrics, mount_metrics
 from talekeeper.api.page import mount_page
 from talekeeper.api.problems import mount_problems
@@ -51,20 +51,21 @@ def create_app(settings: Settings) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},  # /metrics and our own log
     )
     mount_problems(app)
-    # Routes are tried one after another: what is asked most often comes first.
-    for resource in (
-        conversations,
-        events,
-        generations,
-        messages,
-        providers,
-        health,
-        search,
-        storage,
+    # Routes are tried one after another: what is asked most often comes first. Those of an included
+    # router would be tried twice a request, once to find the router and once to find the route.
+    for router in (
+        conversations.router,
+        events.router,
+        generations.router,
+        messages.router,
+        providers.router,
+        health.router,
+        search.router,
+        storage.router,
+        health.of_the_account,
+        accounts.router,
     ):
-        app.include_router(resource.router)
-    app.include_router(health.of_the_account)
-    mount_accounts(app)
+        app.router.routes.extend(router.routes)
     mount_metrics(app, metrics)
     mount_page(app)
     mount_access(app, settings)
