@@ -13,7 +13,7 @@ from talekeeper.conversations.reading import read_tree
 from talekeeper.conversations.sending import Outcome, Sender
 from talekeeper.domain.accounts import Account
 from talekeeper.domain.changes import KEPT, Kept
-from talekeeper.domain.conversations import Conversation, Generation, Message, Sent
+from talekeeper.domain.conversations import Conversation, Message, Sent
 from talekeeper.domain.replies import Provider
 from talekeeper.generation.beginning import ServerChoice
 from talekeeper.generation.leasing import Lease
@@ -22,7 +22,7 @@ from talekeeper.generation.running import Generations, Reached
 from talekeeper.ids import AccountId, BootId, ConversationId, GenerationId, MessageId, fresh_id
 from talekeeper.live import MemoryHub
 from talekeeper.providers.scripted import Script, Scripted
-from talekeeper.store import Store
+from talekeeper.store import Reader, Store
 from talekeeper.store.accounts import add_account
 from talekeeper.store.verifying import verify
 
@@ -146,7 +146,7 @@ async def a_table(
     provider = Scripted(script, pace=0)
     table: Table | None = None
 
-    async def reach(_generation: Generation) -> Reached:
+    def reach(_tx: Reader, _owner: AccountId, _provider: str, _model: str) -> Reached:
         assert table is not None
         return Reached(table.provider[-1], "scripted", 100_000)
 

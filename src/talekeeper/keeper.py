@@ -21,15 +21,14 @@ from talekeeper.conversations.indexing import Heard, Indexing
 from talekeeper.conversations.sending import Sender
 from talekeeper.conversations.talking import GameMaster
 from talekeeper.domain.accounts import Account
-from talekeeper.domain.conversations import Generation
 from talekeeper.domain.events import Recorded
 from talekeeper.domain.replies import Provider
 from talekeeper.generation.beginning import ServerChoice
 from talekeeper.generation.leasing import Lease
 from talekeeper.generation.recovering import recover_replies
-from talekeeper.generation.running import Ended, Generations, OnEnded, Reached
+from talekeeper.generation.running import Ended, Generations, OnEnded
 from talekeeper.generation.titling import make_title
-from talekeeper.ids import AccountId, BootId, fresh_id
+from talekeeper.ids import BootId, fresh_id
 from talekeeper.jobs import JobRunner
 from talekeeper.live import MemoryHub
 from talekeeper.providers.catalogue import Connection, Providers, build_provider
@@ -133,15 +132,6 @@ async def open_keeper(
         lease = await Lease.take(store, boot_id=boot_id, clock=clock)
         stack.push_async_callback(lease.release)
 
-        async def reach(generation: Generation) -> Reached:
-            return Reached(
-                *await connections.reach(generation.owner_id, generation.provider, generation.model)
-            )
-
-        async def reach_for(owner_id: AccountId, provider: str, model: str) -> tuple[Provider, str]:
-            built, model, _ = await connections.reach(owner_id, provider, model)
-            return built, model
-
         def note_end(ended: Ended) -> None:
             connections.note_end(ended)
             if on_ended is not None:
@@ -151,13 +141,13 @@ async def open_keeper(
         await table.free_abandoned()
         jobs = JobRunner(
             table,
-            {"title": partial(make_title, store, reach_for)},
+            {"title": partial(make_title, store, connections.reach)},
             idle_seconds=None if store.engine == "sqlite" else OTHERS_JOBS_SECONDS,
         )
         generations = Generations(
             store,
             hub,
-            reach=reach,
+            reach=connections.reach,
             clock=clock,
             on_ended=note_end,
             on_job=jobs.wake if settings.titles else None,

@@ -18,8 +18,8 @@ from talekeeper.conversations.opening import change_conversation
 from talekeeper.conversations.reading import read_conversation
 from talekeeper.domain.conversations import Sent
 from talekeeper.domain.jobs import MAX_ATTEMPTS
-from talekeeper.domain.replies import Provider
 from talekeeper.errors import ProviderFailed, ProviderRejected, ProviderUnreachable
+from talekeeper.generation.running import Reached
 from talekeeper.generation.titling import make_title
 from talekeeper.ids import AccountId, BootId
 from talekeeper.jobs import JobRunner
@@ -29,7 +29,7 @@ from talekeeper.settings import load_settings
 from talekeeper.store.jobs import StoredJobs
 from talekeeper.store.prepared import prepared
 from talekeeper.store.sql import jobs, select
-from talekeeper.store.units import Writer
+from talekeeper.store.units import Reader, Writer
 from talekeeper.store.verifying import verify
 from tales import Table, a_table, until
 
@@ -63,8 +63,8 @@ def _jobs_of(table: Table, boot_id: str | None = None) -> StoredJobs:
 
 @asynccontextmanager
 async def a_runner(table: Table, *, first_pause: float = 0.0) -> AsyncGenerator[JobRunner]:
-    async def reach(_owner: AccountId, _provider: str, model: str) -> tuple[Provider, str]:
-        return table.provider[-1], model
+    def reach(_tx: Reader, _owner: AccountId, _provider: str, model: str) -> Reached:
+        return Reached(table.provider[-1], model, None)
 
     runner = JobRunner(
         _jobs_of(table),

@@ -22,7 +22,7 @@ from talekeeper.domain.conversations import ReplyError
 from talekeeper.domain.replies import Model, Provider
 from talekeeper.errors import Forbidden, InvalidInput, ModelMissing, NotFound, ProviderError
 from talekeeper.generation.beginning import ServerChoice
-from talekeeper.generation.running import Ended
+from talekeeper.generation.running import Ended, Reached
 from talekeeper.ids import AccountId
 from talekeeper.providers.catalogue import (
     KINDS,
@@ -243,28 +243,23 @@ class Connections:
             found.append(Found(server, is_same, address if is_used and not is_same else None))
         return tuple(found)
 
-    async def reach(
-        self, owner_id: AccountId, provider: str, model: str
-    ) -> tuple[Provider, str, int | None]:
+    def reach(self, tx: Reader, owner_id: AccountId, provider: str, model: str) -> Reached:
         """The provider ready to be asked, the model to name, and its window where it is known.
 
         Raises NotFound when the account is gone, ModelMissing when no model is chosen and the
         provider has none of its own.
         """
-
-        def unit(tx: Reader) -> tuple[Account | None, StoredProviderSettings | None]:
-            return account_of_id(tx, owner_id), find_provider_settings(tx, owner_id, provider)
-
-        owner, kept = await self._store.read(unit)
+        owner = account_of_id(tx, owner_id)
         if owner is None:
             raise NotFound("The account is gone.")
+        kept = find_provider_settings(tx, owner_id, provider)
         kind = kind_named(provider)
         connection = self._connection(owner, provider, kept)
         built = self._provider(owner, connection)
         chosen = model or connection.model or (kind.default_model if kind else None)
         if not chosen:
             raise ModelMissing("No model is chosen for this provider. Choose one in the settings.")
-        return built, chosen, kept.settings.context_length if kept else None
+        return Reached(built, chosen, kept.settings.context_length if kept else None)
 
     def _provider(self, account: Account, connection: Connection) -> Provider:
         is_ours = connection.base_url == self._default(connection.provider).base_url

@@ -13,7 +13,7 @@
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Literal
@@ -74,7 +74,8 @@ class Reached:
     window: int | None
 
 
-Reach = Callable[[Generation], Awaitable[Reached]]
+Reach = Callable[[Reader, AccountId, str, str], Reached]
+"""From an account, a provider's name and a model's to who is asked. Raises ProviderError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,9 +220,14 @@ class Generations:
 
     async def _read(self, growing: Growing) -> None:
         """Ask the model and take in all it says. Raises ProviderError."""
-        reached = await self._reach(growing.generation)
+        reached, asked = await self._store.read(lambda tx: self._prepared(tx, growing))
         growing.model = reached.model
-        asked = await self._composed(growing, reached)
+        growing.receipt = asked.receipt
+        growing.wants_title = (
+            self._on_job is not None
+            and asked.is_first_exchange
+            and reached.provider.can_title(asked.request)
+        )
         if growing.is_continuing and not reached.provider.continues_text:
             growing.look_for_seam()
         is_finished = False
@@ -246,37 +252,29 @@ class Generations:
         if not is_finished:
             raise ProviderStreamCut("The model's answer broke off. Continue it, or try again.")
 
-    async def _composed(self, growing: Growing, reached: Reached) -> Composed:
+    def _prepared(self, tx: Reader, growing: Growing) -> tuple[Reached, Composed]:
+        """Who is asked, and what. Both are read at once: a reply waits for every read."""
         generation = growing.generation
         begun = growing.begun
-
-        def compose(tx: Reader) -> Composed:
-            conversation = get_conversation(
-                tx, generation.conversation_id, owner_id=generation.owner_id
-            )
-            room = room_in(reached.window, conversation.sampling)
-            history, is_whole = history_to(tx, begun.message_key, room=room)
-            if generation.kind != "continue" or not begun.message.content:
-                history.pop()
-            return composed(
-                history,
-                purpose=conversation.purpose,
-                model=reached.model,
-                window=reached.window,
-                continues=growing.is_continuing,
-                continues_text=reached.provider.continues_text,
-                sampling=conversation.sampling,
-                is_whole=is_whole,
-            )
-
-        asked = await self._store.read(compose)
-        growing.receipt = asked.receipt
-        growing.wants_title = (
-            self._on_job is not None
-            and asked.is_first_exchange
-            and reached.provider.can_title(asked.request)
+        reached = self._reach(tx, generation.owner_id, generation.provider, generation.model)
+        conversation = get_conversation(
+            tx, generation.conversation_id, owner_id=generation.owner_id
         )
-        return asked
+        room = room_in(reached.window, conversation.sampling)
+        history, is_whole = history_to(tx, begun.message_key, room=room)
+        if generation.kind != "continue" or not begun.message.content:
+            history.pop()
+        asked = composed(
+            history,
+            purpose=conversation.purpose,
+            model=reached.model,
+            window=reached.window,
+            continues=growing.is_continuing,
+            continues_text=reached.provider.continues_text,
+            sampling=conversation.sampling,
+            is_whole=is_whole,
+        )
+        return reached, asked
 
     def _grow(self, growing: Growing, text: str) -> None:
         if not text or growing.has_lost_lock:

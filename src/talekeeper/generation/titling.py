@@ -5,7 +5,6 @@ the conversation keeps its first words for a title. A title that a person gave, 
 stays. Asked again after a crash, it finds the title made, and asks no model.
 """
 
-from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
@@ -14,7 +13,8 @@ from talekeeper.domain.conversations import Message
 from talekeeper.domain.jobs import Job
 from talekeeper.domain.replies import Provider, ReplyRequest, TextDelta
 from talekeeper.errors import NotFound
-from talekeeper.ids import AccountId, ConversationId
+from talekeeper.generation.running import Reach, Reached
+from talekeeper.ids import ConversationId
 from talekeeper.prompts.titling import cleaned_title, title_request
 from talekeeper.store import Reader, Store, Writer
 from talekeeper.store.conversations import hold_conversation, title_giver
@@ -25,9 +25,6 @@ _LOOKED_AT: Final = 50
 _ENOUGH: Final = 400
 """Characters after which an answer is no title any more."""
 
-ReachFor = Callable[[AccountId, str, str], Awaitable[tuple[Provider, str]]]
-"""The provider of that name as the account has it, and the model to name."""
-
 
 @dataclass(frozen=True, slots=True)
 class _Exchange:
@@ -35,21 +32,27 @@ class _Exchange:
     answer: Message
 
 
-async def make_title(store: Store, reach: ReachFor, job: Job) -> None:
+async def make_title(store: Store, reach: Reach, job: Job) -> None:
     """The conversation has a title that the model made of its first exchange, or keeps its own.
 
     Raises ProviderError when the model could not be asked, StoreError when nothing was written.
     """
-    exchange = await store.read(lambda tx: _first_exchange(tx, job.conversation_id))
-    if exchange is None:
+
+    def unit(tx: Reader) -> tuple[_Exchange, Reached] | None:
+        exchange = _first_exchange(tx, job.conversation_id)
+        if exchange is None:
+            return None
+        provider, model = exchange.answer.provider or "", exchange.answer.model or ""
+        return exchange, reach(tx, job.owner_id, provider, model)
+
+    found = await store.read(unit)
+    if found is None:
         return
-    provider, model = await reach(
-        job.owner_id, exchange.answer.provider or "", exchange.answer.model or ""
-    )
+    exchange, reached = found
     request = title_request(
-        model=model, question=exchange.question.content, answer=exchange.answer.content
+        model=reached.model, question=exchange.question.content, answer=exchange.answer.content
     )
-    title = cleaned_title(await _answered(provider, request))
+    title = cleaned_title(await _answered(reached.provider, request))
     if not title:
         return
 

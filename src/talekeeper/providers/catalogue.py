@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 from talekeeper.domain.replies import Model, Provider
@@ -186,13 +187,17 @@ class Providers:
     def __init__(self, build: Callable[[Connection], Provider]) -> None:
         self._build = build
         self._built: dict[tuple[str, str | None, str | None], Provider] = {}
+        self._guard = Lock()
 
     def of(self, connection: Connection) -> Provider:
-        """The provider for `connection`. Raises ModelMissing when this build has none."""
+        """The provider for `connection`, on whichever thread. Raises ModelMissing when this build
+        has none.
+        """
         key = (connection.provider, connection.base_url, connection.api_key)
-        if key not in self._built:
-            self._built[key] = self._build(connection)
-        return self._built[key]
+        with self._guard:
+            if key not in self._built:
+                self._built[key] = self._build(connection)
+            return self._built[key]
 
     async def aclose(self) -> None:
         """Close every provider; a fault in one does not keep the others open."""
