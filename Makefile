@@ -75,7 +75,7 @@ docs: $(MADE)/test ## Write docs/reference/settings.md from the settings
 statements: $(MADE)/test ## Write out the store's statements: what SQLAlchemy makes of them, before a start
 	@$(BIN)/python tools/statements.py
 
-bench: $(MADE)/test machine ## Measure every figure against its reference, write docs/reference/figures.md (20 minutes, alone)
+bench: $(MADE)/test machine ## Measure every figure against its reference, write docs/reference/figures.md (6 minutes, alone)
 	@$(BIN)/python tools/page.py build
 	@$(BIN)/python -m benchmarks --docs
 
