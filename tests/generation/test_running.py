@@ -3,17 +3,21 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncGenerator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from talekeeper.domain.replies import ReplyRequest, StreamPart, TextDelta
-from talekeeper.errors import StoreBusy, StoreFull
+from talekeeper.errors import ProviderFailed, StoreBusy, StoreFull
 from talekeeper.generation.recovering import recover_replies
 from talekeeper.ids import BootId
-from talekeeper.providers.scripted import Hang, Script, Scripted, Think
-from talekeeper.store.generations import add_chunk, find_generation
+from talekeeper.prompts.receipts import shown_receipt
+from talekeeper.providers.scripted import Fail, Hang, Script, Scripted, Think
+from talekeeper.store import Reader
+from talekeeper.store.generations import add_chunk, find_generation, find_receipt
+from talekeeper.store.messages import content_of
 from talekeeper.store.verifying import verify
 from tales import Table, a_table, new_id, until
 
@@ -205,16 +209,47 @@ async def test_stopping_a_reply_that_says_nothing_yet_ends_it_at_once(tmp_path: 
 
 @pytest.mark.req("C-S5")
 async def test_the_receipt_says_exactly_what_the_model_was_asked(tmp_path: Path) -> None:
-    import json
-
-    script = Script(["Aye."])
+    script = Script(["Aye."], ["No."], [" And so is the ford."])
     async with a_table(tmp_path, script=script) as table:
-        sent = await table.said("Is the bridge out?")
-        found = await _begun(table, sent)
-        receipt = json.loads(found.receipt)
-        asked = script.asked[0]
-        assert [turn["content"] for turn in receipt["turns"]] == [t.content for t in asked.turns]
-        assert receipt["turns"][-1]["content"] == "Is the bridge out?"
+
+        async def told(sent: Any) -> list[dict[str, str]]:
+            def unit(tx: Reader) -> Any:
+                stored = find_receipt(tx, sent.generation_id)
+                assert stored is not None
+                assert "bridge" not in stored
+                return shown_receipt(stored, partial(content_of, tx))["turns"]
+
+            return await table.store.read(unit)
+
+        first = await table.said("Is the bridge out?")
+        assert (await told(first))[-1] == {"role": "user", "content": "Is the bridge out?"}
+        again = await table.said("The bridge, I mean.")
+        # What is continued later was not told when the second one was asked for.
+        assert first.reply is not None
+        await table.ended((await table.on(first.reply.id)).sent)
+        assert (await table.message(first.reply.id)).content == "Aye. And so is the ford."
+        for sent, asked in zip((first, again), script.asked[:2], strict=True):
+            assert [turn["content"] for turn in await told(sent)] == [
+                turn.content for turn in asked.turns
+            ]
+
+
+async def test_a_reply_of_blanks_is_continued_by_asking_anew(tmp_path: Path) -> None:
+    class Chatty(Scripted):
+        continues_text = False
+
+    for kind in (Scripted, Chatty):
+        script = Script(["\n\n", Fail(ProviderFailed("Out of order."))], ["Aye."])
+        async with a_table(tmp_path / kind.__name__) as table:
+            table.provider.append(kind(script, pace=0))
+            sent = await table.said("Is the bridge out?")
+            assert sent.reply is not None
+            assert (await table.message(sent.reply.id)).content == "\n\n"
+            await table.ended((await table.on(sent.reply.id)).sent)
+            reply = await table.message(sent.reply.id)
+            assert (reply.status, reply.content) == ("complete", "\n\nAye.")
+        before, after = script.asked
+        assert after == before
 
 
 async def test_a_model_that_cannot_continue_a_text_is_asked_to_and_its_echo_is_removed(

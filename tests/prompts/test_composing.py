@@ -4,14 +4,16 @@ import json
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from talekeeper.domain.conversations import AS_THE_PROVIDER_DOES, Line, Role, Sampling
+from talekeeper.domain.replies import Turn
 from talekeeper.ids import MessageId
 from talekeeper.prompts import Composed, composed
 from talekeeper.prompts.composing import UNANSWERED
 from talekeeper.prompts.fitting import estimated_tokens, fitted
+from talekeeper.prompts.receipts import shown_receipt
 
 
 def _talk(*contents: str, first: Role = "user") -> list[Line]:
@@ -152,6 +154,43 @@ def test_the_receipt_says_what_went_in_and_what_stayed_out() -> None:
     assert [turn["role"] for turn in receipt["turns"]][0] == "system"
     assert [part["included"] for part in receipt["parts"]] == [True, True, False]
     assert receipt["parts"][-1]["why"] == "no room in the model"
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["user", "assistant", "system"]),
+            st.sampled_from(["", "  ", "Aye.", "word " * 300, "Čállön 🐉 " * 40]),
+        ),
+        min_size=1,
+        max_size=40,
+    ),
+    st.sampled_from([None, 300, 2_000]),
+    st.booleans(),
+    st.booleans(),
+)
+def test_the_receipt_shows_every_turn_to_the_letter_and_stores_nobodys_words(
+    said: list[tuple[Role, str]], window: int | None, continues: bool, continues_text: bool
+) -> None:
+    history = [Line(MessageId(str(place)), *each) for place, each in enumerate(said)]
+    assume(history[-1].content.strip() or not continues)
+    made = _composed(history, window=window, continues=continues, continues_text=continues_text)
+    stored = made.receipt()
+    # A reply that was told goes on growing.
+    contents = {line.id: line.content + " And more." for line in history}
+    shown = shown_receipt(stored, contents.__getitem__)
+    assert [Turn(**turn) for turn in shown["turns"]] == list(made.request.turns)
+    assert "Aye." not in stored or continues
+    assert len(stored) < 1_500 + 60 * len(history)
+    gone = shown_receipt(stored, lambda _id: "")
+    assert "Aye." not in str(gone) or continues
+
+
+def test_a_receipt_that_holds_the_texts_themselves_is_shown_as_it_is() -> None:
+    turns = [{"role": "user", "content": "Is the bridge out?"}]
+    older = json.dumps({"model": "m", "sampling": {}, "parts": [], "turns": turns})
+    shown = shown_receipt(older, lambda _id: "nothing")
+    assert (shown["turns"], shown["model"]) == (turns, "m")
 
 
 def test_a_model_that_cannot_continue_is_asked_to_and_told_where() -> None:

@@ -1,7 +1,7 @@
 """Routes of generations: what one was told, and stopping it."""
 
-import json
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from talekeeper.api.bodies import Id, Nothing
@@ -9,7 +9,10 @@ from talekeeper.api.resources import CurrentAccount, TheKeeper, resource
 from talekeeper.domain.conversations import GenerationKind, GenerationStatus, Message
 from talekeeper.generation.running import final_message
 from talekeeper.ids import GenerationId
-from talekeeper.store.generations import get_generation
+from talekeeper.prompts.receipts import shown_receipt
+from talekeeper.store import Reader
+from talekeeper.store.generations import StoredGeneration, find_receipt, get_generation
+from talekeeper.store.messages import content_of
 
 router = resource("generations")
 
@@ -38,9 +41,13 @@ class GenerationOut:
 
 @router.get("/generations/{generation_id}")
 async def show_one(keeper: TheKeeper, account: CurrentAccount, generation_id: Id) -> GenerationOut:
-    found = await keeper.store.read(
-        lambda tx: get_generation(tx, GenerationId(generation_id), owner_id=account.id)
-    )
+    def unit(tx: Reader) -> tuple[StoredGeneration, dict[str, Any] | None]:
+        found = get_generation(tx, GenerationId(generation_id), owner_id=account.id)
+        stored = find_receipt(tx, found.generation.id)
+        shown = None if stored is None else shown_receipt(stored, partial(content_of, tx))
+        return found, shown
+
+    found, receipt = await keeper.store.read(unit)
     generation = found.generation
     return GenerationOut(
         id=generation.id,
@@ -50,7 +57,7 @@ async def show_one(keeper: TheKeeper, account: CurrentAccount, generation_id: Id
         status=generation.status,
         provider=generation.provider,
         model=generation.model,
-        receipt=json.loads(found.receipt) if found.receipt else None,
+        receipt=receipt,
         first_token_ms=found.measures.first_token_ms,
         duration_ms=found.measures.duration_ms,
         input_tokens=found.measures.input_tokens,

@@ -54,7 +54,8 @@ class Growing:
 
     @property
     def is_continuing(self) -> bool:
-        return self.generation.kind == "continue" and bool(self.begun.message.content)
+        """The model goes on with a text; where only blanks came so far, it is asked anew."""
+        return self.generation.kind == "continue" and self.begun.message.content.strip() != ""
 
     @property
     def text(self) -> str:

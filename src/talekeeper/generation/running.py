@@ -262,7 +262,7 @@ class Generations:
         )
         room = room_in(reached.window, conversation.sampling)
         history, is_whole = history_to(tx, begun.message_key, room=room)
-        if generation.kind != "continue" or not begun.message.content:
+        if not growing.is_continuing:
             history.pop()
         asked = composed(
             history,

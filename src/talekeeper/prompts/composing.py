@@ -23,12 +23,15 @@ from talekeeper.domain.replies import ReplyRequest, Turn, Wish
 from talekeeper.ids import MessageId
 from talekeeper.prompts.fitting import TURN_COST, estimated_tokens, fitted
 from talekeeper.prompts.purposes import PURPOSES
+from talekeeper.prompts.receipts import StoredTurn, stored_piece
 
 DEFAULT_WINDOW: Final = 8_192
 """Tokens a model is taken to hold where nobody knows better."""
 REPLY_SHARE: Final = 4
 """One part in four of the window is kept free for the reply, at most 1,024 tokens; where a longest
 reply is wished for, room for all of it, up to half of the window."""
+BETWEEN: Final = "\n\n"
+"""Between the messages that become one turn."""
 UNANSWERED: Final = "(The message above got no answer. Answer what follows it.)"
 HISTORY_LIMIT: Final = 400
 """Messages that are read for a request at the most."""
@@ -54,12 +57,14 @@ class Composed:
     """What is asked of the model, and the receipt: the parts, in their order."""
 
     request: ReplyRequest
+    sources: tuple[Sequence[Line | str], ...]
+    """What each turn is made of, in order: messages, and words of our own."""
     parts: tuple[Part, ...]
     is_first_exchange: bool
     """Nothing that the assistant said stands above the reply."""
 
     def receipt(self, *, unheeded: Sequence[Wish] = ()) -> str:
-        """The receipt as it is stored and shown, as JSON: exactly what was sent, and why.
+        """The receipt as it is stored, as JSON: exactly what was sent, and why; `receipts` reads it.
 
         `unheeded` are the wishes that the provider refused for this model.
         """
@@ -73,7 +78,10 @@ class Composed:
                 "unheeded": unheeded,
             },
             "parts": self.parts,
-            "turns": request.turns,
+            "turns": [
+                StoredTurn(turn.role, [stored_piece(piece) for piece in source])
+                for turn, source in zip(request.turns, self.sources, strict=True)
+            ],
         }
         return msgspec.json.encode(told).decode()
 
@@ -120,13 +128,13 @@ def composed(
         elder = f"{chosen.left_out} elder messages" if is_whole else "all elder messages"
         parts.append(Part("history", elder, 0, False, "no room in the model"))
     turns = [Turn("system", instructions)]
+    sources: list[list[Line | str]] = [[instructions]]
     marked = 0
     for message in chosen.messages:
-        content = message.content
+        _append(turns, sources, message.role, message.content, message)
         if message.id in unanswered:
             marked += 1
-            content = f"{content}\n\n{UNANSWERED}"
-        _append(turns, message.role, content)
+            _append(turns, sources, message.role, UNANSWERED, UNANSWERED)
     if marked:
         parts.append(
             Part(
@@ -138,7 +146,8 @@ def composed(
             )
         )
     if continues and not continues_text:
-        _append(turns, "user", _continue_asked(chosen.messages[-1].content))
+        asked = _continue_asked(chosen.messages[-1].content)
+        _append(turns, sources, "user", asked, asked)
     request = ReplyRequest(
         model=model,
         turns=tuple(turns),
@@ -148,7 +157,7 @@ def composed(
         top_p=sampling.top_p,
     )
     answers = sum(1 for m in told if m.role == "assistant")
-    return Composed(request, tuple(parts), answers == int(continues))
+    return Composed(request, tuple(sources), tuple(parts), answers == int(continues))
 
 
 def unanswered_in(history: Sequence[Line]) -> frozenset[MessageId]:
@@ -168,12 +177,20 @@ def room_in(window: int | None, sampling: Sampling) -> int:
     return window - min(1_024, window // REPLY_SHARE)
 
 
-def _append(turns: list[Turn], role: Role, content: str) -> None:
+def _append(
+    turns: list[Turn],
+    sources: list[list[Line | str]],
+    role: Role,
+    content: str,
+    source: Line | str,
+) -> None:
     """Neighbours of one role become one turn: many models refuse two in a row."""
     if len(turns) > 1 and turns[-1].role == role:
-        turns[-1] = Turn(role, f"{turns[-1].content}\n\n{content}")
+        turns[-1] = Turn(role, f"{turns[-1].content}{BETWEEN}{content}")
+        sources[-1] += (BETWEEN, source)
     else:
         turns.append(Turn(role, content))
+        sources.append([source])
 
 
 def _continue_asked(text: str) -> str:

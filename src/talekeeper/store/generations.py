@@ -40,7 +40,6 @@ _COLUMNS = (
     _g.model,
     _g.message_key,
     _g.start_offset,
-    _g.receipt,
     _g.first_token_ms,
     _g.duration_ms,
     _g.input_tokens,
@@ -97,6 +96,7 @@ _CHECKPOINT = prepared(
         .with_for_update(read=True),
     )
 )
+_TOLD = prepared(select(_g.receipt).where(_g.id == bindparam("id")))
 _RECEIPT = prepared(update(generations).where(_holds_lock).values(receipt=bindparam("told")))
 _END = prepared(
     update(generations)
@@ -148,7 +148,6 @@ class StoredGeneration:
     generation: Generation
     message_key: int
     start_offset: int
-    receipt: str | None
     measures: Measures
 
 
@@ -212,6 +211,12 @@ def add_chunk(tx: Writer, generation: Generation, *, offset: int, text: str) -> 
     )
 
 
+def find_receipt(tx: Reader, generation_id: GenerationId) -> str | None:
+    """What its model was told, as it is stored; None until it was asked."""
+    row = tx.first(_TOLD, id=generation_id)
+    return None if row is None else row[0]
+
+
 def keep_receipt(tx: Writer, generation: Generation, receipt: str) -> None:
     """Keep what the model was told, while the lock is this generation's."""
     tx.run(_RECEIPT, generation_id=generation.id, held_epoch=generation.epoch, told=receipt)
@@ -272,4 +277,4 @@ def _stored(row: Row) -> StoredGeneration:
         provider=row[7],
         model=row[8],
     )
-    return StoredGeneration(generation, row[9], row[10], row[11], Measures(*row[12:]))
+    return StoredGeneration(generation, row[9], row[10], Measures(*row[11:]))

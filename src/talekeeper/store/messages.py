@@ -233,6 +233,7 @@ _COPY_EVENT = prepared(
         }
     )
 )
+_SAYS = prepared(select(_m.content, _m.status, _m.generation_id).where(_m.id == bindparam("id")))
 _GROWN = prepared(
     select(chunks.c.text)
     .where(chunks.c.generation_id == bindparam("generation_id"))
@@ -506,6 +507,12 @@ def stored_message(tx: Reader, row: Row) -> StoredMessage:
 def path_message(tx: Reader, row: Row, *, sibling_ids: tuple[MessageId, ...]) -> PathMessage:
     """The message in such a row, with all children of its parent."""
     return PathMessage(**_state(tx, row), sibling_ids=sibling_ids)
+
+
+def content_of(tx: Reader, message_id: MessageId) -> str:
+    """What the message says; nothing where there is none any more."""
+    row = tx.first(_SAYS, id=message_id)
+    return "" if row is None else whole_content(tx, row[0], row[1], row[2])
 
 
 def whole_content(
