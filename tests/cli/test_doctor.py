@@ -5,6 +5,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,11 @@ def test_a_provider_that_somebody_connected_on_the_page_is_looked_at(tmp_path: P
         assert f"ollama at {address} cannot be reached" in found["provider"].text
         silent.listen()
         assert _found(server.data_dir, provider="local")["provider"].state == "well"
+        # An address that somebody else gave is not gone to.
+        with closing(sqlite3.connect(server.database)) as database:
+            database.execute("UPDATE accounts SET is_admin = 0")
+            database.commit()
+        assert "provider" not in _found(server.data_dir, provider="local")
 
 
 def test_missing_weights_are_a_fault_only_where_they_would_answer(used: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from talekeeper.domain.replies import ReplyRequest, StreamPart, TextDelta
 from talekeeper.errors import ProviderFailed, StoreBusy, StoreFull
 from talekeeper.generation.recovering import recover_replies
-from talekeeper.ids import BootId
+from talekeeper.ids import BootId, ConversationId
 from talekeeper.prompts.receipts import shown_receipt
 from talekeeper.providers.scripted import Fail, Hang, Script, Scripted, Think
 from talekeeper.store import Reader
@@ -217,7 +217,11 @@ async def test_the_receipt_says_exactly_what_the_model_was_asked(tmp_path: Path)
                 stored = find_receipt(tx, sent.generation_id)
                 assert stored is not None
                 assert "bridge" not in stored
-                return shown_receipt(stored, partial(content_of, tx))["turns"]
+                # Whatever a receipt names, nothing of another conversation is shown.
+                elsewhere = partial(content_of, tx, ConversationId(new_id()))
+                assert "bridge" not in str(shown_receipt(stored, elsewhere))
+                says = partial(content_of, tx, sent.message.conversation_id)
+                return shown_receipt(stored, says)["turns"]
 
             return await table.store.read(unit)
 
@@ -232,6 +236,31 @@ async def test_the_receipt_says_exactly_what_the_model_was_asked(tmp_path: Path)
             assert [turn["content"] for turn in await told(sent)] == [
                 turn.content for turn in asked.turns
             ]
+
+
+@pytest.mark.req("G9")
+async def test_a_model_is_asked_after_a_single_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = Script(["Aye."], gated=True)
+    async with a_table(tmp_path, script=script) as table:
+        reads: list[Any] = []
+        read = table.store.read
+
+        async def counted(unit: Any) -> Any:
+            reads.append(unit)
+            return await read(unit)
+
+        monkeypatch.setattr(table.store, "read", counted)
+        sent = await table.say()
+
+        async def was_asked() -> bool:
+            return script.asked != []
+
+        await until(was_asked)
+        assert len(reads) == 1
+        script.release()
+        await table.ended(sent)
 
 
 async def test_a_reply_of_blanks_is_continued_by_asking_anew(tmp_path: Path) -> None:

@@ -2,12 +2,15 @@
 
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from talekeeper.domain.replies import Model, ReplyRequest, StreamPart
+from talekeeper.domain.replies import Model, Provider, ReplyRequest, StreamPart
 from talekeeper.errors import ModelMissing
 from talekeeper.providers.catalogue import (
     KINDS,
@@ -114,6 +117,26 @@ async def test_one_provider_serves_all_models_of_one_connection() -> None:
     assert [each.closed for each in built] == [1] * len(built)
     await providers.aclose()
     assert [each.closed for each in built] == [1] * len(built)
+
+
+def test_threads_that_ask_at_once_get_the_one_provider() -> None:
+    together = threading.Barrier(4)
+    built: list[Closing] = []
+
+    def build(_connection: Connection) -> Closing:
+        time.sleep(0.05)  # as long as importing its module takes
+        built.append(Closing(fails=False))
+        return built[-1]
+
+    providers = Providers(build)
+
+    def asked() -> Provider:
+        together.wait(5)
+        return providers.of(Connection("openai"))
+
+    with ThreadPoolExecutor(4) as threads:
+        got = [each.result() for each in [threads.submit(asked) for _ in range(4)]]
+    assert got == built * 4
 
 
 def test_the_catalogue_loads_neither_the_http_client_nor_a_model() -> None:

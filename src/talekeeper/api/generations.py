@@ -44,8 +44,8 @@ async def show_one(keeper: TheKeeper, account: CurrentAccount, generation_id: Id
     def unit(tx: Reader) -> tuple[StoredGeneration, dict[str, Any] | None]:
         found = get_generation(tx, GenerationId(generation_id), owner_id=account.id)
         stored = find_receipt(tx, found.generation.id)
-        shown = None if stored is None else shown_receipt(stored, partial(content_of, tx))
-        return found, shown
+        says = partial(content_of, tx, found.generation.conversation_id)
+        return found, None if stored is None else shown_receipt(stored, says)
 
     found, receipt = await keeper.store.read(unit)
     generation = found.generation

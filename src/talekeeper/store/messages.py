@@ -233,7 +233,11 @@ _COPY_EVENT = prepared(
         }
     )
 )
-_SAYS = prepared(select(_m.content, _m.status, _m.generation_id).where(_m.id == bindparam("id")))
+_SAYS = prepared(
+    select(_m.content, _m.status, _m.generation_id).where(
+        _m.id == bindparam("id"), _m.conversation_id == bindparam("conversation_id")
+    )
+)
 _GROWN = prepared(
     select(chunks.c.text)
     .where(chunks.c.generation_id == bindparam("generation_id"))
@@ -509,9 +513,9 @@ def path_message(tx: Reader, row: Row, *, sibling_ids: tuple[MessageId, ...]) ->
     return PathMessage(**_state(tx, row), sibling_ids=sibling_ids)
 
 
-def content_of(tx: Reader, message_id: MessageId) -> str:
-    """What the message says; nothing where there is none any more."""
-    row = tx.first(_SAYS, id=message_id)
+def content_of(tx: Reader, conversation_id: ConversationId, message_id: MessageId) -> str:
+    """What that message of the conversation says; nothing where there is none any more."""
+    row = tx.first(_SAYS, id=message_id, conversation_id=conversation_id)
     return "" if row is None else whole_content(tx, row[0], row[1], row[2])
 
 

@@ -11,6 +11,7 @@ from talekeeper.store.sql import (
     delete,
     func,
     insert,
+    or_,
     provider_settings,
     select,
     update,
@@ -48,6 +49,8 @@ _ANSWERING = prepared(
             provider_settings, (_p.account_id == accounts.c.id) & (_p.provider == _chosen)
         )
     )
+    # What the server's owner runs goes nowhere that somebody else points to.
+    .where(or_(accounts.c.is_admin == 1, _p.base_url.is_(None)))
     .distinct()
 )
 _CHOOSE = prepared(
@@ -101,7 +104,10 @@ def chosen_provider(tx: Reader, owner_id: AccountId) -> tuple[str | None, str | 
 
 
 def answering_providers(tx: Reader, *, usual: str) -> list[tuple[str, str | None]]:
-    """Which providers answer any account, `usual` where it chose none, and the address it gave."""
+    """Which providers answer any account, `usual` where it chose none, and the address it gave.
+
+    Those at an address that anybody but an admin gave are not among them.
+    """
     return [(row[0], row[1]) for row in tx.all(_ANSWERING, usual=usual)]
 
 
