@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from talekeeper.conversations.following import (
     Grew,
@@ -100,6 +101,26 @@ async def test_a_follower_without_a_place_begins_with_what_was_said_so_far(tmp_p
         assert isinstance(snapshot, Grew)
         assert snapshot.is_snapshot
         assert (snapshot.delta.offset, snapshot.delta.text) == (0, "one two ")
+        await stream.aclose()
+        script.release(10)
+        await table.ended(sent)
+
+
+async def test_of_a_piece_that_is_known_in_part_only_the_rest_is_told(tmp_path: Path) -> None:
+    script = Script(["one ", "two ", "three"], gated=True)
+    async with a_table(tmp_path, script=script) as table:
+        sent = await table.say()
+        script.release(2)
+        await script.until_said(2)
+        stream = _following(table)
+        await anext(stream)
+        (known,) = await anext(stream)
+        assert isinstance(known, Grew)
+        table.hub.grow(replace(known.delta, offset=4, text="two three"))
+        (told,) = await anext(stream)
+        assert isinstance(told, Grew)
+        assert (told.delta.offset, told.delta.text) == (8, "three")
+        assert told.place.offset == 13
         await stream.aclose()
         script.release(10)
         await table.ended(sent)
