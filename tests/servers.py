@@ -48,6 +48,7 @@ __all__ = [
     "new_id",
     "on_both_engines",
     "served",
+    "troubles_of",
     "until",
 ]
 
@@ -78,5 +79,17 @@ def served(
         if verifies:
             found = server.violations()
             assert found == [], "\n".join(found)
+    except BaseException:
+        print(troubles_of(server))
+        raise
     finally:
         server.end()
+
+
+def troubles_of(server: Server) -> str:
+    """The last of what it logged as a warning or worse, for whoever reads of a failed test."""
+    lines = server.log.splitlines() if server.log_file.exists() else []
+    found = [line for line in lines if '"level": "info"' not in line]
+    return "\n".join(
+        [f"{len(lines)} lines in {server.log_file}, of those in trouble:", *found[-20:]]
+    )

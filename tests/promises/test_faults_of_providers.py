@@ -56,6 +56,7 @@ FAULTS: dict[str, Fault] = {
     "cut_cleanly": Fault("provider_stream_cut", SOME),
     "cut_without_end": Fault("provider_stream_cut", SOME),
     "cut_in_an_event": Fault("provider_stream_cut", SOME),
+    "broken_framing": Fault("provider_stream_cut", SOME),
     "done_without_finish": Fault("provider_stream_cut", SOME),
     "huge_token": Fault("provider_sent_garbage", SOME),
     "garbage": Fault("provider_sent_garbage"),

@@ -345,6 +345,14 @@ async def _cut_in_an_event(server: FaultyServer, request: web.Request) -> web.St
     return answer.response
 
 
+async def _broken_framing(server: FaultyServer, request: web.Request) -> web.StreamResponse:
+    answer = await server.begin(request)
+    await answer.some()
+    assert request.transport is not None
+    request.transport.write(b"no length of a chunk\r\n" + server.piece("never seen") + b"\r\n")
+    return await answer.hang()
+
+
 async def _cut_first(server: FaultyServer, request: web.Request) -> web.StreamResponse:
     assert request.transport is not None
     request.transport.abort()
@@ -527,6 +535,7 @@ ON_EVERY_WIRE: dict[str, Mode] = {
     "cut_without_end": _missing_end,
     "cut_in_an_event": _cut_in_an_event,
     "cut_before_headers": _cut_first,
+    "broken_framing": _broken_framing,
     "garbage": _garbage,
     "garbage_in_a_burst": _burst_then_garbage,
     "garbage_after_the_end": _garbage_after_the_end,

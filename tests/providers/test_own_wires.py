@@ -141,6 +141,7 @@ FAULTS: list[tuple[str, type[ProviderError], str]] = [
     ("cut_without_end", ProviderStreamCut, SOME),
     ("cut_in_an_event", ProviderStreamCut, SOME),
     ("cut_before_headers", ProviderStreamCut, ""),
+    ("broken_framing", ProviderStreamCut, SOME),
     ("garbage", ProviderSentGarbage, ""),
     ("garbage_mid_stream", ProviderSentGarbage, SOME),
     ("garbage_in_a_burst", ProviderSentGarbage, SOME),

@@ -14,7 +14,7 @@ Nothing that a server sends is repeated in an error, and neither is the key.
 import asyncio
 import contextlib
 import io
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Final, Protocol
@@ -43,6 +43,7 @@ from talekeeper.providers.failures import (
     waiting_time,
 )
 from talekeeper.providers.guard import AddressRefused, guarded_connector
+from talekeeper.providers.patience import Patience
 from talekeeper.providers.reach import Reach, checked_base_url
 
 _MAX_REFUSAL: Final = 64 << 10
@@ -136,18 +137,19 @@ class Line:
 
         A reply in which nothing was said raises as well: an empty message helps nobody.
         """
-        patience = _Patience(response.content, self._first_token_seconds, self._stall_seconds)
+        patience = Patience(response.content, self._first_token_seconds, self._stall_seconds)
         try:
             fault: ProviderError | None = None
-            while fault is None and not answer.is_over:
-                try:
-                    await _hear(response, answer, patience)
-                except ProviderError as error:
-                    # What came before the fault, in the same burst even, is part of the reply.
-                    answer.flush()
-                    fault = error
-                for part in answer.parts():
-                    yield part
+            with _ending_with_its_connection(response):
+                while fault is None and not answer.is_over:
+                    try:
+                        await _hear(response, answer, patience)
+                    except ProviderError as error:
+                        # What came before the fault, in the same burst even, is the reply's.
+                        answer.flush()
+                        fault = error
+                    for part in answer.parts():
+                        yield part
             if fault is not None:
                 raise fault
             await _let_end(response)
@@ -276,56 +278,10 @@ class Line:
         )
 
 
-class _Patience:
-    """Until when the next bytes must come, on the event loop's clock; a reader that waits longer
-    is given a TimeoutError.
-
-    One timer watches over a whole answer and looks, when it goes off, whether it was too early: a
-    time-out around every read costs more than the read.
-    """
-
-    __slots__ = ("_first", "_last_said", "_loop", "_stall", "_stream", "_timer", "_until")
-
-    def __init__(self, stream: aiohttp.StreamReader, first: float, stall: float) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stream = stream
-        self._first = first
-        self._stall = stall
-        self._last_said = self._loop.time()
-        self._until = self._last_said + first
-        self._timer = self._loop.call_at(self._until, self._look)
-
-    def renew(self, *, has_said_something: bool, has_begun: bool) -> None:
-        now = self._loop.time()
-        if has_said_something:
-            self._last_said = now
-        if has_begun:
-            self._wait_until(min(now + self._stall, self._last_said + self._first))
-
-    def limit_to(self, seconds: float) -> None:
-        """Wait no longer than `seconds` from the first time that this is said."""
-        self._wait_until(min(self._until, self._loop.time() + seconds))
-
-    def end(self) -> None:
-        self._timer.cancel()
-
-    def _wait_until(self, until: float) -> None:
-        self._until = until
-        if until < self._timer.when():
-            self._timer.cancel()
-            self._timer = self._loop.call_at(until, self._look)
-
-    def _look(self) -> None:
-        if self._loop.time() < self._until:
-            self._timer = self._loop.call_at(self._until, self._look)
-        else:
-            self._stream.set_exception(TimeoutError())
-
-
-async def _hear(response: aiohttp.ClientResponse, answer: Answer, patience: _Patience) -> None:
+async def _hear(response: aiohttp.ClientResponse, answer: Answer, patience: Patience) -> None:
     """Take in what has arrived. After the reply's own end, every fault is only the end."""
     try:
-        chunk = await response.content.readany()
+        chunk = await _arrived(response)
     except TimeoutError as error:
         if not answer.is_finished:
             raise fell_silent() from error
@@ -342,6 +298,49 @@ async def _hear(response: aiohttp.ClientResponse, answer: Answer, patience: _Pat
         patience.limit_to(_FAREWELL_SECONDS)
     else:
         patience.renew(has_said_something=has_said_something, has_begun=answer.has_begun)
+
+
+async def _arrived(response: aiohttp.ClientResponse) -> bytes:
+    """What has come of a body, once something has; empty at its end. Raises aiohttp.ClientError or
+    OSError, and no other error: aiohttp has a plain RuntimeError for a connection that was lost in
+    the turn of the loop in which its reader was woken.
+    """
+    try:
+        return await response.content.readany()
+    except RuntimeError as error:
+        raise aiohttp.ClientPayloadError from error
+
+
+@contextlib.contextmanager
+def _ending_with_its_connection(response: aiohttp.ClientResponse) -> Generator[None]:
+    """Within, a body that is not whole when its connection is closed has broken off.
+
+    aiohttp says so itself but where the body's framing is wrong: it hangs up then, and tells only
+    whoever waits for headers.
+    """
+    body = response.content
+    protocol = response.connection.protocol if response.connection is not None else None
+    closed = protocol.closed if protocol is not None else None
+    if closed is None:
+        yield
+        return
+
+    def tell(closed: "asyncio.Future[None]") -> None:
+        if body.exception() is None and not body.is_eof():
+            body.set_exception(closed.exception() or aiohttp.ClientPayloadError())
+
+    closed.add_done_callback(tell)
+    try:
+        yield
+    finally:
+        closed.remove_done_callback(tell)
+        closed.remove_done_callback(_see)
+        closed.add_done_callback(_see)
+
+
+def _see(closed: "asyncio.Future[None]") -> None:
+    """How a connection ended is no news to anybody who is not reading."""
+    closed.exception()
 
 
 @dataclass(slots=True)
@@ -362,7 +361,7 @@ async def _said(response: aiohttp.ClientResponse) -> str:
     body = bytearray()
     try:
         async with asyncio.timeout(_REFUSAL_SECONDS):
-            while len(body) < _MAX_REFUSAL and (chunk := await response.content.readany()):
+            while len(body) < _MAX_REFUSAL and (chunk := await _arrived(response)):
                 body += chunk
     except (aiohttp.ClientError, OSError):
         pass
@@ -372,7 +371,7 @@ async def _said(response: aiohttp.ClientResponse) -> str:
 async def _whole(response: aiohttp.ClientResponse) -> bytes:
     body = bytearray()
     try:
-        while chunk := await response.content.readany():
+        while chunk := await _arrived(response):
             body += chunk
             if len(body) > MAX_DOCUMENT:
                 raise not_the_protocol()
@@ -385,4 +384,4 @@ async def _let_end(response: aiohttp.ClientResponse) -> None:
     """Read the few bytes that close a tidy answer: only then can the connection be used again."""
     with contextlib.suppress(aiohttp.ClientError, OSError):
         async with asyncio.timeout(_CLOSE_SECONDS):
-            await response.content.readany()
+            await _arrived(response)
