@@ -327,20 +327,21 @@ def _ending_with_its_connection(response: aiohttp.ClientResponse) -> Generator[N
 
     def tell(closed: "asyncio.Future[None]") -> None:
         if body.exception() is None and not body.is_eof():
-            body.set_exception(closed.exception() or aiohttp.ClientPayloadError())
+            body.set_exception(_end_of(closed) or aiohttp.ClientPayloadError())
 
     closed.add_done_callback(tell)
     try:
         yield
     finally:
         closed.remove_done_callback(tell)
-        closed.remove_done_callback(_see)
-        closed.add_done_callback(_see)
+        # Seen, how it ends later is no news: nobody is reading then. Once is enough for all.
+        closed.remove_done_callback(_end_of)
+        closed.add_done_callback(_end_of)
 
 
-def _see(closed: "asyncio.Future[None]") -> None:
-    """How a connection ended is no news to anybody who is not reading."""
-    closed.exception()
+def _end_of(closed: "asyncio.Future[None]") -> BaseException | None:
+    """The error with which a connection was closed; None for none."""
+    return None if closed.cancelled() else closed.exception()
 
 
 @dataclass(slots=True)
