@@ -140,4 +140,4 @@ async def test_a_silent_port_does_not_hold_the_page_up() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began = time.monotonic()
         assert await discover(f"http://127.0.0.1:{silent.getsockname()[1]}/v1") is None
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 3

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import statistics
 import threading
 import time
 from collections.abc import AsyncGenerator
@@ -201,7 +202,9 @@ async def test_whoever_waits_for_a_foreign_lock_is_refused_in_time_whoever_waits
                 for _ in range(40):
                     group.create_task(refused())
                     await asyncio.sleep(0.05)
-        assert max(took) < 0.85, sorted(took)[-5:]  # half a second, and the machine's own
+        assert min(took) > 0.49
+        # A machine that stalls holds a few of them up; who waits twice would be most.
+        assert statistics.median(took) < 0.6, sorted(took)
     finally:
         await store.close()
 
