@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -59,9 +60,9 @@ def pytest_runtest_makereport(
 
 
 @pytest.fixture(scope="session")
-def anyio_backend() -> str:
-    """Coroutine tests run on asyncio, as the server does."""
-    return "asyncio"
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """Coroutine tests run on the loop that the server runs on."""
+    return "asyncio", {"use_uvloop": sys.platform != "win32"}
 
 
 @pytest.fixture(scope="session")

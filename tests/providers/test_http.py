@@ -1,18 +1,17 @@
 """Two things that happen to an answer in one turn of the loop: bytes and the end of their time,
 bytes and the end of their connection.
 
-The loop is the server's: it counts whole milliseconds, calls what is due at once without a timer,
-and lets timers go off before the reader that was woken runs.
+The server's loop counts whole milliseconds, calls what is due at once without a timer, and lets
+timers go off before the reader that was woken runs.
 """
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from unittest.mock import Mock
 
 import aiohttp
 import pytest
-import uvloop
 
 from talekeeper.errors import ProviderStreamCut
 from talekeeper.providers.http import Line
@@ -22,6 +21,18 @@ from talekeeper.providers.reach import Reach
 
 LIMIT = 0.02
 """Seconds."""
+
+
+@pytest.fixture
+async def stream() -> aiohttp.StreamReader:
+    return aiohttp.StreamReader(Mock(connected=True), 1 << 16)
+
+
+@pytest.fixture
+async def patience(stream: aiohttp.StreamReader) -> AsyncIterator[Patience]:
+    patience = Patience(stream, first=LIMIT, stall=LIMIT)
+    yield patience
+    patience.end()
 
 
 async def _out_of_time(
@@ -39,53 +50,36 @@ async def _out_of_time(
     return reading
 
 
-def _on_the_servers_loop(
-    test: Callable[[aiohttp.StreamReader, Patience], Awaitable[None]],
-) -> None:
-    async def run() -> None:
-        stream = aiohttp.StreamReader(Mock(connected=True), 1 << 16)
-        patience = Patience(stream, first=LIMIT, stall=LIMIT)
-        try:
-            await test(stream, patience)
-        finally:
-            patience.end()
-
-    uvloop.run(run())
+@pytest.mark.req("R13")
+async def test_what_comes_in_the_last_moment_is_read(
+    stream: aiohttp.StreamReader, patience: Patience
+):
+    reading = await _out_of_time(stream, patience, lambda: stream.feed_data(b"late"))
+    assert reading.result() == b"late"
+    with pytest.raises(TimeoutError):
+        await stream.readany()
 
 
 @pytest.mark.req("R13")
-def test_what_comes_in_the_last_moment_is_read():
-    async def test(stream: aiohttp.StreamReader, patience: Patience) -> None:
-        reading = await _out_of_time(stream, patience, lambda: stream.feed_data(b"late"))
-        assert reading.result() == b"late"
-        with pytest.raises(TimeoutError):
-            await stream.readany()
-
-    _on_the_servers_loop(test)
-
-
-@pytest.mark.req("R13")
-def test_bytes_that_come_when_the_time_is_over_already_are_taken_in():
-    async def test(stream: aiohttp.StreamReader, patience: Patience) -> None:
-        patience.limit_to(-1)
-        patience.renew(has_said_something=False, has_begun=True)
-        patience.limit_to(-1)
-        with pytest.raises(TimeoutError):
-            await stream.readany()
-
-    _on_the_servers_loop(test)
+async def test_bytes_that_come_when_the_time_is_over_already_are_taken_in(
+    stream: aiohttp.StreamReader, patience: Patience
+):
+    patience.limit_to(-1)
+    patience.renew(has_said_something=False, has_begun=True)
+    patience.limit_to(-1)
+    with pytest.raises(TimeoutError):
+        await stream.readany()
 
 
 @pytest.mark.req("R13")
-def test_a_reader_that_was_woken_for_nothing_hears_that_its_time_is_over():
-    async def test(stream: aiohttp.StreamReader, patience: Patience) -> None:
-        stream.begin_http_chunk_receiving()
-        stream.feed_data(b"said")
-        assert await stream.readany() == b"said"
-        reading = await _out_of_time(stream, patience, stream.end_http_chunk_receiving)
-        assert isinstance(reading.exception(), TimeoutError)
-
-    _on_the_servers_loop(test)
+async def test_a_reader_that_was_woken_for_nothing_hears_that_its_time_is_over(
+    stream: aiohttp.StreamReader, patience: Patience
+):
+    stream.begin_http_chunk_receiving()
+    stream.feed_data(b"said")
+    assert await stream.readany() == b"said"
+    reading = await _out_of_time(stream, patience, stream.end_http_chunk_receiving)
+    assert isinstance(reading.exception(), TimeoutError)
 
 
 @pytest.mark.req("R13")
