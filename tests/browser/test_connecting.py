@@ -1,12 +1,13 @@
 """Who answers, how well, and how replies are made: seen and mended at the page (C-S8, R13)."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 from tests.providers.hosts import WORDS, Host
 
 from browser.conftest import Readers
@@ -67,6 +68,33 @@ async def test_a_title_comes_by_itself_after_the_first_exchange(server: Server, 
     reader = await readers(server, conversation)
     await reader.say("Who waits? [[title The Stranger Who Waits]]")
     await expect(reader.link("The Stranger Who Waits").first).to_be_visible()
+
+
+async def test_a_list_that_comes_late_does_not_undo_what_was_told(server: Server, readers: Readers):
+    async with server.client() as client:
+        conversation = await client.open()
+    reader = await readers(server, conversation)
+    said = "Who waits late? [[title The Late One]]"
+    is_read, is_told = asyncio.Event(), asyncio.Event()
+
+    async def late(route: Route) -> None:
+        response = await route.fetch()
+        is_read.set()
+        await is_told.wait()
+        await route.fulfill(response=response)
+
+    await expect(reader.link("Untitled conversation").first).to_be_visible()
+    await reader.page.route(re.compile(r"/api/conversations\?state=active"), late)
+    await reader.page.evaluate("dispatchEvent(new Event('online'))")
+    await is_read.wait()
+    await reader.say(said)
+    named = reader.link("The Late One")
+    await expect(named.first).to_be_visible()
+    async with reader.page.expect_response(re.compile(r"/api/conversations\?state=active")):
+        is_told.set()
+    # A list that was fetched is on the page with the next frame.
+    await reader.page.evaluate("new Promise(done => setTimeout(done, 300))")
+    await expect(named.first).to_be_visible()
 
 
 @pytest.mark.req("R13", "NFR-013")

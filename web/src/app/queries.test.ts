@@ -1,6 +1,7 @@
+import { type InfiniteData, QueryClient } from '@tanstack/react-query'
 import { describe, expect, it } from 'vitest'
-import type { Conversation } from '../api/types'
-import { withConversation } from './queries'
+import type { Conversation, Page } from '../api/types'
+import { CONVERSATIONS, forgetConversation, keepNews, noteConversation, withConversation } from './queries'
 
 function one(id: string, more: Partial<Conversation> = {}): Conversation {
   return {
@@ -41,5 +42,59 @@ describe('the list of conversations at hand', () => {
 
   it('is not set back by older news', () => {
     expect(listed([one('a', { seq: 4 })], one('a', { seq: 3, archived_at: 1 }))).toEqual(['a'])
+  })
+})
+
+describe('a list that is being fetched', () => {
+  /** Fetch a list that was read before `news` was told and arrives after it; which ids and seqs it has. */
+  async function fetchedAround(
+    known: Conversation[] | null,
+    read: Conversation[],
+    news: (client: QueryClient) => void,
+  ): Promise<[string, number][]> {
+    const client = new QueryClient()
+    keepNews(client)
+    if (known !== null) {
+      client.setQueryData(CONVERSATIONS, { pages: [{ items: known, next: null }], pageParams: [null] })
+    }
+    let arrive = (_: Page<Conversation>) => {}
+    const fetched = client.fetchInfiniteQuery({
+      queryKey: CONVERSATIONS,
+      queryFn: () => new Promise<Page<Conversation>>((resolve) => (arrive = resolve)),
+      initialPageParam: null as string | null,
+      getNextPageParam: (page: Page<Conversation>) => page.next,
+    })
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    news(client)
+    arrive({ items: read, next: null })
+    await fetched
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    const data = client.getQueryData<InfiniteData<Page<Conversation>>>(CONVERSATIONS)
+    return data?.pages.flatMap(({ items }) => items.map(({ id, seq }): [string, number] => [id, seq])) ?? []
+  }
+
+  it('is not set back by what was read before the latest news', async () => {
+    const told = (client: QueryClient) => noteConversation(one('a', { seq: 3, updated_at: 9 }), client)
+    const read = [one('b', { updated_at: 5 }), one('a')]
+    for (const known of [null, read]) {
+      expect(await fetchedAround(known, read, told)).toEqual([
+        ['a', 3],
+        ['b', 1],
+      ])
+    }
+  })
+
+  it('does not bring back what is gone, nor what was put away', async () => {
+    const told = (client: QueryClient) => {
+      forgetConversation('a', client)
+      noteConversation(one('b', { seq: 2, archived_at: 7 }), client)
+    }
+    const read = [one('a'), one('b'), one('c')]
+    expect(await fetchedAround(read, read, told)).toEqual([['c', 1]])
+  })
+
+  it('takes what was read after the news', async () => {
+    const told = (client: QueryClient) => noteConversation(one('a', { seq: 3 }), client)
+    expect(await fetchedAround(null, [one('a', { seq: 4 })], told)).toEqual([['a', 4]])
   })
 })

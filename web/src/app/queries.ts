@@ -1,6 +1,7 @@
 /** The account's lists: fetched, kept and changed in one place. */
 import {
   type InfiniteData,
+  type Query,
   QueryClient,
   useInfiniteQuery,
   useMutation,
@@ -83,8 +84,47 @@ export function withConversation(pages: Pages | undefined, changed: Conversation
   return { ...pages, pages: cut }
 }
 
+function without(pages: Pages | undefined, id: string): Pages | undefined {
+  return pages === undefined
+    ? undefined
+    : {
+        ...pages,
+        pages: pages.pages.map((page) => ({ ...page, items: page.items.filter((each) => each.id !== id) })),
+      }
+}
+
+type Change = (pages: Pages | undefined) => Pages | undefined
+
+/** What was told while the list was on its way, by list. */
+const toldMeanwhile = new WeakMap<Query, Change[]>()
+
+/** The list with a change, now and also when it is just being fetched: what comes may be older. */
+function changeList(client: QueryClient, shelf: Shelf, change: Change): void {
+  client.setQueryData<Pages>(shelfKey(shelf), change)
+  const query = client.getQueryCache().find({ queryKey: shelfKey(shelf), exact: true })
+  if (query?.state.fetchStatus === 'fetching') toldMeanwhile.get(query)?.push(change)
+}
+
+/** From now on no list is set back by an answer that was read before the latest news. */
+export function keepNews(client: QueryClient): void {
+  client.getQueryCache().subscribe((event) => {
+    if (event.type !== 'updated' || event.query.queryKey[0] !== CONVERSATIONS[0]) return
+    const { action, query } = event
+    if (action.type === 'fetch') toldMeanwhile.set(query, [])
+    if (action.type !== 'success' || action.manual) return
+    const changes = toldMeanwhile.get(query) ?? []
+    toldMeanwhile.delete(query)
+    if (changes.length === 0) return
+    client.setQueryData<Pages>(query.queryKey, (pages) =>
+      changes.reduce((changed, change) => change(changed), pages),
+    )
+  })
+}
+
+keepNews(queryClient)
+
 export function noteConversation(changed: Conversation, client = queryClient): void {
-  client.setQueryData<Pages>(CONVERSATIONS, (pages) => withConversation(pages, changed))
+  changeList(client, 'active', (pages) => withConversation(pages, changed))
   for (const shelf of ['archived', 'trash'] as const) {
     const listed = client.getQueryData<Pages>(shelfKey(shelf))
     if (listed === undefined) continue
@@ -98,17 +138,7 @@ export function noteConversation(changed: Conversation, client = queryClient): v
 /** A conversation that is there no more, in no list. */
 export function forgetConversation(id: string, client = queryClient): void {
   for (const shelf of ['active', 'archived', 'trash'] as const) {
-    client.setQueryData<Pages>(shelfKey(shelf), (pages) =>
-      pages === undefined
-        ? undefined
-        : {
-            ...pages,
-            pages: pages.pages.map((page) => ({
-              ...page,
-              items: page.items.filter((each) => each.id !== id),
-            })),
-          },
-    )
+    changeList(client, shelf, (pages) => without(pages, id))
   }
 }
 
