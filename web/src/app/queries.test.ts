@@ -1,7 +1,8 @@
-import { type InfiniteData, QueryClient } from '@tanstack/react-query'
-import { describe, expect, it } from 'vitest'
+import { InfiniteQueryObserver, QueryClient } from '@tanstack/react-query'
+import { describe, expect, it, vi } from 'vitest'
+import { api } from '../api/client'
 import type { Conversation, Page } from '../api/types'
-import { CONVERSATIONS, forgetConversation, keepNews, noteConversation, withConversation } from './queries'
+import { CONVERSATIONS, forgetConversation, listOf, noteConversation, withConversation } from './queries'
 
 function one(id: string, more: Partial<Conversation> = {}): Conversation {
   return {
@@ -53,23 +54,18 @@ describe('a list that is being fetched', () => {
     news: (client: QueryClient) => void,
   ): Promise<[string, number][]> {
     const client = new QueryClient()
-    keepNews(client)
     if (known !== null) {
       client.setQueryData(CONVERSATIONS, { pages: [{ items: known, next: null }], pageParams: [null] })
     }
     let arrive = (_: Page<Conversation>) => {}
-    const fetched = client.fetchInfiniteQuery({
-      queryKey: CONVERSATIONS,
-      queryFn: () => new Promise<Page<Conversation>>((resolve) => (arrive = resolve)),
-      initialPageParam: null as string | null,
-      getNextPageParam: (page: Page<Conversation>) => page.next,
-    })
-    await new Promise((resolve) => setTimeout(resolve, 5))
+    vi.spyOn(api, 'conversationsIn').mockReturnValue(new Promise((resolve) => (arrive = resolve)))
+    const list = new InfiniteQueryObserver(client, listOf('active'))
+    const leave = list.subscribe(() => {})
+    const fetched = list.refetch()
     news(client)
     arrive({ items: read, next: null })
-    await fetched
-    await new Promise((resolve) => setTimeout(resolve, 5))
-    const data = client.getQueryData<InfiniteData<Page<Conversation>>>(CONVERSATIONS)
+    const { data } = await fetched
+    leave()
     return data?.pages.flatMap(({ items }) => items.map(({ id, seq }): [string, number] => [id, seq])) ?? []
   }
 
@@ -96,5 +92,10 @@ describe('a list that is being fetched', () => {
   it('takes what was read after the news', async () => {
     const told = (client: QueryClient) => noteConversation(one('a', { seq: 3 }), client)
     expect(await fetchedAround(null, [one('a', { seq: 4 })], told)).toEqual([['a', 4]])
+  })
+
+  it('holds nothing against a list that was asked for after it was told', async () => {
+    noteConversation(one('a', { seq: 3 }))
+    expect(await fetchedAround(null, [one('b')], () => {})).toEqual([['b', 1]])
   })
 })

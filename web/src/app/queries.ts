@@ -1,7 +1,7 @@
 /** The account's lists: fetched, kept and changed in one place. */
 import {
   type InfiniteData,
-  type Query,
+  infiniteQueryOptions,
   QueryClient,
   useInfiniteQuery,
   useMutation,
@@ -47,15 +47,6 @@ export function shelfOf(conversation: Conversation): Shelf {
   return conversation.archived_at !== null ? 'archived' : 'active'
 }
 
-export function useConversations(shelf: Shelf = 'active') {
-  return useInfiniteQuery({
-    queryKey: shelfKey(shelf),
-    queryFn: ({ pageParam }) => api.conversationsIn(shelf, pageParam),
-    initialPageParam: null as string | null,
-    getNextPageParam: (page) => page.next,
-  })
-}
-
 function comesBefore(a: Conversation, b: Conversation): boolean {
   return a.pinned === b.pinned ? a.updated_at > b.updated_at : a.pinned
 }
@@ -95,36 +86,34 @@ function without(pages: Pages | undefined, id: string): Pages | undefined {
 
 type Change = (pages: Pages | undefined) => Pages | undefined
 
-/** What was told while the list was on its way, by list. */
-const toldMeanwhile = new WeakMap<Query, Change[]>()
+/** What was told of each conversation since a list was last asked for anew: what comes may be older. */
+const news: Record<Shelf, Map<string, Change>> = { active: new Map(), archived: new Map(), trash: new Map() }
 
-/** The list with a change, now and also when it is just being fetched: what comes may be older. */
-function changeList(client: QueryClient, shelf: Shelf, change: Change): void {
+function changeList(client: QueryClient, shelf: Shelf, id: string, change: Change): void {
+  news[shelf].set(id, change)
   client.setQueryData<Pages>(shelfKey(shelf), change)
-  const query = client.getQueryCache().find({ queryKey: shelfKey(shelf), exact: true })
-  if (query?.state.fetchStatus === 'fetching') toldMeanwhile.get(query)?.push(change)
 }
 
-/** From now on no list is set back by an answer that was read before the latest news. */
-export function keepNews(client: QueryClient): void {
-  client.getQueryCache().subscribe((event) => {
-    if (event.type !== 'updated' || event.query.queryKey[0] !== CONVERSATIONS[0]) return
-    const { action, query } = event
-    if (action.type === 'fetch') toldMeanwhile.set(query, [])
-    if (action.type !== 'success' || action.manual) return
-    const changes = toldMeanwhile.get(query) ?? []
-    toldMeanwhile.delete(query)
-    if (changes.length === 0) return
-    client.setQueryData<Pages>(query.queryKey, (pages) =>
-      changes.reduce((changed, change) => change(changed), pages),
-    )
+/** A shelf's list as it was fetched, with what was told since: an answer may have been read before that. */
+export function listOf(shelf: Shelf) {
+  return infiniteQueryOptions({
+    queryKey: shelfKey(shelf),
+    queryFn: ({ pageParam }) => {
+      if (pageParam === null) news[shelf].clear()
+      return api.conversationsIn(shelf, pageParam)
+    },
+    initialPageParam: null as string | null,
+    getNextPageParam: (page) => page.next,
+    select: (pages) => [...news[shelf].values()].reduce((told, change) => change(told) ?? told, pages),
   })
 }
 
-keepNews(queryClient)
+export function useConversations(shelf: Shelf = 'active') {
+  return useInfiniteQuery(listOf(shelf))
+}
 
 export function noteConversation(changed: Conversation, client = queryClient): void {
-  changeList(client, 'active', (pages) => withConversation(pages, changed))
+  changeList(client, 'active', changed.id, (pages) => withConversation(pages, changed))
   for (const shelf of ['archived', 'trash'] as const) {
     const listed = client.getQueryData<Pages>(shelfKey(shelf))
     if (listed === undefined) continue
@@ -138,7 +127,7 @@ export function noteConversation(changed: Conversation, client = queryClient): v
 /** A conversation that is there no more, in no list. */
 export function forgetConversation(id: string, client = queryClient): void {
   for (const shelf of ['active', 'archived', 'trash'] as const) {
-    changeList(client, shelf, (pages) => without(pages, id))
+    changeList(client, shelf, id, (pages) => without(pages, id))
   }
 }
 
