@@ -1,7 +1,8 @@
 """Following: from any place on, without gap or double (R12, U5)."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,11 @@ async def test_a_follower_that_is_cut_anywhere_sees_the_reply_whole(
         assert reader.text == scripted_text(60)
 
 
-async def test_a_follower_without_a_place_begins_with_what_was_said_so_far(tmp_path: Path) -> None:
+@asynccontextmanager
+async def _joining_in_the_middle(
+    tmp_path: Path,
+) -> AsyncIterator[tuple[Table, AsyncGenerator[list[Told]], Grew]]:
+    """A follower who comes after "one two " and before "three", and what they are told first."""
     script = Script(["one ", "two ", "three"], gated=True)
     async with a_table(tmp_path, script=script) as table:
         sent = await table.say()
@@ -97,33 +102,27 @@ async def test_a_follower_without_a_place_begins_with_what_was_said_so_far(tmp_p
         await script.until_said(2)
         stream = _following(table)
         await anext(stream)
-        (snapshot,) = await anext(stream)
-        assert isinstance(snapshot, Grew)
-        assert snapshot.is_snapshot
-        assert (snapshot.delta.offset, snapshot.delta.text) == (0, "one two ")
+        (first,) = await anext(stream)
+        assert isinstance(first, Grew)
+        yield table, stream, first
         await stream.aclose()
         script.release(10)
         await table.ended(sent)
 
 
+async def test_a_follower_without_a_place_begins_with_what_was_said_so_far(tmp_path: Path) -> None:
+    async with _joining_in_the_middle(tmp_path) as (_, _, first):
+        assert first.is_snapshot
+        assert (first.delta.offset, first.delta.text) == (0, "one two ")
+
+
 async def test_of_a_piece_that_is_known_in_part_only_the_rest_is_told(tmp_path: Path) -> None:
-    script = Script(["one ", "two ", "three"], gated=True)
-    async with a_table(tmp_path, script=script) as table:
-        sent = await table.say()
-        script.release(2)
-        await script.until_said(2)
-        stream = _following(table)
-        await anext(stream)
-        (known,) = await anext(stream)
-        assert isinstance(known, Grew)
+    async with _joining_in_the_middle(tmp_path) as (table, stream, known):
         table.hub.grow(replace(known.delta, offset=4, text="two three"))
         (told,) = await anext(stream)
         assert isinstance(told, Grew)
         assert (told.delta.offset, told.delta.text) == (8, "three")
         assert told.place.offset == 13
-        await stream.aclose()
-        script.release(10)
-        await table.ended(sent)
 
 
 async def test_whoever_resumes_is_told_what_happened_meanwhile_in_order(tmp_path: Path) -> None:

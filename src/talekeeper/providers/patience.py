@@ -65,7 +65,8 @@ class Patience:
             self._look_at(until)
 
     def _look_at(self, time: float) -> None:
-        self._looks_at = time  # the handle does not know it where the time is now
+        # Kept beside the handle: uvloop's has no time where what is asked for is due at once.
+        self._looks_at = time
         self._timer = self._loop.call_at(time, self._look)
 
     def _look(self) -> None:
