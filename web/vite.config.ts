@@ -7,8 +7,11 @@ const server = 'http://127.0.0.1:8000'
 export default defineConfig({
   plugins: [react(), tailwindcss()],
   resolve: {
-    // The page reads Markdown and never writes it: the writing half of what reads it is left out.
-    alias: { 'mdast-util-to-markdown': '/src/conversation/markdown/unwritten.ts' },
+    alias: {
+      // The page reads Markdown and never writes it: the writing half of what reads it is left out.
+      'mdast-util-to-markdown': '/src/conversation/markdown/unwritten.ts',
+      'decode-named-character-reference': '/src/conversation/markdown/references.ts',
+    },
   },
   // The server puts the request's own nonce in place of this word.
   html: { cspNonce: '__TK_NONCE__' },

@@ -2,6 +2,8 @@ import { Outlet } from '@tanstack/react-router'
 import { lazy, Suspense, useState } from 'react'
 import { ApiError } from '../api/problems'
 import { useShortcuts } from '../keyboard/useShortcuts'
+import { Boundary } from '../ui/Boundary'
+import { CannotBeShown } from '../ui/CannotBeShown'
 import { keep, useKept } from '../ui/kept'
 import { NoticeShelf } from '../ui/NoticeShelf'
 import { takeBackLast, useSaid } from '../ui/notices'
@@ -63,7 +65,9 @@ export function Shell() {
         <div className="flex min-h-0 flex-1">
           {hasRail && (
             <div className="flex w-(--rail) shrink-0 flex-col border-r border-rule bg-leaf">
-              <Rail onFold={() => keep('rail', 'folded')} onOpened={() => {}} onFind={opens('switcher')} />
+              <Boundary of={null} fallback={(error) => <CannotBeShown what="The list" error={error} />}>
+                <Rail onFold={() => keep('rail', 'folded')} onOpened={() => {}} onFind={opens('switcher')} />
+              </Boundary>
             </div>
           )}
           <main className="relative flex min-w-0 flex-1 flex-col">
@@ -81,10 +85,12 @@ export function Shell() {
             </Sheet>
           </Suspense>
         )}
-        <Suspense>
-          {over === 'switcher' && <Switcher onClose={() => setOver('nothing')} />}
-          {over === 'shortcuts' && <ShortcutSheet onClose={() => setOver('nothing')} />}
-        </Suspense>
+        <Boundary of={over} fallback={() => null}>
+          <Suspense>
+            {over === 'switcher' && <Switcher onClose={() => setOver('nothing')} />}
+            {over === 'shortcuts' && <ShortcutSheet onClose={() => setOver('nothing')} />}
+          </Suspense>
+        </Boundary>
         <NoticeShelf />
       </div>
     </RailControl.Provider>

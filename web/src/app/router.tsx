@@ -3,6 +3,7 @@ import { ConversationPage } from '../conversation/ConversationPage'
 import { placeIn } from '../search/asking'
 import { HomePage } from './HomePage'
 import { NotFound } from './NotFound'
+import { PageFailed } from './PageFailed'
 import { Shell } from './Shell'
 
 const root = createRootRoute({ component: Shell, notFoundComponent: NotFound })
@@ -58,6 +59,8 @@ const settings = createRoute({
 export const router = createRouter({
   routeTree: root.addChildren([home, conversation, search, archive, trash, storage, settings]),
   defaultPreload: false,
+  // A page that breaks leaves the rail alone.
+  defaultErrorComponent: PageFailed,
 })
 
 declare module '@tanstack/react-router' {

@@ -3,7 +3,9 @@ import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } fro
 import { NotFound } from '../app/NotFound'
 import { shelfOf } from '../app/queries'
 import { useShortcuts } from '../keyboard/useShortcuts'
+import { Boundary } from '../ui/Boundary'
 import { Button } from '../ui/Button'
+import { CannotBeShown } from '../ui/CannotBeShown'
 import { keep, useKept } from '../ui/kept'
 import { titleOf } from '../ui/titles'
 import { useRoom } from '../ui/useWide'
@@ -120,13 +122,15 @@ export function ConversationPage({ id, messageId }: ConversationPageProps) {
     return isTaken
   }
   const panel = conversation !== null && isPanelOpen && (
-    <BranchPanel
-      conversation={conversation}
-      state={state}
-      runtime={runtime}
-      onJump={jump}
-      onClose={() => turnPanel(false)}
-    />
+    <Boundary of={id} fallback={(error) => <CannotBeShown what="This panel" error={error} />}>
+      <BranchPanel
+        conversation={conversation}
+        state={state}
+        runtime={runtime}
+        onJump={jump}
+        onClose={() => turnPanel(false)}
+      />
+    </Boundary>
   )
 
   return (
@@ -180,10 +184,12 @@ export function ConversationPage({ id, messageId }: ConversationPageProps) {
                 onStop={() => void runtime.stop()}
                 onLeaveEditing={() => setEditing(null)}
               />
-              <ProviderLine
-                conversation={conversation}
-                onChoose={(choice) => void runtime.changeConversation(choice)}
-              />
+              <Boundary of={conversation} fallback={() => null}>
+                <ProviderLine
+                  conversation={conversation}
+                  onChoose={(choice) => void runtime.changeConversation(choice)}
+                />
+              </Boundary>
             </div>
           </footer>
         </div>

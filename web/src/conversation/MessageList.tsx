@@ -140,6 +140,7 @@ export function MessageList({ view, loadingOlder, loadingNewer, target, runtime 
     <div className="relative min-h-0 flex-1">
       <section
         ref={scroller}
+        data-scroller
         aria-label="Messages"
         tabIndex={0}
         className="h-full overflow-y-auto overscroll-contain -outline-offset-2 [overflow-anchor:none]"

@@ -1,9 +1,13 @@
 import { memo } from 'react'
+import { Boundary } from '../ui/Boundary'
 import { Markdown } from './markdown/Markdown'
 import { OutgoingMessage } from './OutgoingMessage'
 import { OwnMessage } from './OwnMessage'
 import { ReplyMessage } from './ReplyMessage'
+import { UnshownMessage } from './UnshownMessage'
 import type { Line } from './view'
+
+const LABELS = { user: 'You', assistant: 'Reply', system: 'Note' } as const
 
 interface RowProps {
   line: Line
@@ -23,7 +27,21 @@ function isSame(before: RowProps, after: RowProps): boolean {
 }
 
 /** One message, drawn again only when it changes: the others stay still while one grows. */
-export const Row = memo(function Row({ line, isLast, isUnanswered = false }: RowProps) {
+export const Row = memo(function Row(props: RowProps) {
+  const { line } = props
+  const text = line.kind === 'said' ? line.text : line.entry.content
+  return (
+    <Boundary of={line} fallback={() => <UnshownMessage label={labelOf(line)} text={text} />}>
+      <ShownRow {...props} />
+    </Boundary>
+  )
+}, isSame)
+
+function labelOf(line: Line): string {
+  return line.kind === 'said' ? LABELS[line.message.role] : LABELS.user
+}
+
+function ShownRow({ line, isLast, isUnanswered = false }: RowProps) {
   if (line.kind === 'outgoing') return <OutgoingMessage entry={line.entry} />
   switch (line.message.role) {
     case 'user':
@@ -32,9 +50,9 @@ export const Row = memo(function Row({ line, isLast, isUnanswered = false }: Row
       return <ReplyMessage line={line} isLast={isLast} />
     case 'system':
       return (
-        <article aria-label="Note" className="border-l-2 border-rule pb-2 pl-4">
+        <article aria-label={LABELS.system} className="border-l-2 border-rule pb-2 pl-4">
           <Markdown text={line.text} own />
         </article>
       )
   }
-}, isSame)
+}

@@ -2,6 +2,8 @@
  * The end of a growing text, with emphasis and code closed that is still open: without it, half a word's
  * asterisks would stand there until the other half came, and the line would be set twice.
  */
+import { withoutProducts } from './emphasis'
+
 export function closed(block: string): string {
   if (/^ {0,3}(`{3,}|~{3,})/m.test(block)) return block
   // Marks at the very end may be the beginning of something: not shown until it is clear of what.
@@ -10,7 +12,7 @@ export function closed(block: string): string {
   )
   const code = (text.match(/`/g) ?? []).length % 2 === 1
   if (code) return `${text}\``
-  const plain = text
+  const plain = withoutProducts(text)
     .replace(/`[^`]*`/g, '')
     .replace(/\\[*_]/g, '')
     .replace(/^\s*[*+-]\s/gm, '')

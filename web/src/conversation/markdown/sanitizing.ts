@@ -1,11 +1,13 @@
 /** What of a message's HTML tree may reach the page. Images stay only to be shown as links. */
-import { defaultSchema, type Options } from 'rehype-sanitize'
+import { defaultSchema, type Schema } from 'hast-util-sanitize'
 
-export const schema: Options = {
+export const schema: Schema = {
   ...defaultSchema,
   attributes: {
     ...defaultSchema.attributes,
     span: [['className', 'speech']],
+    p: [['className', 'info']],
+    li: [...(defaultSchema.attributes?.li ?? []), 'value'],
   },
   protocols: {
     href: ['http', 'https', 'mailto'],

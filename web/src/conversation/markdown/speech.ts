@@ -1,7 +1,7 @@
 /**
- * A rehype plugin that tells spoken words apart: what stands between quotation marks in a paragraph is
- * wrapped in `<span class="speech">`. Code is left alone. A quotation that is not closed runs to the end
- * of its paragraph, as it does while it grows and where a speech goes on in the next one.
+ * Tells spoken words apart: what stands between quotation marks in a paragraph is wrapped in
+ * `<span class="speech">`. Code is left alone. A quotation that is not closed runs to the end of its
+ * paragraph, as it does while it grows and where a speech goes on in the next one.
  */
 import type { Element, ElementContent, Root, Text } from 'hast'
 
@@ -46,10 +46,10 @@ function opensStraight(text: string, at: number): boolean {
   return (before === undefined || /[\s([{—–\-*]/.test(before)) && (after === undefined || /\S/.test(after))
 }
 
-export function rehypeSpeech() {
-  return (tree: Root) => {
-    for (const child of tree.children) if (child.type === 'element') visit(child)
-  }
+/** `tree`, in which spoken words are told apart. */
+export function tellSpeech(tree: Root): Root {
+  for (const child of tree.children) if (child.type === 'element') visit(child)
+  return tree
 }
 
 function visit(element: Element): void {
