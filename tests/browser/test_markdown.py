@@ -38,7 +38,7 @@ new PerformanceObserver(list => {
 """
 REFERENCE: Final = """
 () => {
-  // Work that takes some ten milliseconds where nothing else runs.
+  // Work that takes some fifty milliseconds where nothing else runs.
   const began = performance.now()
   let sum = 0
   for (let i = 0; i < 20_000_000; i++) sum = (sum + i) % 1000003
@@ -207,7 +207,8 @@ async def test_a_reply_that_begins_like_a_definition_costs_little_while_it_grows
         await reader.say(f"[[say {text}]] [[pace 0ms]]")
         await reader.has_reply()
         spent = await _cpu_seconds(session) - before
-        assert spent * 1000 < 60 * reference, (spent, reference)
+        print(f"spent {spent:.2f} s, reference {reference:.0f} ms")
+        assert spent * 1000 < 25 * reference
 
 
 @pytest.mark.req("R12")
