@@ -1,7 +1,7 @@
 import { useRouterState } from '@tanstack/react-router'
 import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import { NotFound } from '../app/NotFound'
-import { shelfOf } from '../app/queries'
+import { shelfOf } from '../app/ordering'
 import { useShortcuts } from '../keyboard/useShortcuts'
 import { Button } from '../ui/Button'
 import { keep, useKept } from '../ui/kept'
