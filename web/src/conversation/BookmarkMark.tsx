@@ -17,7 +17,7 @@ export function BookmarkMark({ message }: { message: Message }) {
     if (written.trim() !== note) void runtime.setBookmark(message.id, written.trim())
   }
   const onKeyDown = (event: KeyboardEvent) => {
-    if (event.nativeEvent.isComposing || (event.key !== 'Enter' && event.key !== 'Escape')) return
+    if (event.key !== 'Enter' && event.key !== 'Escape') return
     event.preventDefault()
     if (event.key === 'Escape') {
       setWritten(note)

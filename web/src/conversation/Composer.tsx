@@ -50,7 +50,6 @@ export function Composer(props: ComposerProps) {
   }
 
   const onKeyDown = (event: KeyboardEvent) => {
-    if (event.nativeEvent.isComposing) return
     const sends = isShortcut(event, 'send') || (editing !== null && isShortcut(event, 'regenerate'))
     if (sends) {
       event.preventDefault()

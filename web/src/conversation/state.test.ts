@@ -37,7 +37,7 @@ function conversation(seq: number, leaf: string | null, generation: string | nul
     deleted_at: null,
     message_count: 0,
     characters: 0,
-  activity: 1,
+    activity: 1,
     created_at: 1,
     updated_at: seq,
   }

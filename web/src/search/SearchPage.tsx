@@ -17,7 +17,7 @@ const route = getRouteApi('/search')
 /** The arrows go from the field through what was found and back. */
 function moveAmong(page: HTMLElement, field: HTMLElement | null, event: KeyboardEvent): void {
   const step = { ArrowDown: 1, ArrowUp: -1 }[event.key]
-  if (step === undefined || event.nativeEvent.isComposing) return
+  if (step === undefined) return
   const stops = [field, ...page.querySelectorAll<HTMLElement>('[data-hit]')]
   const at = stops.indexOf(document.activeElement as HTMLElement)
   const next = at < 0 ? undefined : stops[at + step]
