@@ -8,6 +8,8 @@ import { useSearch } from '../search/useSearch'
 import { dayOf } from '../ui/dates'
 import { Modal } from '../ui/Modal'
 import { titleOf } from '../ui/titles'
+import { searchable } from '../writing/keepable'
+import { mended } from '../writing/mending'
 import { ranked } from './ranking'
 import { useTitles } from './useTitles'
 
@@ -138,7 +140,7 @@ export function Switcher({ onClose }: { onClose: () => void }) {
           aria-autocomplete="list"
           value={typed}
           onChange={(event) => {
-            setTyped(event.target.value)
+            setTyped(mended(event.target, searchable))
             setAt(0)
           }}
           onKeyDown={onKeyDown}

@@ -4,6 +4,7 @@ import { liveNews } from '../api/live'
 import { currentReach, onReach } from '../api/reach'
 import { onReturn } from '../api/returning'
 import { outbox } from '../conversation/outbox'
+import { forgetRuntimes } from '../conversation/useConversation'
 import { CONVERSATIONS, forgetConversation, noteConversation, queryClient } from './queries'
 
 /** Keeps the lists true to what the server tells, and sends what waited once it is back. */
@@ -29,7 +30,12 @@ export function useNews(): void {
         refetch()
       }),
       onReach(() => {
-        if (currentReach() === 'stranger') outbox.leave()
+        if (currentReach() === 'stranger') {
+          // What was known is this account's; the server is asked who is here before anything is shown.
+          outbox.leave()
+          forgetRuntimes()
+          queryClient.clear()
+        }
         if (currentReach() !== 'here') return
         void outbox.start().then(outbox.retryAll)
         void queryClient.refetchQueries({ predicate: (query) => query.state.status === 'error' })

@@ -6,6 +6,8 @@ import { Empty } from '../ui/Empty'
 import { ListFailed } from '../ui/ListFailed'
 import { ListLoading } from '../ui/ListLoading'
 import { PageFrame } from '../ui/PageFrame'
+import { searchable } from '../writing/keepable'
+import { mended } from '../writing/mending'
 import { askedAt, narrowings, type SearchPlace } from './asking'
 import { HitRow } from './HitRow'
 import { Narrowing } from './Narrowing'
@@ -63,7 +65,7 @@ export function SearchPage() {
               type="search"
               aria-label="Words that were said"
               value={typed}
-              onChange={(event) => setTyped(event.target.value)}
+              onChange={(event) => setTyped(mended(event.target, searchable))}
               placeholder="Words that were said"
               dir="auto"
               autoComplete="off"
