@@ -29,14 +29,19 @@ const isDraft = key => key.startsWith('talekeeper.drafts.')
 Storage.prototype.removeItem = function (key) { if (!isDraft(key)) removeItem.call(this, key) }
 """
 
-# A headless browser hides no page: from `hide()` on it draws no frame, as in a page that is hidden.
+# A headless browser hides no page. From `hide()` on it draws no frame, as in a page that is hidden; it
+# is hidden right after it has asked for the next one.
 _HIDES: Final = """
 let isHidden = false
+let isDrawn = true
 const draw = requestAnimationFrame
-window.requestAnimationFrame = work => draw(time => { if (!isHidden) work(time) })
+window.requestAnimationFrame = work => {
+  isHidden = !isDrawn
+  return draw(time => { if (isDrawn) work(time) })
+}
 Object.defineProperty(document, 'hidden', { get: () => isHidden })
 Object.defineProperty(document, 'visibilityState', { get: () => (isHidden ? 'hidden' : 'visible') })
-window.hide = () => { isHidden = true; document.dispatchEvent(new Event('visibilitychange')) }
+window.hide = () => { isDrawn = false }
 """
 
 
