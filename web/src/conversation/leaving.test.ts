@@ -146,6 +146,31 @@ describe('a message that is sent', () => {
     expect([next.entries(), ids('ada'), await store.all('ada')]).toEqual([[], [], []])
   })
 
+  it('is sent although the server does not say in time whose page it is', async () => {
+    const { tab, stored } = browser()
+    const outbox = tab('one', { whoAmI: () => new Promise(() => {}) })
+    void outbox.start()
+    const id = outbox.send(message('Aye'))
+    await aWhile()
+    expect([...stored]).toEqual([[id, 'ada: Aye']])
+    expect([outbox.entries(), ids('ada')]).toEqual([[], []])
+  })
+
+  it('said before there is a store goes into it once there is', async () => {
+    const { tab, store, goAway } = browser()
+    goAway()
+    let open = () => {}
+    const outbox = tab('one', { open: () => new Promise((resolve) => (open = () => resolve(store))) })
+    void outbox.start()
+    const id = outbox.send(message('Aye'))
+    await aWhile()
+    expect([contents(outbox), ids('ada'), await store.all('ada')]).toEqual([['Aye'], [id], []])
+    open()
+    await aWhile()
+    expect([contents(outbox), ids('ada')]).toEqual([['Aye'], []])
+    expect((await store.all('ada')).map((each) => each.id)).toEqual([id])
+  })
+
   it('is left to its tab while that lives', async () => {
     const { tab, store, stored } = browser()
     const busy = tab('busy', { open: async () => stuck(store) })
@@ -262,7 +287,7 @@ describe('what one account has said', () => {
   beforeEach(() => void vi.useFakeTimers())
   afterEach(() => void vi.useRealTimers())
 
-  it("is never another account's, when that answers before the page knew whose it is", async () => {
+  it.each([0, 3000])("is never another account's, if that answers after %i ms", async (late) => {
     const { tab, logIn, stored, store } = browser()
     let answer: (account: string) => void = () => {}
     const outbox = tab('one', {
@@ -270,16 +295,33 @@ describe('what one account has said', () => {
       knownAccount: () => 'ada',
     })
     void outbox.start()
-    outbox.send(message("Ada's secret"))
-    await aWhile()
+    const id = outbox.send(message("Ada's secret"))
+    await vi.advanceTimersByTimeAsync(late)
+    stored.clear()
     logIn('brin')
     answer('brin')
+    await vi.advanceTimersByTimeAsync(0)
+    const shown: string[] = []
+    outbox.subscribe(() => shown.push(...contents(outbox)))
     await aWhile()
-    expect([outbox.entries(), [...stored.values()].filter((each) => each.startsWith('brin'))]).toEqual([
-      [],
-      [],
-    ])
+    expect([shown, [...stored]]).toEqual([[], []])
     expect(await store.all('brin')).toEqual([])
+    expect(ids('ada')).toEqual(late === 0 ? [id] : [])
+  })
+
+  it('is not the business of a page that its account left while the server was asked', async () => {
+    const { tab, stored, store } = browser()
+    let answer = () => {}
+    const outbox = tab('one', {
+      whoAmI: () => new Promise((resolve) => (answer = () => resolve('ada'))),
+    })
+    void outbox.start()
+    const id = outbox.send(message("Ada's secret"))
+    await vi.advanceTimersByTimeAsync(100)
+    outbox.leave()
+    answer()
+    await aWhile()
+    expect([outbox.entries(), stored.size, await store.all('ada'), ids('ada')]).toEqual([[], 0, [], [id]])
   })
 
   it('is not tried again once another account is there', async () => {

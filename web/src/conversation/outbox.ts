@@ -87,6 +87,8 @@ export class Outbox {
   private failed: OutboxStore | null = null
   private account = ''
   private starting: Promise<void> | null = null
+  /** Counts the times that an account has left. */
+  private visit = 0
   private readonly tab: string
   /** The tabs that live; null where that cannot be known. */
   private alive: ReadonlySet<string> | null = null
@@ -135,7 +137,7 @@ export class Outbox {
 
   /** No account is logged in any more, or another one: nothing of this one is seen or sent. */
   leave(): void {
-    if (this.starting === null) return
+    this.visit += 1
     this.starting = null
     this.account = ''
     this.store = new MemoryStore()
@@ -192,17 +194,25 @@ export class Outbox {
   }
 
   private async started(): Promise<void> {
+    const { visit } = this
     const [account, store] = await Promise.all([
       this.options.whoAmI?.() ?? '',
       this.options.open?.() ?? new MemoryStore(),
     ])
-    // What was said in this page before the server told the account.
-    const early = this.account === '' ? this.unsent : []
+    if (visit !== this.visit) return
+    const isIts = (each: Unsent) => each.account === '' || each.account === account
+    for (const each of [...this.entering.values(), ...this.leaving.values()]) {
+      if (isIts(each)) continue
+      this.entering.delete(each.id)
+      this.leaving.delete(each.id)
+    }
+    // What was said in this page before there was a store for it.
+    const early = this.unsent.filter(isIts)
     this.account = account
     this.store = store
     for (const each of early) {
-      if (each.account === '' || each.account === account)
-        await this.keeping((to) => to.add({ ...each, account }, MOST_WAITING))
+      await this.keeping((to) => to.add({ ...each, account }, MOST_WAITING))
+      if (this.store.isLasting) this.settle(each.id)
     }
     await this.refresh()
     this.recover()
@@ -226,13 +236,13 @@ export class Outbox {
   private async enter(message: Unsent): Promise<void> {
     const { id } = message
     if (this.options.whoAmI !== undefined) await Promise.race([this.start(), pause(SLOW)])
-    const account = message.account || this.account
-    // Its account has left, and finds it among what leaves the drafts when it is back.
-    if (account !== this.account && this.account !== '') this.entering.delete(id)
-    if (!this.entering.has(id)) return this.change()
+    // Discarded meanwhile; or its account has left, and finds it in `leaving` when it is back.
+    if (!this.entering.has(id)) return
+    // The server takes its time to say it, but the page knows.
+    this.account ||= message.account
+    const { account } = this
     const unsent = { ...message, account, parentId: this.heirs.of(message.parentId) }
     const isRoom = await this.keeping((store) => store.add(unsent, MOST_WAITING))
-    // Discarded meanwhile, or its account has left.
     if (!this.entering.has(id)) return
     if (isRoom) {
       this.entering.delete(id)
