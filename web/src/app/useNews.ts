@@ -1,4 +1,5 @@
 import { useEffect } from 'react'
+import { api } from '../api/client'
 import { currentHealth, noteHealth, onHealth } from '../api/health'
 import { liveNews } from '../api/live'
 import { currentReach, onReach } from '../api/reach'
@@ -28,6 +29,8 @@ export function useNews(): void {
         live.wake()
         outbox.retryAll()
         refetch()
+        // Another account may have come meanwhile: this page would begin again then.
+        void api.me().catch(() => {})
       }),
       onReach(() => {
         if (currentReach() === 'stranger') {

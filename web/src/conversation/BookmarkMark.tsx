@@ -35,6 +35,7 @@ function NoteField({ note, onEnd }: NoteFieldProps) {
 /** A message's bookmark and its note, which is written in place. */
 export function BookmarkMark({ message }: { message: Message }) {
   const { runtime, noted, noteBookmark } = useTalk()
+  const isNoting = noted === message.id
   const note = message.bookmark ?? ''
   const end = (written: string | null) => {
     noteBookmark(null)
@@ -42,9 +43,11 @@ export function BookmarkMark({ message }: { message: Message }) {
   }
 
   return (
-    <div className="mt-1 flex items-center gap-2 text-[0.9375rem] text-quiet">
+    <div
+      className={`mt-1 flex gap-2 text-[0.9375rem] text-quiet ${isNoting ? 'items-start [&>svg]:mt-2.5' : 'items-center'}`}
+    >
       <Bookmark size={14} className="shrink-0 fill-current text-accent" aria-hidden="true" />
-      {noted === message.id ? (
+      {isNoting ? (
         <NoteField note={note} onEnd={end} />
       ) : (
         <button

@@ -18,6 +18,7 @@ export function RunningHead({ title, tools, naming }: RunningHeadProps) {
       </div>
       {naming ? (
         <div className="relative mx-auto min-w-0 max-w-md flex-1 font-tale text-[0.9375rem] text-quiet">
+          <h1 className="sr-only">{title}</h1>
           {naming}
         </div>
       ) : (

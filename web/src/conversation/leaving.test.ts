@@ -324,6 +324,24 @@ describe('what one account has said', () => {
     expect([outbox.entries(), stored.size, await store.all('ada'), ids('ada')]).toEqual([[], 0, [], [id]])
   })
 
+  it("is not refused for good when it was posted under another one's session", async () => {
+    const { tab, store, logIn, stored } = browser()
+    const outbox = tab('one', {
+      post: () => Promise.reject(new ApiError(404, 'not_found', 'There is no such conversation.', false)),
+    })
+    await outbox.start()
+    const id = outbox.send(message("Ada's secret"))
+    logIn('brin')
+    await aWhile()
+    expect(outbox.entries()).toEqual([])
+    expect((await store.all('ada')).map((each) => each.state)).toEqual(['waiting'])
+    logIn('ada')
+    const back = tab('back')
+    await back.start()
+    await aWhile()
+    expect([...stored]).toEqual([[id, "ada: Ada's secret"]])
+  })
+
   it('is not tried again once another account is there', async () => {
     const { tab, store } = browser()
     const tried: string[] = []

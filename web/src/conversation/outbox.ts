@@ -26,24 +26,10 @@ import { backoff, mayTryAgain, pause } from '../api/retrying'
 import type { Sent } from '../api/types'
 import { type Leaving, leaving } from './drafts'
 import { Heirs } from './heirs'
+import { entriesOf, type OutboxEntry } from './outboxEntries'
 import { MemoryStore, type OutboxStore, openedStore, type Unsent } from './outboxStore'
 import { type Post, posted, SLOW } from './posting'
 import { alone, livingTabs, showLife, tabId } from './tabs'
-
-export interface OutboxEntry {
-  readonly id: string
-  readonly conversationId: string
-  readonly parentId: string | null
-  readonly content: string
-  readonly createdAt: number
-  /** waiting: behind another one · saving: on its way · unsaved: tried, may work later · refused: will not. */
-  readonly state: 'waiting' | 'saving' | 'unsaved' | 'refused'
-  readonly problem: string | null
-  /** What finds the problem in the server's log. */
-  readonly reference: string | null
-  /** Said in this tab, or in one that is gone. */
-  readonly isHere: boolean
-}
 
 /** How many messages may wait, over all tabs. */
 export const MOST_WAITING = 100
@@ -342,9 +328,11 @@ export class Outbox {
       await this.remove(entry.id, heir)
       return true
     } catch (error) {
-      if (!isStillHere()) return false
       const isLater =
         mayTryAgain(error) || (error instanceof ApiError && (error.retryable || error.status === 401))
+      // The session may be another account's by now, to which the conversation is unknown.
+      if (!isLater && (await this.whoIsHere()) !== account) this.leave()
+      if (!isStillHere()) return false
       const state = isLater ? 'unsaved' : 'refused'
       const change = { state, problem: inWords(error), reference: referenceOf(error) } as const
       this.patch(entry.id, change)
@@ -359,6 +347,15 @@ export class Outbox {
       this.saving.delete(entry.id)
       this.change()
       this.tell()
+    }
+  }
+
+  /** The account of the session, as far as it can be known. */
+  private async whoIsHere(): Promise<string> {
+    try {
+      return (await this.options.whoAmI?.()) ?? this.account
+    } catch {
+      return this.account
     }
   }
 
@@ -430,28 +427,13 @@ export class Outbox {
   }
 
   private change(): void {
-    const elsewhere = new Set([...this.savingElsewhere.values()].flat())
-    const busy = new Set<string>()
-    this.shown = [...this.unsent, ...this.entering.values()].map((each) => {
-      const isFirst = !busy.has(each.conversationId)
-      if (each.state !== 'refused') busy.add(each.conversationId)
-      const isSaving =
-        this.saving.has(each.id) ||
-        elsewhere.has(each.id) ||
-        (isFirst &&
-          each.state === 'waiting' &&
-          (this.entering.has(each.id) || this.draining.has(each.conversationId)))
-      return {
-        id: each.id,
-        conversationId: each.conversationId,
-        parentId: this.heirs.of(each.parentId),
-        content: each.content,
-        createdAt: each.createdAt,
-        state: isSaving ? 'saving' : each.state,
-        problem: this.saving.get(each.id) ?? each.problem,
-        reference: each.reference,
-        isHere: each.tab === this.tab || this.alive === null || !this.alive.has(each.tab),
-      }
+    this.shown = entriesOf([...this.unsent, ...this.entering.values()], {
+      tab: this.tab,
+      alive: this.alive,
+      saving: this.saving,
+      savingElsewhere: new Set([...this.savingElsewhere.values()].flat()),
+      isSoon: (each) => this.entering.has(each.id) || this.draining.has(each.conversationId),
+      parentOf: (each) => this.heirs.of(each.parentId),
     })
     this.watch()
     for (const listener of [...this.listeners]) listener()

@@ -37,7 +37,7 @@ describe('what cannot be kept', () => {
   it('is named, with the place of the first', () => {
     expect(unkeepableIn('\0')).toBe('1 character that cannot be kept: U+0000 (null), at the beginning.')
     expect(unkeepableIn('A long way to go, said the dragon\u0007.')).toBe(
-      '1 character that cannot be kept: U+0007 (bell), after “…said the dragon”.',
+      '1 character that cannot be kept: U+0007 (bell), after “…go, said the dragon”.',
     )
     expect(unkeepableIn('a\u001b[0mb\u001b\u0008\u0007\0')).toBe(
       '5 characters that cannot be kept: U+001B (escape), U+0008 (backspace), U+0007 (bell) and others, the first after “a”.',

@@ -62,7 +62,7 @@ function named(character: string): string {
 }
 
 /** Characters before the first one that are shown to find it by. */
-const SHOWN = 16
+const SHOWN = 20
 const MOST_NAMED = 3
 
 /** What in `text` cannot be kept, and where, in words; null where all of it can. */
@@ -73,8 +73,10 @@ export function unkeepableIn(text: string, kind: Kind = 'text'): string | null {
   const names = [...new Set(found.map(([character]) => named(character)))]
   const listed = names.slice(0, MOST_NAMED).join(', ') + (names.length > MOST_NAMED ? ' and others' : '')
   const before = [...withoutUnkeepable(text.slice(0, first.index), kind).replace(/\s+/g, ' ').trimStart()]
-  const shown = before.slice(-SHOWN).join('').trim()
-  const place = shown === '' ? 'at the beginning' : `after “${before.length > SHOWN ? '…' : ''}${shown}”`
+  const isCut = before.length > SHOWN
+  const end = before.slice(-SHOWN).join('').trimEnd()
+  const shown = isCut ? `…${end.replace(/^\S*\s+/, '')}` : end
+  const place = shown === '' ? 'at the beginning' : `after “${shown}”`
   return found.length === 1
     ? `1 character that cannot be kept: ${listed}, ${place}.`
     : `${found.length} characters that cannot be kept: ${listed}, the first ${place}.`
