@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from browser.conftest import Readers
 from browser.reading import Reader, begun, let_in, plain
@@ -143,6 +143,51 @@ async def test_a_draft_is_shown_to_its_account_only_and_there_when_that_is_back(
             await let_in(context, client)
             back = await readers(server, conversation, context=context)
             await expect(back.composer).to_have_value("My secret plan")
+
+
+@pytest.mark.req("NFR-005", "NFR-012", "S1", "R7")
+async def test_a_message_that_found_no_room_in_the_browser_is_discarded_for_good_or_waits_for_its_account(
+    tmp_path: Path, readers: Readers
+):
+    with served(tmp_path) as server:
+        token = server.add_account("Brin")
+        async with server.client() as client, server.client(token) as brin:
+            conversation = await begun(client, ("You", "Who is there?"), ("Reply", "The wind."))
+            reader = await readers(server, conversation)
+            await expect(reader.messages).to_have_count(2)
+            context = reader.page.context
+            door = await context.new_cdp_session(reader.page)
+            await door.send(
+                "Storage.overrideQuotaForOrigin", {"origin": server.url, "quotaSize": 1}
+            )
+            refusal = {"status": 422, "code": "invalid_input", "title": "", "detail": "No."}
+
+            async def refuse(route: Route) -> None:
+                await route.fulfill(status=422, json=refusal)
+
+            await reader.page.route(SENDING, refuse)
+            for text in ("We knock.", "My secret."):
+                await reader.say(text + " " + "x" * 5_000)
+                mine = reader.own.filter(has_text=text)
+                await expect(mine.get_by_role("alert")).to_contain_text("Not saved")
+            await (
+                reader.own.filter(has_text="We knock.")
+                .get_by_role("button", name="Discard")
+                .click()
+            )
+            await expect(reader.text("We knock.")).to_have_count(0)
+            await reader.page.close()
+
+            link = await client.post("/api/login-links", {"name": "Brin"})
+            await context.request.get(server.url + link["path"])
+            other = await readers(server, await begun(brin, ("You", "Hm.")), context=context)
+            await expect(other.composer).to_be_enabled()
+            await expect(other.own).to_have_count(1)
+
+            await let_in(context, client)
+            back = await readers(server, conversation, context=context)
+            await _is_said(client, conversation, "Who is there?", "My secret. " + "x" * 5_000)
+            await expect(back.text("We knock.")).to_have_count(0)
 
 
 @pytest.mark.req("NFR-012", "S1")
