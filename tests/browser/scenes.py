@@ -215,6 +215,35 @@ async def editing(stage: Stage) -> Reader:
     return reader
 
 
+async def unkeepable(stage: Stage) -> Reader:
+    """What was pasted has characters that cannot be kept."""
+    reader = await stage.reader(await begun(stage.client, *INN))
+    await expect(reader.messages).to_have_count(2)
+    await reader.composer.fill(
+        "The sign over the door says:\n    NO\x07 PRIESTS\x1b, no songs, no credit."
+    )
+    await expect(reader.text("2 characters that cannot be kept")).to_be_visible()
+    return reader
+
+
+async def unkeepable_names(stage: Stage) -> Reader:
+    """A conversation's name and a bookmark's note that cannot be kept as they are."""
+    conversation = await begun(stage.client, *INN)
+    await stage.client.ask("PATCH", f"/api/conversations/{conversation}", {"title": "The inn"})
+    reader = await stage.reader(conversation)
+    await expect(reader.messages).to_have_count(2)
+    await reader.reply.get_by_role("button", name="More about this message").click()
+    await reader.page.get_by_role("menuitem", name="Bookmark", exact=True).click()
+    note = reader.page.get_by_role("textbox", name="Note of the bookmark")
+    await note.fill("The fourth key\x00")
+    await reader.button("More about this conversation").click()
+    await reader.page.get_by_role("menuitem", name="Rename").click()
+    name = reader.page.get_by_role("main").get_by_role("textbox", name="Name of")
+    await name.fill("The fourth key\x9f")
+    await expect(reader.button("Remove it")).to_have_count(2)
+    return reader
+
+
 async def choosing(stage: Stage) -> Reader:
     reader = await stage.reader(await begun(stage.client, *INN))
     await reader.page.get_by_role("button", name="Who answers here").click()
@@ -509,6 +538,8 @@ SCENES: Final[tuple[Scene, ...]] = (
     not_loaded,
     branches,
     editing,
+    unkeepable,
+    unkeepable_names,
     choosing,
     rail,
     settings,

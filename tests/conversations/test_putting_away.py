@@ -130,6 +130,40 @@ async def test_pinned_conversations_stand_first_however_old_and_across_pages(
         assert seen == expected
 
 
+async def test_every_list_is_in_the_order_that_pins_and_activities_give(
+    tmp_path: Path,
+) -> None:
+    async with a_table(tmp_path) as table:
+        told = {table.conversation.id: table.conversation}
+        for _ in range(5):
+            opened = await table.another_conversation()
+            told[opened.id] = opened
+        ids = list(told)
+        for at, change in [
+            (3, {"pinned": True}),
+            (1, {"archived": True}),
+            (0, {"title": "Renamed"}),
+            (2, {"archived": True}),
+            (1, {"title": "Renamed in the archive"}),
+            (4, {"pinned": True}),
+        ]:
+            told[ids[at]] = await _change(table, ids[at], **change)
+        told[ids[5]] = await _delete(table, ids[5])
+        states: tuple[ConversationState, ...] = ("active", "archived", "trash")
+        for state in states:
+            page = await list_conversations(
+                table.store, owner_id=table.owner_id, state=state, cursor=None, limit=100
+            )
+            assert list(page.items) == sorted(
+                page.items,
+                key=lambda each: (state == "active" and each.pinned, each.activity, each.id),
+                reverse=True,
+            )
+            # The answer to a change knows the place that the change gave.
+            assert [told[each.id] for each in page.items] == list(page.items)
+        assert len({each.activity for each in told.values()}) == len(told)
+
+
 @pytest.mark.req("NFR-010")
 async def test_only_what_is_old_unpinned_and_not_current_is_archived_together(
     tmp_path: Path,

@@ -212,6 +212,29 @@ async def test_a_title_that_a_person_gives_meanwhile_stays(tmp_path: Path) -> No
         assert await _title(table) == "My own"
 
 
+async def test_a_person_who_confirms_the_first_words_has_chosen_them(
+    tmp_path: Path, database_url: str | None
+) -> None:
+    async with a_table(tmp_path, database_url=database_url, on_job=lambda: None) as table:
+        first_words = "The bridge of sighs"
+        await table.say(first_words, wants_reply=False)
+        before = await read_conversation(
+            table.store, table.conversation.id, owner_id=table.owner_id
+        )
+        confirmed = await change_conversation(
+            table.store, table.conversation.id, owner_id=table.owner_id, title=first_words
+        )
+        assert (confirmed.title, confirmed.seq) == (first_words, before.seq + 1)
+        again = await change_conversation(
+            table.store, table.conversation.id, owner_id=table.owner_id, title=first_words
+        )
+        assert again == confirmed
+        await _said(table)
+        assert await _jobs(table) == []
+        assert await _title(table) == first_words
+        assert await verify(table.store) == []
+
+
 async def test_an_answer_that_is_no_title_leaves_the_first_words(tmp_path: Path) -> None:
     script = Script(["Nobody."], ["Here is a long explanation of why " * 10])
     async with a_table(tmp_path, script=script, on_job=lambda: None) as table:

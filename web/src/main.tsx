@@ -6,8 +6,10 @@ import { createRoot } from 'react-dom/client'
 import { adoptNonce } from './app/nonce'
 import { queryClient } from './app/queries'
 import { router } from './app/router'
+import { keepComposingFromPage } from './keyboard/composing'
 
 adoptNonce()
+keepComposingFromPage()
 
 const page = document.getElementById('page')
 if (page !== null) {

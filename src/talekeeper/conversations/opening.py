@@ -148,8 +148,9 @@ async def change_conversation(
 
     def unit(tx: Writer) -> Conversation:
         held = hold_conversation(tx, conversation_id, owner_id=owner_id)
-        before = held.conversation
+        before, titled_before = held.conversation, held.title_by
         if not isinstance(title, Kept):
+            # A person who gives the title it has already chooses it: none is made from then on.
             held.change(title=title)
             held.title_by = "person"
         if not isinstance(provider, Kept):
@@ -168,7 +169,7 @@ async def change_conversation(
         if not isinstance(archived, Kept):
             _archive(tx, held, archived)
         _check_choice(held.conversation.provider, held.conversation.model)
-        if held.conversation == before:
+        if held.conversation == before and held.title_by == titled_before:
             return before
         held.happened("conversation", held.next_seq())
         return held.save(tx)

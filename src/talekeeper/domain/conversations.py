@@ -63,6 +63,8 @@ class Conversation:
     `archived_at` and `deleted_at` say since when it is in the archive or in the trash.
     `message_count` and `characters` are of all branches, without what was taken back; a reply that
     grows is counted when it has ended.
+    `activity` grows over all of an account's conversations with every change, whatever the clock
+    does: lists are ordered by it, the largest first, and by `id` downwards where two are equal.
     """
 
     id: ConversationId
@@ -82,6 +84,7 @@ class Conversation:
     deleted_at: Millis | None
     message_count: int
     characters: int
+    activity: int
 
 
 @dataclass(frozen=True, slots=True)

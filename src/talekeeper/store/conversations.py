@@ -61,6 +61,7 @@ _COLUMNS = (
     _c.deleted_at,
     _c.message_count,
     _c.characters,
+    _c.activity,
 )
 # What is removed for good is there for nobody, whatever of its rows still is.
 _select = select(*_COLUMNS).select_from(_joined).where(_c.removed_at.is_(None))
@@ -105,11 +106,10 @@ _hold = (
 _HOLD = prepared(_hold)
 _HOLD_OWNED = prepared(_hold.where(_c.owner_id == bindparam("owner_id")))
 
-_newest = (
-    select(func.coalesce(func.max(_others.c.activity), 0))
-    .where(_others.c.owner_id == bindparam("owner_id"))
-    .scalar_subquery()
+_newest_activity = select(func.coalesce(func.max(_others.c.activity), 0)).where(
+    _others.c.owner_id == bindparam("owner_id")
 )
+_NEWEST_ACTIVITY = prepared(_newest_activity)
 _save = (
     update(conversations)
     .where(_c.id == bindparam("conversation_id"))
@@ -138,7 +138,7 @@ _SAVE = prepared(
         pinned=bindparam("new_pinned"),
         archived_at=bindparam("new_archived_at"),
         deleted_at=bindparam("new_deleted_at"),
-        activity=case((_c.activity == _newest, _c.activity), else_=_newest + 1),
+        activity=bindparam("new_activity"),
     )
 )
 _INSERT = prepared(
@@ -150,7 +150,7 @@ _INSERT = prepared(
             "title_by": bindparam("title_by"),
             "purpose": bindparam("purpose"),
             "role": bindparam("role"),
-            "activity": _newest + 1,
+            "activity": _newest_activity.scalar_subquery() + 1,
             "seq": 0,
             "epoch": 0,
             "provider": bindparam("provider"),
@@ -314,8 +314,12 @@ class HeldConversation:
         conversation = self.conversation
         stands = self._standing()
         if not self.is_newest or stands != self.stood:
+            (newest,) = tx.first(_NEWEST_ACTIVITY, owner_id=self.owner_id) or (0,)
+            if conversation.activity != newest:
+                self.change(activity=newest + 1)
+                conversation = self.conversation
             listed = {
-                "owner_id": self.owner_id,
+                "new_activity": conversation.activity,
                 "new_role": self.role,
                 "new_pinned": int(conversation.pinned),
                 "new_archived_at": conversation.archived_at,
@@ -514,6 +518,7 @@ def conversation_in(row: Row) -> Conversation:
         deleted_at=None if row[17] is None else Millis(row[17]),
         message_count=row[18],
         characters=row[19],
+        activity=row[20],
     )
 
 

@@ -1,4 +1,5 @@
 /** Every request the page makes, one function a route. */
+import { noteAccount, noteLogout } from './account'
 import { ApiError, problemOf, unreachable } from './problems'
 import { noteReach } from './reach'
 import type {
@@ -75,8 +76,15 @@ export interface MessageDraft {
 }
 
 export const api = {
-  me: () => request<Me>('GET', '/api/me'),
-  logout: () => request<void>('POST', '/api/logout', {}),
+  me: async () => {
+    const me = await request<Me>('GET', '/api/me')
+    noteAccount(me.id)
+    return me
+  },
+  logout: async () => {
+    await request<void>('POST', '/api/logout', {})
+    noteLogout()
+  },
 
   health: () => request<Health>('GET', '/api/health'),
 

@@ -840,6 +840,8 @@ export interface components {
          *     `archived_at` and `deleted_at` say since when it is in the archive or in the trash.
          *     `message_count` and `characters` are of all branches, without what was taken back; a reply that
          *     grows is counted when it has ended.
+         *     `activity` grows over all of an account's conversations with every change, whatever the clock
+         *     does: lists are ordered by it, the largest first, and by `id` downwards where two are equal.
          */
         Conversation: {
             /** Id */
@@ -878,6 +880,8 @@ export interface components {
             message_count: number;
             /** Characters */
             characters: number;
+            /** Activity */
+            activity: number;
         };
         /**
          * ConversationChange

@@ -4,6 +4,7 @@ import { lazy, useRef, useState } from 'react'
 import type { Conversation } from '../api/types'
 import { MenuButton } from '../ui/MenuButton'
 import { titleOf } from '../ui/titles'
+import { NameField } from './NameField'
 import { useRename } from './queries'
 
 const ConversationMenu = lazy(() =>
@@ -24,33 +25,17 @@ export function RailRow({ conversation, isAfterPinned, onOpened }: RailRowProps)
   const title = titleOf(conversation)
 
   if (isRenaming) {
-    const finish = (text: string) => {
+    const end = (byKeyboard: boolean) => {
       setRenaming(false)
-      if (text.trim() !== conversation.title) rename.mutate({ id: conversation.id, title: text.trim() })
+      if (byKeyboard) requestAnimationFrame(() => row.current?.querySelector('a')?.focus())
     }
     return (
       <li ref={row} className="px-2 py-0.5">
-        <input
-          aria-label={`Name of ${title}`}
-          defaultValue={conversation.title}
-          maxLength={200}
-          dir="auto"
-          // biome-ignore lint/a11y/noAutofocus: the reader has just asked to type here
-          autoFocus
-          onFocus={(event) => event.target.select()}
-          onBlur={(event) => finish(event.target.value)}
-          onKeyDown={(event) => {
-            if (event.key === 'Enter') event.currentTarget.blur()
-            if (event.key === 'Escape') {
-              event.preventDefault()
-              event.stopPropagation()
-              setRenaming(false)
-            }
-            if (event.key === 'Enter' || event.key === 'Escape') {
-              requestAnimationFrame(() => row.current?.querySelector('a')?.focus())
-            }
-          }}
-          className="w-full rounded-corner border border-edge bg-raised px-2 py-1.5 text-[0.9375rem]"
+        <NameField
+          conversation={conversation}
+          rename={rename}
+          onEnd={end}
+          className="px-2 py-1.5 text-[0.9375rem]"
         />
       </li>
     )

@@ -8,6 +8,8 @@ import { useSearch } from '../search/useSearch'
 import { dayOf } from '../ui/dates'
 import { Modal } from '../ui/Modal'
 import { titleOf } from '../ui/titles'
+import { searchable } from '../writing/keepable'
+import { mended } from '../writing/mending'
 import { ranked } from './ranking'
 import { useTitles } from './useTitles'
 
@@ -110,7 +112,6 @@ export function Switcher({ onClose }: { onClose: () => void }) {
   }, [place])
 
   const onKeyDown = (event: KeyboardEvent) => {
-    if (event.nativeEvent.isComposing) return
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key]
     if (step !== undefined && choices.length > 0) {
       event.preventDefault()
@@ -139,7 +140,7 @@ export function Switcher({ onClose }: { onClose: () => void }) {
           aria-autocomplete="list"
           value={typed}
           onChange={(event) => {
-            setTyped(event.target.value)
+            setTyped(mended(event.target, searchable))
             setAt(0)
           }}
           onKeyDown={onKeyDown}

@@ -2,49 +2,21 @@ import { InfiniteQueryObserver, QueryClient } from '@tanstack/react-query'
 import { describe, expect, it, vi } from 'vitest'
 import { api } from '../api/client'
 import type { Conversation, Page } from '../api/types'
-import { CONVERSATIONS, forgetConversation, listOf, noteConversation, withConversation } from './queries'
+import type { Pages } from './ordering'
+import { CONVERSATIONS, forgetConversation, listOf, noteConversation, shelfKey } from './queries'
 
 function one(id: string, more: Partial<Conversation> = {}): Conversation {
   return {
     id,
     seq: 1,
     updated_at: 1,
+    activity: 1,
     pinned: false,
     archived_at: null,
     deleted_at: null,
     ...more,
   } as Conversation
 }
-
-function listed(conversations: Conversation[], changed: Conversation): string[] {
-  const pages = { pages: [{ items: conversations, next: null }], pageParams: [null] }
-  return withConversation(pages, changed)?.pages.flatMap(({ items }) => items.map(({ id }) => id)) ?? []
-}
-
-describe('the list of conversations at hand', () => {
-  const all = [one('pinned', { pinned: true }), one('young', { updated_at: 5 }), one('old')]
-
-  it('has the pinned ones first, then the newest activity', () => {
-    expect(listed(all, one('old', { seq: 2, updated_at: 9 }))).toEqual(['pinned', 'old', 'young'])
-    expect(listed(all, one('old', { seq: 2, pinned: true, updated_at: 9 }))).toEqual([
-      'old',
-      'pinned',
-      'young',
-    ])
-  })
-
-  it('loses what is archived or deleted, and gets it back in its place', () => {
-    expect(listed(all, one('young', { seq: 2, archived_at: 7 }))).toEqual(['pinned', 'old'])
-    expect(listed(all, one('young', { seq: 2, deleted_at: 7 }))).toEqual(['pinned', 'old'])
-    expect(
-      listed([all[0] as Conversation, all[2] as Conversation], one('young', { seq: 3, updated_at: 5 })),
-    ).toEqual(['pinned', 'young', 'old'])
-  })
-
-  it('is not set back by older news', () => {
-    expect(listed([one('a', { seq: 4 })], one('a', { seq: 3, archived_at: 1 }))).toEqual(['a'])
-  })
-})
 
 describe('a list that is being fetched', () => {
   /** Fetch a list that was read before `news` was told and arrives after it; which ids and seqs it has. */
@@ -70,8 +42,8 @@ describe('a list that is being fetched', () => {
   }
 
   it('is not set back by what was read before the latest news', async () => {
-    const told = (client: QueryClient) => noteConversation(one('a', { seq: 3, updated_at: 9 }), client)
-    const read = [one('b', { updated_at: 5 }), one('a')]
+    const told = (client: QueryClient) => noteConversation(one('a', { seq: 3, activity: 9 }), client)
+    const read = [one('b', { activity: 5 }), one('a')]
     for (const known of [null, read]) {
       expect(await fetchedAround(known, read, told)).toEqual([
         ['a', 3],
@@ -87,6 +59,19 @@ describe('a list that is being fetched', () => {
     }
     const read = [one('a'), one('b'), one('c')]
     expect(await fetchedAround(read, read, told)).toEqual([['c', 1]])
+  })
+
+  it('has what is put away meanwhile, in the archive and in the trash as well', async () => {
+    const client = new QueryClient()
+    for (const shelf of ['archived', 'trash'] as const) {
+      client.setQueryData(shelfKey(shelf), { pages: [{ items: [], next: null }], pageParams: [null] })
+    }
+    const shown = (shelf: 'archived' | 'trash') =>
+      client.getQueryData<Pages>(shelfKey(shelf))?.pages.flatMap(({ items }) => items.map(({ id }) => id))
+    noteConversation(one('a', { archived_at: 7 }), client)
+    expect([shown('archived'), shown('trash')]).toEqual([['a'], []])
+    noteConversation(one('a', { seq: 2, archived_at: 7, deleted_at: 8 }), client)
+    expect([shown('archived'), shown('trash')]).toEqual([[], ['a']])
   })
 
   it('takes what was read after the news', async () => {

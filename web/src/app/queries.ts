@@ -1,6 +1,5 @@
 /** The account's lists: fetched, kept and changed in one place. */
 import {
-  type InfiniteData,
   infiniteQueryOptions,
   QueryClient,
   useInfiniteQuery,
@@ -11,7 +10,8 @@ import {
 import { useEffect, useRef } from 'react'
 import { api } from '../api/client'
 import { ApiError, isUnreachable } from '../api/problems'
-import type { Conversation, FoundServer, Page, ProviderChange, Providers, Shelf } from '../api/types'
+import type { Conversation, FoundServer, ProviderChange, Providers, Shelf } from '../api/types'
+import { type Pages, SHELVES, withConversation, without } from './ordering'
 
 export const queryClient = new QueryClient({
   defaultOptions: {
@@ -27,8 +27,6 @@ export const queryClient = new QueryClient({
   },
 })
 
-type Pages = InfiniteData<Page<Conversation>, string | null>
-
 export const CONVERSATIONS = ['conversations']
 export const PROVIDERS = ['providers']
 const FOUND = ['found']
@@ -40,48 +38,6 @@ export function useMe() {
 /** The key of a shelf's list; that of the conversations at hand is the beginning of all. */
 export function shelfKey(shelf: Shelf): readonly string[] {
   return shelf === 'active' ? CONVERSATIONS : [...CONVERSATIONS, shelf]
-}
-
-export function shelfOf(conversation: Conversation): Shelf {
-  if (conversation.deleted_at !== null) return 'trash'
-  return conversation.archived_at !== null ? 'archived' : 'active'
-}
-
-function comesBefore(a: Conversation, b: Conversation): boolean {
-  return a.pinned === b.pinned ? a.updated_at > b.updated_at : a.pinned
-}
-
-/**
- * The list of those at hand with one conversation in its newest state, at the place that its pin and its
- * last activity give it; one that was put away is not in it.
- */
-export function withConversation(pages: Pages | undefined, changed: Conversation): Pages | undefined {
-  if (pages === undefined) return undefined
-  const all = pages.pages.flatMap((page) => page.items)
-  const known = all.find((each) => each.id === changed.id)
-  if (known !== undefined && known.seq > changed.seq) return pages
-  const rest = all.filter((each) => each.id !== changed.id)
-  const at = rest.findIndex((each) => !comesBefore(each, changed))
-  const place = at < 0 ? rest.length : at
-  const ordered =
-    shelfOf(changed) === 'active' ? [...rest.slice(0, place), changed, ...rest.slice(place)] : rest
-  let from = 0
-  const cut = pages.pages.map((page, index) => {
-    const isLast = index === pages.pages.length - 1
-    const items = ordered.slice(from, isLast ? undefined : from + page.items.length)
-    from += page.items.length
-    return { ...page, items }
-  })
-  return { ...pages, pages: cut }
-}
-
-function without(pages: Pages | undefined, id: string): Pages | undefined {
-  return pages === undefined
-    ? undefined
-    : {
-        ...pages,
-        pages: pages.pages.map((page) => ({ ...page, items: page.items.filter((each) => each.id !== id) })),
-      }
 }
 
 type Change = (pages: Pages | undefined) => Pages | undefined
@@ -113,20 +69,14 @@ export function useConversations(shelf: Shelf = 'active') {
 }
 
 export function noteConversation(changed: Conversation, client = queryClient): void {
-  changeList(client, 'active', changed.id, (pages) => withConversation(pages, changed))
-  for (const shelf of ['archived', 'trash'] as const) {
-    const listed = client.getQueryData<Pages>(shelfKey(shelf))
-    if (listed === undefined) continue
-    const isListed = listed.pages.some((page) => page.items.some(({ id }) => id === changed.id))
-    if (isListed !== (shelfOf(changed) === shelf)) {
-      void client.invalidateQueries({ queryKey: shelfKey(shelf), exact: true })
-    }
+  for (const shelf of SHELVES) {
+    changeList(client, shelf, changed.id, (pages) => withConversation(pages, changed, shelf))
   }
 }
 
 /** A conversation that is there no more, in no list. */
 export function forgetConversation(id: string, client = queryClient): void {
-  for (const shelf of ['active', 'archived', 'trash'] as const) {
+  for (const shelf of SHELVES) {
     changeList(client, shelf, id, (pages) => without(pages, id))
   }
 }

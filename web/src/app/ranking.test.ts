@@ -3,7 +3,15 @@ import type { Conversation } from '../api/types'
 import { ranked } from './ranking'
 
 function titled(title: string, more: Partial<Conversation> = {}): Conversation {
-  return { id: title, title, updated_at: 1, pinned: false, archived_at: null, ...more } as Conversation
+  return {
+    id: title,
+    title,
+    activity: 1,
+    pinned: false,
+    archived_at: null,
+    deleted_at: null,
+    ...more,
+  } as Conversation
 }
 
 const found = (typed: string, ...all: Conversation[]) => ranked(typed, all).map(({ title }) => title)
@@ -25,9 +33,9 @@ describe('titles for a few typed letters', () => {
   })
 
   it('come before those put away, the pinned and the newest ahead', () => {
-    const away = titled('Mill, put away', { archived_at: 5, updated_at: 9 })
+    const away = titled('Mill, put away', { archived_at: 5, activity: 9 })
     const old = titled('Mill, old')
-    const young = titled('Mill, young', { updated_at: 8 })
+    const young = titled('Mill, young', { activity: 8 })
     const pinned = titled('Mill, pinned', { pinned: true })
     expect(found('mill', away, old, young, pinned)).toEqual([
       'Mill, pinned',

@@ -1,5 +1,6 @@
 /** Which titles a few typed letters mean, the likeliest first. */
 import type { Conversation } from '../api/types'
+import { byListOrder, shelfOf } from './ordering'
 
 /** Letters as they are compared: without case, accents and width. */
 export function folded(text: string): string {
@@ -17,7 +18,7 @@ function worth(word: string, title: string): number {
   return title.includes(word) ? 1 : 0
 }
 
-/** Those whose title has every typed word; those at hand before those put away, then by fit and newness. */
+/** Those whose title has every typed word; those at hand before those put away, then by fit, then as lists are ordered. */
 export function ranked(typed: string, conversations: readonly Conversation[]): Conversation[] {
   const words = folded(typed).split(/\s+/).filter(Boolean)
   const found = conversations.flatMap((conversation) => {
@@ -30,8 +31,7 @@ export function ranked(typed: string, conversations: readonly Conversation[]): C
       (a, b) =>
         Number(a.conversation.archived_at !== null) - Number(b.conversation.archived_at !== null) ||
         b.worth - a.worth ||
-        Number(b.conversation.pinned) - Number(a.conversation.pinned) ||
-        b.conversation.updated_at - a.conversation.updated_at,
+        byListOrder(shelfOf(a.conversation))(a.conversation, b.conversation),
     )
     .map(({ conversation }) => conversation)
 }

@@ -1,9 +1,11 @@
 import { useEffect } from 'react'
+import { api } from '../api/client'
 import { currentHealth, noteHealth, onHealth } from '../api/health'
 import { liveNews } from '../api/live'
 import { currentReach, onReach } from '../api/reach'
 import { onReturn } from '../api/returning'
 import { outbox } from '../conversation/outbox'
+import { forgetRuntimes } from '../conversation/useConversation'
 import { CONVERSATIONS, forgetConversation, noteConversation, queryClient } from './queries'
 
 /** Keeps the lists true to what the server tells, and sends what waited once it is back. */
@@ -27,9 +29,16 @@ export function useNews(): void {
         live.wake()
         outbox.retryAll()
         refetch()
+        // Another account may have come meanwhile: this page would begin again then.
+        void api.me().catch(() => {})
       }),
       onReach(() => {
-        if (currentReach() === 'stranger') outbox.leave()
+        if (currentReach() === 'stranger') {
+          // What was known is this account's; the server is asked who is here before anything is shown.
+          outbox.leave()
+          forgetRuntimes()
+          queryClient.clear()
+        }
         if (currentReach() !== 'here') return
         void outbox.start().then(outbox.retryAll)
         void queryClient.refetchQueries({ predicate: (query) => query.state.status === 'error' })

@@ -1,12 +1,17 @@
 import { ArrowUp, Square, X } from 'lucide-react'
-import { type KeyboardEvent, useEffect, useLayoutEffect, useRef, useState } from 'react'
+import { type KeyboardEvent, useEffect, useId, useLayoutEffect, useRef, useState } from 'react'
 import { isShortcut } from '../keyboard/shortcuts'
 import { IconButton } from '../ui/IconButton'
+import { sendable, unkeepableIn, withLineEnds } from '../writing/keepable'
+import { mended, pasteMended } from '../writing/mending'
+import { Unkeepable } from '../writing/Unkeepable'
 import { keepDraft, keptDraft } from './drafts'
 import type { Editing } from './TalkContext'
 
 interface ComposerProps {
   conversationId: string
+  /** Whose draft it is; null, as `isLoading`, while nothing can be written. */
+  account: string | null
   isLoading: boolean
   isAnswering: boolean
   editing: Editing | null
@@ -17,10 +22,16 @@ interface ComposerProps {
 }
 
 export function Composer(props: ComposerProps) {
-  const { conversationId, isLoading, isAnswering, editing, onSend, onStop, onLeaveEditing } = props
-  const [text, setText] = useState(() => editing?.content ?? keptDraft(conversationId))
+  const { conversationId, account, isAnswering, editing, onSend, onStop, onLeaveEditing } = props
+  const isLoading = props.isLoading || account === null
+  const [text, setText] = useState(
+    () => editing?.content ?? (isLoading ? '' : keptDraft(account, conversationId)),
+  )
   const area = useRef<HTMLTextAreaElement>(null)
-  const isEmpty = text.trim() === ''
+  const noteId = useId()
+  const content = sendable(text)
+  const isBad = unkeepableIn(text) !== null
+  const isReady = content !== '' && !isBad && !isLoading
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: its height follows from the text in it
   useLayoutEffect(() => {
@@ -40,17 +51,16 @@ export function Composer(props: ComposerProps) {
 
   const write = (next: string) => {
     setText(next)
-    if (editing === null) keepDraft(conversationId, next)
+    if (editing === null && account !== null) keepDraft(account, conversationId, next)
   }
 
   const send = () => {
-    if (isEmpty || isLoading) return
-    // The message stands in the list, marked, before the text leaves the composer.
-    if (onSend(text.trim())) write('')
+    // The message stands in the list, marked, before the text leaves the composer. The draft that is kept
+    // of it goes when the browser has the message on its disk.
+    if (isReady && onSend(content)) setText('')
   }
 
   const onKeyDown = (event: KeyboardEvent) => {
-    if (event.nativeEvent.isComposing) return
     const sends = isShortcut(event, 'send') || (editing !== null && isShortcut(event, 'regenerate'))
     if (sends) {
       event.preventDefault()
@@ -71,6 +81,14 @@ export function Composer(props: ComposerProps) {
           <IconButton icon={X} label="Leave editing" onClick={onLeaveEditing} />
         </div>
       )}
+      <Unkeepable
+        id={noteId}
+        text={text}
+        onMend={(better) => {
+          write(better)
+          area.current?.focus()
+        }}
+      />
       <div className="flex items-end gap-1 rounded-corner border border-edge bg-raised p-1.5 focus-within:border-accent focus-within:outline focus-within:outline-accent/40">
         <textarea
           ref={area}
@@ -81,7 +99,10 @@ export function Composer(props: ComposerProps) {
           disabled={isLoading}
           aria-label={editing === null ? 'Your message' : 'Your message, edited'}
           placeholder={isLoading ? 'Loading the conversation…' : 'What happens next?'}
-          onChange={(event) => write(event.target.value)}
+          aria-invalid={isBad || undefined}
+          aria-describedby={isBad ? noteId : undefined}
+          onChange={(event) => write(mended(event.target, withLineEnds))}
+          onPaste={(event) => pasteMended(event, withLineEnds)}
           onKeyDown={onKeyDown}
           enterKeyHint="send"
           className="max-h-[40dvh] min-h-9 min-w-0 flex-1 resize-none bg-transparent px-2 py-1.5 font-tale text-base leading-normal outline-none!"
@@ -99,7 +120,7 @@ export function Composer(props: ComposerProps) {
           type="submit"
           aria-label="Send"
           title="Send (Enter)"
-          disabled={isEmpty || isLoading}
+          disabled={!isReady}
           className="grid size-9 shrink-0 place-items-center rounded-corner pointer-coarse:size-11 bg-accent text-on-accent hover:opacity-90 disabled:bg-transparent disabled:text-faint disabled:opacity-60"
         >
           <ArrowUp size={19} aria-hidden="true" />

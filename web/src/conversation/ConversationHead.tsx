@@ -1,6 +1,7 @@
 import { Network } from 'lucide-react'
 import { lazy, type RefObject, useState } from 'react'
 import type { Conversation } from '../api/types'
+import { NameField } from '../app/NameField'
 import { useRename } from '../app/queries'
 import { IconButton } from '../ui/IconButton'
 import { MenuButton } from '../ui/MenuButton'
@@ -25,36 +26,21 @@ export function ConversationHead({ conversation, isPanelOpen, panelButton, onPan
   const title = titleOf(conversation)
   if (conversation === null) return <RunningHead title={title} />
 
-  const finish = (text: string) => {
-    setRenaming(false)
-    if (text.trim() !== conversation.title) rename.mutate({ id: conversation.id, title: text.trim() })
-  }
-  const naming = isRenaming && (
-    <input
-      aria-label={`Name of ${title}`}
-      defaultValue={conversation.title}
-      maxLength={200}
-      dir="auto"
-      // biome-ignore lint/a11y/noAutofocus: the reader has just asked to type here
-      autoFocus
-      onFocus={(event) => event.target.select()}
-      onBlur={(event) => finish(event.target.value)}
-      onKeyDown={(event) => {
-        if (event.key === 'Enter') event.currentTarget.blur()
-        if (event.key === 'Escape') {
-          event.preventDefault()
-          event.stopPropagation()
-          setRenaming(false)
-        }
-      }}
-      className="w-full max-w-md rounded-corner border border-edge bg-raised px-2 py-1 text-center not-italic"
-    />
-  )
   return (
     <>
       <RunningHead
         title={title}
-        naming={naming || undefined}
+        naming={
+          isRenaming && (
+            <NameField
+              conversation={conversation}
+              rename={rename}
+              onEnd={() => setRenaming(false)}
+              className="px-2 py-1 text-center"
+              noteClassName="absolute inset-x-0 top-full z-10 rounded-corner border border-edge bg-raised px-3 shadow-lg shadow-shade/20"
+            />
+          )
+        }
         tools={
           <>
             <IconButton

@@ -1,7 +1,17 @@
 import { useRouterState } from '@tanstack/react-router'
-import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from 'react'
+import {
+  lazy,
+  Suspense,
+  useCallback,
+  useEffect,
+  useMemo,
+  useRef,
+  useState,
+  useSyncExternalStore,
+} from 'react'
+import { currentAccount, onAccount } from '../api/account'
 import { NotFound } from '../app/NotFound'
-import { shelfOf } from '../app/queries'
+import { shelfOf } from '../app/ordering'
 import { useShortcuts } from '../keyboard/useShortcuts'
 import { Boundary } from '../ui/Boundary'
 import { Button } from '../ui/Button'
@@ -41,6 +51,7 @@ export function ConversationPage({ id, messageId }: ConversationPageProps) {
   const { phase, problem, reference, state, view, notice, runtime } = snapshot
   const [editing, setEditing] = useState<Editing | null>(null)
   const [noted, noteBookmark] = useState<string | null>(null)
+  const account = useSyncExternalStore(onAccount, currentAccount)
   const isAnswering = view.running !== null
   const talk = useMemo(
     () => ({ runtime, edit: setEditing, isAnswering, noted, noteBookmark }),
@@ -175,8 +186,9 @@ export function ConversationPage({ id, messageId }: ConversationPageProps) {
                 <Notice text={notice} reference={reference} onClose={() => runtime.forgetNotice()} />
               )}
               <Composer
-                key={editing?.id ?? 'draft'}
+                key={editing?.id ?? (isLoading || account === null ? 'loading' : 'draft')}
                 conversationId={id}
+                account={account}
                 isLoading={isLoading}
                 isAnswering={isAnswering}
                 editing={editing}

@@ -16,13 +16,20 @@ export function RunningHead({ title, tools, naming }: RunningHeadProps) {
       <div className="w-10 sm:w-20">
         <OpenRailButton />
       </div>
-      <h1
-        dir="auto"
-        className="min-w-0 flex-1 truncate text-center font-tale text-[0.9375rem] text-quiet italic"
-        title={title}
-      >
-        {naming ?? (title || <span className="sr-only">Conversation</span>)}
-      </h1>
+      {naming ? (
+        <div className="relative mx-auto min-w-0 max-w-md flex-1 font-tale text-[0.9375rem] text-quiet">
+          <h1 className="sr-only">{title}</h1>
+          {naming}
+        </div>
+      ) : (
+        <h1
+          dir="auto"
+          className="min-w-0 flex-1 truncate text-center font-tale text-[0.9375rem] text-quiet italic"
+          title={title}
+        >
+          {title || <span className="sr-only">Conversation</span>}
+        </h1>
+      )}
       <div className="flex min-w-10 justify-end sm:w-20">{tools}</div>
     </header>
   )

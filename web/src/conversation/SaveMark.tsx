@@ -1,5 +1,5 @@
 import { Check, CircleDashed, Clock, TriangleAlert } from 'lucide-react'
-import type { OutboxEntry } from './outbox'
+import type { OutboxEntry } from './outboxEntries'
 
 const marks = {
   saved: { icon: Check, word: 'Saved', title: 'Saved on the server', isLoud: false },

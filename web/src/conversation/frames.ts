@@ -21,12 +21,19 @@ export class FrameQueue<Item> {
   }
 }
 
-/** A hidden page gets no frames, yet its text must go on. */
+/** Milliseconds; the longest that something waits for a frame. */
+const LONGEST = 100
+
+/**
+ * Call `work` with the next frame, or after `LONGEST` without one: a page that is hidden gets no frames,
+ * not even one that it asked for before.
+ */
 function onNextFrame(work: () => void): () => void {
-  if (document.visibilityState === 'visible') {
-    const frame = requestAnimationFrame(work)
-    return () => cancelAnimationFrame(frame)
+  const cancel = () => {
+    cancelAnimationFrame(frame)
+    clearTimeout(timer)
   }
-  const timer = setTimeout(work, 100)
-  return () => clearTimeout(timer)
+  const frame = requestAnimationFrame(work)
+  const timer = setTimeout(work, LONGEST)
+  return cancel
 }

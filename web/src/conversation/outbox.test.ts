@@ -326,6 +326,7 @@ describe('tabs of one browser', () => {
     const adas = await tab('adas')
     adas.send(message("Ada's secret"))
     await quickTries()
+    adas.leave()
     logIn('brin')
     const brins = await tab('brins')
     expect(brins.entries()).toEqual([])

@@ -1,12 +1,12 @@
 /**
  * Messages on their way to the server.
  *
- * What is said goes first into the browser's store (`outboxStore.ts`), under the id it will always have,
- * then to the server. It leaves only when the server has acknowledged it or the person discards it: a
- * server that is away, a closed tab, a killed browser hold it up and cannot lose it, and however often it
- * is posted, its id makes it one message.
+ * What is said goes first among what leaves the drafts (`drafts.ts`), from there into the browser's store
+ * (`outboxStore.ts`), under the id it will always have, then to the server. It leaves only when the server
+ * has acknowledged it or the person discards it: a server that is away, a closed tab, a killed browser hold
+ * it up and cannot lose it, and however often it is posted, its id makes it one message.
  *
- * All tabs share the store. Whoever sends for a conversation holds a Web Lock while doing so; a tab that
+ * All tabs share the store. A tab that sends for a conversation holds a Web Lock while doing so; a tab that
  * dies gives its lock to the next in line, which finds in the store what is left. News go over a
  * BroadcastChannel. Where these are missing a tab sends what was said in it and at its start.
  *
@@ -14,43 +14,26 @@
  * network or a busy server holds up is tried again three times at once, then now and then, when the
  * server is back, and on demand; what the server refuses is kept with its reason.
  *
- * Entries belong to an account. Whoever else logs in in this browser neither sees nor sends them.
+ * A message belongs to the account that said it, from the moment it is said. Another account that logs in
+ * in this browser neither sees nor sends it, and it is there when its own account is back.
  */
-import { api, type MessageDraft } from '../api/client'
+import { currentAccount, onLeaving } from '../api/account'
+import { api } from '../api/client'
 import { newId } from '../api/ids'
 import { ApiError, inWords, referenceOf } from '../api/problems'
 import { currentReach } from '../api/reach'
 import { backoff, mayTryAgain, pause } from '../api/retrying'
 import type { Sent } from '../api/types'
+import { type Leaving, leaving } from './drafts'
+import { Heirs } from './heirs'
+import { entriesOf, type OutboxEntry } from './outboxEntries'
 import { MemoryStore, type OutboxStore, openedStore, type Unsent } from './outboxStore'
-
-export interface OutboxEntry {
-  readonly id: string
-  readonly conversationId: string
-  readonly parentId: string | null
-  readonly content: string
-  readonly createdAt: number
-  /** waiting: behind another one · saving: on its way · unsaved: tried, may work later · refused: will not. */
-  readonly state: 'waiting' | 'saving' | 'unsaved' | 'refused'
-  readonly problem: string | null
-  /** What finds the problem in the server's log. */
-  readonly reference: string | null
-  /** Said in this tab, or in one that is gone. */
-  readonly isHere: boolean
-}
-
-export type Post = (conversationId: string, draft: MessageDraft) => Promise<Sent>
+import { type Post, posted, SLOW } from './posting'
+import { alone, livingTabs, showLife, tabId } from './tabs'
 
 /** How many messages may wait, over all tabs. */
 export const MOST_WAITING = 100
-/** Quick tries end within this time: by then the person is told. */
-const QUICK = 4500
-const QUICK_TRIES = 4
-/** After so long a message on its way says that it takes its time. */
-const SLOW = 1800
 const MOST_PAUSE = 30_000
-/** A lock that is not had by then belongs to a tab that sleeps; posting twice is harmless. */
-const ASLEEP = 30_000
 
 /** There is no room for another message; its text stays where it was typed. */
 export class OutboxFull extends Error {
@@ -64,14 +47,16 @@ export class OutboxFull extends Error {
 }
 
 type Told =
-  | { type: 'account'; account: string }
   | { type: 'changed'; account: string; tab: string; saving: readonly string[] }
   | { type: 'sent'; account: string; entry: OutboxEntry; tab: string; sent: Sent }
 
 export interface OutboxOptions {
   post: Post
-  /** The account's id. */
+  /** The account's id, asked of the server. */
   whoAmI?: () => Promise<string>
+  /** The account's id as far as it is known; null before the server has said it. */
+  knownAccount?: () => string | null
+  leaving?: Leaving
   open?: () => Promise<OutboxStore>
   locks?: LockManager | undefined
   channel?: BroadcastChannel | null
@@ -84,17 +69,23 @@ export class Outbox {
   private readonly listeners = new Set<() => void>()
   private readonly acknowledged = new Set<(entry: OutboxEntry, sent: Sent) => void>()
   private store: OutboxStore = new MemoryStore()
+  /** A store that failed: what it holds is sent from memory, and must not come back from there. */
+  private failed: OutboxStore | null = null
   private account = ''
   private starting: Promise<void> | null = null
+  /** Counts the times that an account has left. */
+  private visit = 0
   private readonly tab: string
   /** The tabs that live; null where that cannot be known. */
   private alive: ReadonlySet<string> | null = null
-  /** Said here, on the way into the store. */
+  /** Said here, on the way into the store; what found no room in it stays here, refused. */
   private readonly entering = new Map<string, Unsent>()
+  /** Still among what leaves the drafts: not safe in the store. */
+  private readonly leaving = new Map<string, Unsent>()
   private readonly saving = new Map<string, string | null>()
   private readonly savingElsewhere = new Map<string, readonly string[]>()
   /** What hung under a message that is gone hangs there. */
-  private readonly heirs = new Map<string, string | null>()
+  private readonly heirs = new Heirs()
   private readonly draining = new Map<string, boolean>()
   private timer: ReturnType<typeof setTimeout> | null = null
   private failures = 0
@@ -102,8 +93,7 @@ export class Outbox {
   constructor(private readonly options: OutboxOptions) {
     this.tab = options.tab ?? newId()
     options.channel?.addEventListener('message', (message: MessageEvent<Told>) => this.hear(message.data))
-    // Held for as long as the tab lives: this is how the others know.
-    void options.locks?.request(tabLock(this.tab), () => new Promise(() => {}))
+    showLife(options.locks, this.tab)
   }
 
   readonly entries = (): readonly OutboxEntry[] => this.shown
@@ -131,13 +121,16 @@ export class Outbox {
     return this.starting
   }
 
-  /** Nobody is logged in any more, or somebody else: nothing of it is seen or sent. */
+  /** No account is logged in any more, or another one: nothing of this one is seen or sent. */
   leave(): void {
-    if (this.starting === null) return
+    this.visit += 1
     this.starting = null
     this.account = ''
     this.store = new MemoryStore()
+    this.failed = null
     this.unsent = []
+    this.entering.clear()
+    this.leaving.clear()
     this.change()
   }
 
@@ -147,13 +140,15 @@ export class Outbox {
     const unsent: Unsent = {
       ...message,
       id: newId(),
-      account: this.account,
+      account: this.account || (this.options.knownAccount?.() ?? ''),
       createdAt: Date.now(),
       tab: this.tab,
       state: 'waiting',
       problem: null,
       reference: null,
     }
+    this.options.leaving?.add(unsent)
+    this.leaving.set(unsent.id, unsent)
     this.entering.set(unsent.id, unsent)
     this.change()
     void this.enter(unsent)
@@ -176,43 +171,89 @@ export class Outbox {
     if (entry === undefined || entry.state === 'saving') return
     this.heirs.set(id, entry.parentId)
     this.unsent = this.unsent.filter((each) => each.id !== id)
+    this.entering.delete(id)
     this.change()
-    void this.keeping((store) => store.remove(id, entry.parentId)).then(() => {
+    void this.remove(id, entry.parentId).then(() => {
       this.tell()
       return this.drain(entry.conversationId)
     })
   }
 
   private async started(): Promise<void> {
+    const { visit } = this
     const [account, store] = await Promise.all([
       this.options.whoAmI?.() ?? '',
       this.options.open?.() ?? new MemoryStore(),
     ])
-    // What was said before anybody could be asked who is here.
-    const early = this.account === '' ? this.unsent : []
+    if (visit !== this.visit) return
+    const isIts = (each: Unsent) => each.account === '' || each.account === account
+    for (const each of [...this.entering.values(), ...this.leaving.values()]) {
+      if (isIts(each)) continue
+      this.entering.delete(each.id)
+      this.leaving.delete(each.id)
+    }
+    // What was said in this page before there was a store for it.
+    const early = this.unsent.filter(isIts)
     this.account = account
     this.store = store
-    for (const each of early) await this.keeping((to) => to.add({ ...each, account }, MOST_WAITING))
-    this.options.channel?.postMessage({ type: 'account', account } satisfies Told)
+    for (const each of early) {
+      await this.keeping((to) => to.add({ ...each, account }, MOST_WAITING))
+      if (this.store.isLasting) this.settle(each.id)
+    }
     await this.refresh()
-    // Nobody tries what an earlier page gave up but this one.
+    this.recover()
+    // No other page tries what an earlier one gave up.
     await this.renew(this.shown.filter((entry) => entry.state === 'unsaved'))
     this.drainAll()
   }
 
+  /** What earlier pages sent and did not bring into the store goes there, under its id. */
+  private recover(): void {
+    for (const each of this.options.leaving?.all(this.account) ?? []) {
+      const isOfLivingTab = each.tab !== this.tab && this.alive?.has(each.tab)
+      if (isOfLivingTab || this.leaving.has(each.id)) continue
+      this.leaving.set(each.id, each)
+      this.entering.set(each.id, each)
+      void this.enter(each)
+    }
+    this.change()
+  }
+
   private async enter(message: Unsent): Promise<void> {
+    const { id } = message
     if (this.options.whoAmI !== undefined) await Promise.race([this.start(), pause(SLOW)])
-    const unsent = { ...message, account: this.account, parentId: this.heirOf(message.parentId) }
+    // Discarded meanwhile; or its account has left, and finds it in `leaving` when it is back.
+    if (!this.entering.has(id)) return
+    // The server takes its time to say it, but the page knows.
+    this.account ||= message.account
+    const { account } = this
+    const unsent = { ...message, account, parentId: this.heirs.of(message.parentId) }
     const isRoom = await this.keeping((store) => store.add(unsent, MOST_WAITING))
-    const entered: Unsent = isRoom
-      ? unsent
-      : { ...unsent, state: 'refused', problem: new OutboxFull().message }
-    this.entering.delete(message.id)
-    if (isRoom) this.unsent = [...this.unsent, entered]
-    else this.entering.set(message.id, entered)
+    if (!this.entering.has(id)) return
+    if (isRoom) {
+      this.entering.delete(id)
+      this.unsent = [...this.unsent.filter((each) => each.id !== id), unsent]
+      if (this.store.isLasting) this.settle(id)
+    } else {
+      this.entering.set(id, { ...unsent, state: 'refused', problem: new OutboxFull().message })
+    }
     this.change()
     this.tell()
     await this.drain(message.conversationId)
+  }
+
+  /** The message needs nothing but the store any more, or nothing at all. */
+  private settle(id: string): void {
+    const message = this.leaving.get(id)
+    if (message === undefined) return
+    this.leaving.delete(id)
+    this.options.leaving?.remove(message)
+  }
+
+  private async remove(id: string, heir: string | null): Promise<void> {
+    this.settle(id)
+    await this.keeping((store) => store.remove(id, heir))
+    await this.failed?.remove(id, heir).catch(() => {})
   }
 
   private async renew(entries: readonly OutboxEntry[]): Promise<void> {
@@ -240,35 +281,11 @@ export class Outbox {
     try {
       do {
         this.draining.set(conversationId, false)
-        await this.alone(`${LOCK}.${this.account}.${conversationId}`, () => this.sendAll(conversationId))
+        const name = `${this.account}.${conversationId}`
+        await alone(this.options.locks, name, () => this.sendAll(conversationId))
       } while (this.draining.get(conversationId) === true)
     } finally {
       this.draining.delete(conversationId)
-    }
-  }
-
-  /** Do it while no other tab does; each takes its turn. */
-  private async alone(lock: string, work: () => Promise<void>): Promise<void> {
-    const { locks } = this.options
-    if (locks === undefined) return work()
-    let hasBegun = false
-    const waiting = new AbortController()
-    const timer = setTimeout(() => {
-      if (!hasBegun) waiting.abort()
-    }, ASLEEP)
-    const begin = () => {
-      hasBegun = true
-      return work()
-    }
-    try {
-      await locks.request(lock, { signal: waiting.signal }, begin)
-    } catch (error) {
-      // Taken over by another tab, which found us asleep: it goes on with what is left.
-      if (hasBegun && error instanceof DOMException && error.name === 'AbortError') return
-      if (hasBegun || !waiting.signal.aborted) throw error
-      await locks.request(lock, { steal: true }, begin)
-    } finally {
-      clearTimeout(timer)
     }
   }
 
@@ -285,24 +302,37 @@ export class Outbox {
 
   /** Whether the next in line may go. */
   private async attempt(entry: OutboxEntry): Promise<boolean> {
+    const { account } = this
+    const isStillHere = () => this.account === account
     this.saving.set(entry.id, null)
     this.change()
     this.tell()
     try {
-      const sent = await this.posted(entry)
+      const sent = await posted(
+        () => {
+          const parent_id = this.heirs.of(entry.parentId)
+          return this.options.post(entry.conversationId, { id: entry.id, content: entry.content, parent_id })
+        },
+        { onHeldUp: (problem) => this.say(entry.id, problem), isWanted: isStillHere },
+      )
+      // It lies in the store of its account, and is found to be sent when that is back.
+      if (!isStillHere()) return false
       this.failures = 0
       for (const listener of [...this.acknowledged]) listener(entry, sent)
-      const { account, tab } = this
+      const { tab } = this
       this.options.channel?.postMessage({ type: 'sent', account, entry, tab, sent } satisfies Told)
       // As if it were said now: under the reply that has just begun, not beside it.
       const heir = sent.reply?.id ?? entry.id
       this.heirs.set(entry.id, heir)
       this.unsent = this.unsent.filter((each) => each.id !== entry.id)
-      await this.keeping((store) => store.remove(entry.id, heir))
+      await this.remove(entry.id, heir)
       return true
     } catch (error) {
       const isLater =
         mayTryAgain(error) || (error instanceof ApiError && (error.retryable || error.status === 401))
+      // The session may be another account's by now, to which the conversation is unknown.
+      if (!isLater && (await this.whoIsHere()) !== account) this.leave()
+      if (!isStillHere()) return false
       const state = isLater ? 'unsaved' : 'refused'
       const change = { state, problem: inWords(error), reference: referenceOf(error) } as const
       this.patch(entry.id, change)
@@ -320,27 +350,12 @@ export class Outbox {
     }
   }
 
-  private async posted(entry: OutboxEntry): Promise<Sent> {
-    const draft = { id: entry.id, content: entry.content, parent_id: this.heirOf(entry.parentId) }
-    const began = Date.now()
-    const slow = setTimeout(() => {
-      if (this.saving.get(entry.id) === null) this.say(entry.id, 'The server has not answered yet.')
-    }, SLOW)
+  /** The account of the session, as far as it can be known. */
+  private async whoIsHere(): Promise<string> {
     try {
-      for (let attempt = 0; ; attempt++) {
-        try {
-          return await this.options.post(entry.conversationId, draft)
-        } catch (error) {
-          const asked = error instanceof ApiError && error.retryAfter !== null ? error.retryAfter * 1000 : 0
-          const wait = Math.max(asked, backoff(attempt, 4000))
-          const isOver = attempt + 1 >= QUICK_TRIES || Date.now() - began + wait > QUICK
-          if (!mayTryAgain(error) || isOver) throw error
-          this.say(entry.id, `${inWords(error)} Trying again.`)
-          await pause(wait)
-        }
-      }
-    } finally {
-      clearTimeout(slow)
+      return (await this.options.whoAmI?.()) ?? this.account
+    } catch {
+      return this.account
     }
   }
 
@@ -351,22 +366,13 @@ export class Outbox {
     this.change()
   }
 
-  private heirOf(parentId: string | null): string | null {
-    let id = parentId
-    for (let steps = 0; id !== null && steps <= this.heirs.size; steps++) {
-      const heir = this.heirs.get(id)
-      if (heir === undefined || heir === id) return id
-      id = heir
-    }
-    return id
-  }
-
   /** Do it in the store; one that fails gives way to memory, and `isLasting` says so. */
   private async keeping<T>(work: (store: OutboxStore) => Promise<T>): Promise<T> {
     try {
       return await work(this.store)
     } catch (error) {
       if (!this.store.isLasting) throw error
+      this.failed = this.store
       this.store = new MemoryStore(this.unsent)
       return work(this.store)
     }
@@ -375,15 +381,12 @@ export class Outbox {
   /** See what lies in the store, and which tabs live. */
   private async refresh(): Promise<void> {
     const { account } = this
-    const [found, held] = await Promise.all([
+    const [found, alive] = await Promise.all([
       this.keeping((store) => store.all(account)),
-      this.options.locks?.query(),
+      livingTabs(this.options.locks),
     ])
     if (account !== this.account) return
-    if (held !== undefined) {
-      const names = (held.held ?? []).map((lock) => lock.name ?? '')
-      this.alive = new Set(names.filter((name) => name.startsWith(TAB)).map((name) => name.slice(TAB.length)))
-    }
+    this.alive = alive
     for (const tab of this.savingElsewhere.keys()) {
       if (this.alive !== null && !this.alive.has(tab)) this.savingElsewhere.delete(tab)
     }
@@ -392,14 +395,8 @@ export class Outbox {
   }
 
   private hear(told: Told): void {
-    if (this.starting === null || this.account === '') return
-    if (told.account !== this.account) {
-      if (told.type === 'account') this.leave()
-      return
-    }
+    if (this.starting === null || this.account === '' || told.account !== this.account) return
     switch (told.type) {
-      case 'account':
-        return
       case 'changed':
         this.savingElsewhere.set(told.tab, told.saving)
         // In line for what the other tab may leave behind.
@@ -430,28 +427,13 @@ export class Outbox {
   }
 
   private change(): void {
-    const elsewhere = new Set([...this.savingElsewhere.values()].flat())
-    const busy = new Set<string>()
-    this.shown = [...this.unsent, ...this.entering.values()].map((each) => {
-      const isFirst = !busy.has(each.conversationId)
-      if (each.state !== 'refused') busy.add(each.conversationId)
-      const isSaving =
-        this.saving.has(each.id) ||
-        elsewhere.has(each.id) ||
-        (isFirst &&
-          each.state === 'waiting' &&
-          (this.entering.has(each.id) || this.draining.has(each.conversationId)))
-      return {
-        id: each.id,
-        conversationId: each.conversationId,
-        parentId: this.heirOf(each.parentId),
-        content: each.content,
-        createdAt: each.createdAt,
-        state: isSaving ? 'saving' : each.state,
-        problem: this.saving.get(each.id) ?? each.problem,
-        reference: each.reference,
-        isHere: each.tab === this.tab || this.alive === null || !this.alive.has(each.tab),
-      }
+    this.shown = entriesOf([...this.unsent, ...this.entering.values()], {
+      tab: this.tab,
+      alive: this.alive,
+      saving: this.saving,
+      savingElsewhere: new Set([...this.savingElsewhere.values()].flat()),
+      isSoon: (each) => this.entering.has(each.id) || this.draining.has(each.conversationId),
+      parentOf: (each) => this.heirs.of(each.parentId),
     })
     this.watch()
     for (const listener of [...this.listeners]) listener()
@@ -470,29 +452,17 @@ export class Outbox {
   }
 }
 
-const LOCK = 'talekeeper.outbox'
-const TAB = `${LOCK}.tab.`
-
-function tabLock(tab: string): string {
-  return TAB + tab
-}
-
-/** The same over reloads of this tab. */
-function tabId(): string {
-  try {
-    const id = sessionStorage.getItem('talekeeper.tab') ?? newId()
-    sessionStorage.setItem('talekeeper.tab', id)
-    return id
-  } catch {
-    return newId()
-  }
-}
+const CHANNEL = 'talekeeper.outbox'
 
 export const outbox = new Outbox({
   post: (conversationId, draft) => api.send(conversationId, draft),
   whoAmI: async () => (await api.me()).id,
+  knownAccount: currentAccount,
+  leaving,
   open: openedStore,
   locks: typeof navigator === 'undefined' ? undefined : navigator.locks,
-  channel: typeof BroadcastChannel === 'undefined' ? null : new BroadcastChannel(LOCK),
+  channel: typeof BroadcastChannel === 'undefined' ? null : new BroadcastChannel(CHANNEL),
   tab: tabId(),
 })
+
+onLeaving(() => outbox.leave())

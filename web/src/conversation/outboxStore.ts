@@ -26,7 +26,7 @@ export interface OutboxStore {
   readonly isLasting: boolean
   /** The account's messages, in the order in which they were said. */
   all(account: string): Promise<Unsent[]>
-  /** Whether there was room: an account has at most `most`, over all tabs. */
+  /** Whether it lies here: an account has at most `most`, over all tabs. One that does already stays as it is. */
   add(message: Unsent, most: number): Promise<boolean>
   change(id: string, change: UnsentChange): Promise<void>
   /** What hangs under the message hangs under `heir` from now on. */
@@ -62,6 +62,7 @@ class BrowserStore implements OutboxStore {
 
   add(message: Unsent, most: number): Promise<boolean> {
     return this.write((store, lying, tell) => {
+      if (lying.some((each) => each.id === message.id)) return tell(true)
       const isRoom = lying.filter((each) => each.account === message.account).length < most
       const place = Math.max(0, ...lying.map((each) => each.place)) + 1
       if (isRoom) store.put({ ...message, place })
@@ -127,7 +128,8 @@ export class MemoryStore implements OutboxStore {
   }
 
   async add(message: Unsent, most: number): Promise<boolean> {
-    if ((await this.all(message.account)).length >= most) return false
+    if (this.messages.some((each) => each.id === message.id)) return true
+    if (this.messages.filter((each) => each.account === message.account).length >= most) return false
     this.messages = [...this.messages, message]
     return true
   }

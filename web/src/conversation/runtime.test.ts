@@ -31,6 +31,8 @@ const reply = {
   sibling_ids: ['r'],
 }
 
+const unfollow = vi.fn()
+
 function opened(more: Partial<Api> = {}) {
   let tell: (event: ServerEvent) => void = () => {}
   const api = {
@@ -43,7 +45,7 @@ function opened(more: Partial<Api> = {}) {
       tell = listener
       return () => {}
     },
-    follow: vi.fn(() => () => {}),
+    follow: vi.fn(() => unfollow),
     refollow: vi.fn(),
   }
   const outbox = new Outbox({ post: () => new Promise(() => {}) })
@@ -52,8 +54,8 @@ function opened(more: Partial<Api> = {}) {
     live: live as unknown as Live,
     outbox,
   })
-  runtime.open()
-  return { runtime, api, live, outbox, tell: (event: ServerEvent) => tell(event) }
+  const close = runtime.open()
+  return { runtime, close, api, live, outbox, tell: (event: ServerEvent) => tell(event) }
 }
 
 const delta = (offset: number, text: string): ServerEvent => ({
@@ -71,7 +73,10 @@ const last = (runtime: ConversationRuntime) => {
 }
 
 describe('an open conversation', () => {
-  beforeEach(() => void vi.useFakeTimers())
+  beforeEach(() => {
+    vi.useFakeTimers()
+    unfollow.mockClear()
+  })
   afterEach(() => void vi.useRealTimers())
 
   it('is followed from the place at which it was loaded', async () => {
@@ -172,7 +177,7 @@ describe('an open conversation', () => {
   })
 
   it('is unmounted, loading, streaming and ready as the documents name it', async () => {
-    const { runtime, tell } = opened()
+    const { runtime, close, tell } = opened()
     expect(runtime.getSnapshot().page).toBe('loading')
     await vi.advanceTimersByTimeAsync(100)
     expect(runtime.getSnapshot().page).toBe('streaming')
@@ -186,10 +191,26 @@ describe('an open conversation', () => {
     })
     await vi.advanceTimersByTimeAsync(100)
     expect(runtime.getSnapshot().page).toBe('ready')
-    runtime.close()
+    close()
     expect(runtime.getSnapshot()).toMatchObject({ page: 'unmounted', phase: 'ready' })
     runtime.open()
     expect(runtime.getSnapshot().page).toBe('ready')
+  })
+
+  it('that is shown twice goes on when one of the two is left, and ends with the last', async () => {
+    const { runtime, close, live, tell } = opened()
+    await vi.advanceTimersByTimeAsync(100)
+    const closeOther = runtime.open()
+    close()
+    close()
+    tell(delta(0, 'The mill'))
+    await vi.advanceTimersByTimeAsync(200)
+    expect(last(runtime)).toBe('The mill')
+    expect(runtime.getSnapshot().page).toBe('streaming')
+    expect([live.follow.mock.calls.length, unfollow.mock.calls.length]).toEqual([1, 0])
+    closeOther()
+    expect(runtime.getSnapshot().page).toBe('unmounted')
+    expect(unfollow).toHaveBeenCalledOnce()
   })
 
   it('that is removed for good is missing from then on', async () => {

@@ -91,6 +91,7 @@ export class ConversationRuntime {
   private snapshot: Snapshot
   private readonly listeners = new Set<() => void>()
   private readonly events = new FrameQueue<ServerEvent>((events) => this.apply(events))
+  private visitors = 0
   private leave: Array<() => void> = []
   private unfollow: (() => void) | null = null
   private fetching: Promise<void> | null = null
@@ -113,8 +114,28 @@ export class ConversationRuntime {
     return () => this.listeners.delete(listener)
   }
 
-  /** Load and follow until `close`. What was known from an earlier visit shows at once. */
-  open(): void {
+  /** Whether it is shown anywhere. */
+  get isOpen(): boolean {
+    return this.visitors > 0
+  }
+
+  /**
+   * Load and follow until the returned function is called, by each that has opened it. What was known from
+   * an earlier visit shows at once.
+   */
+  open(): () => void {
+    this.visitors += 1
+    if (this.visitors === 1) this.begin()
+    let hasLeft = false
+    return () => {
+      if (hasLeft) return
+      hasLeft = true
+      this.visitors -= 1
+      if (this.visitors === 0) this.end()
+    }
+  }
+
+  private begin(): void {
     const { live, outbox } = this.tools
     this.isArriving = true
     this.turn('mount')
@@ -136,7 +157,7 @@ export class ConversationRuntime {
     void this.load()
   }
 
-  close(): void {
+  private end(): void {
     for (const each of this.leave) each()
     this.leave = []
     this.unfollow?.()
@@ -366,7 +387,7 @@ export class ConversationRuntime {
       if (this.isArriving) this.state = goneToLeaf(this.state)
       this.isArriving = false
       await this.fetchOwnBranch()
-      if (this.leave.length > 0) this.unfollow ??= this.tools.live.follow(this.id, conversation.seq)
+      if (this.isOpen) this.unfollow ??= this.tools.live.follow(this.id, conversation.seq)
       this.isMissing = false
       this.turn('loaded')
       this.change({ problem: null, reference: null })

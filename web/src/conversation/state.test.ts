@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { ServerEvent } from '../api/events'
 import type { Conversation, Message, PathMessage } from '../api/types'
-import type { OutboxEntry } from './outbox'
+import type { OutboxEntry } from './outboxEntries'
 import {
   applyEvent,
   applyFetched,
@@ -37,6 +37,7 @@ function conversation(seq: number, leaf: string | null, generation: string | nul
     deleted_at: null,
     message_count: 0,
     characters: 0,
+    activity: 1,
     created_at: 1,
     updated_at: seq,
   }

@@ -6,28 +6,39 @@ import { ConversationRuntime, type Snapshot } from './runtime'
 
 /** Conversations visited lately stay known, so that going back shows them at once. */
 const KEPT = 8
+/** The one visited last stands last. */
 const runtimes = new Map<string, ConversationRuntime>()
 
 function runtimeOf(id: string): ConversationRuntime {
-  const runtime = runtimes.get(id) ?? new ConversationRuntime(id, { api, live: liveNews(), outbox })
-  // Newest last: the first key is the one visited longest ago.
-  runtimes.delete(id)
+  const known = runtimes.get(id)
+  if (known !== undefined) return known
+  const runtime = new ConversationRuntime(id, { api, live: liveNews(), outbox })
   runtimes.set(id, runtime)
-  for (const old of runtimes.keys()) {
-    if (runtimes.size <= KEPT) break
-    runtimes.delete(old)
-  }
   return runtime
 }
 
-/** One conversation, loaded and followed while the component stands. */
+function visited(runtime: ConversationRuntime): void {
+  runtimes.delete(runtime.id)
+  runtimes.set(runtime.id, runtime)
+  for (const [id, each] of runtimes) {
+    if (runtimes.size <= KEPT) break
+    if (!each.isOpen) runtimes.delete(id)
+  }
+}
+
+/** Nothing of any conversation is known any more. */
+export function forgetRuntimes(): void {
+  runtimes.clear()
+}
+
+/** One conversation, loaded and followed while a component that shows it stands; all of them share it. */
 export function useConversation(id: string): Snapshot & { runtime: ConversationRuntime } {
-  const runtime = runtimes.get(id) ?? runtimeOf(id)
+  const runtime = runtimeOf(id)
   const snapshot = useSyncExternalStore(runtime.subscribe, runtime.getSnapshot)
   useEffect(() => {
-    const opened = runtimeOf(id)
-    opened.open()
-    return () => opened.close()
-  }, [id])
+    const leave = runtime.open()
+    visited(runtime)
+    return leave
+  }, [runtime])
   return { ...snapshot, runtime }
 }

@@ -129,7 +129,7 @@ const COUNTS: Record<Shortcut['when'], readonly Place[]> = {
 /** The shortcut that a key press is, where it was pressed. */
 export function shortcutOf(event: KeyboardEvent): ShortcutName | null {
   const place = placeOf(event.target)
-  if (place === null || event.defaultPrevented || event.isComposing) return null
+  if (place === null || event.defaultPrevented) return null
   const keys = pressed(event)
   for (const [name, shortcut] of Object.entries(SHORTCUTS)) {
     if (shortcut.keys === keys && COUNTS[shortcut.when].includes(place)) return name as ShortcutName

@@ -11,7 +11,7 @@ import {
   Trash2,
 } from 'lucide-react'
 import type { Conversation } from '../api/types'
-import { shelfOf } from '../app/queries'
+import { shelfOf } from '../app/ordering'
 import { copyText } from '../ui/copying'
 import { Menu, type MenuEntry } from '../ui/Menu'
 import type { OpenMenu } from '../ui/MenuButton'

@@ -6,6 +6,8 @@ import { Empty } from '../ui/Empty'
 import { ListFailed } from '../ui/ListFailed'
 import { ListLoading } from '../ui/ListLoading'
 import { PageFrame } from '../ui/PageFrame'
+import { searchable } from '../writing/keepable'
+import { mended } from '../writing/mending'
 import { askedAt, narrowings, type SearchPlace } from './asking'
 import { HitRow } from './HitRow'
 import { Narrowing } from './Narrowing'
@@ -17,7 +19,7 @@ const route = getRouteApi('/search')
 /** The arrows go from the field through what was found and back. */
 function moveAmong(page: HTMLElement, field: HTMLElement | null, event: KeyboardEvent): void {
   const step = { ArrowDown: 1, ArrowUp: -1 }[event.key]
-  if (step === undefined || event.nativeEvent.isComposing) return
+  if (step === undefined) return
   const stops = [field, ...page.querySelectorAll<HTMLElement>('[data-hit]')]
   const at = stops.indexOf(document.activeElement as HTMLElement)
   const next = at < 0 ? undefined : stops[at + step]
@@ -63,7 +65,7 @@ export function SearchPage() {
               type="search"
               aria-label="Words that were said"
               value={typed}
-              onChange={(event) => setTyped(event.target.value)}
+              onChange={(event) => setTyped(mended(event.target, searchable))}
               placeholder="Words that were said"
               dir="auto"
               autoComplete="off"

@@ -1,4 +1,6 @@
 import { type ReactNode, useId } from 'react'
+import { inOneLine } from '../writing/keepable'
+import { mended } from '../writing/mending'
 
 interface FieldProps {
   label: string
@@ -35,7 +37,7 @@ export function Field({
           value={value}
           list={list}
           placeholder={placeholder}
-          onChange={(event) => onChange(event.target.value)}
+          onChange={(event) => onChange(mended(event.target, inOneLine))}
           autoComplete="off"
           autoCapitalize="none"
           spellCheck={false}
