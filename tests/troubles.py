@@ -92,10 +92,12 @@ def refusing(folder: Path, database_url: str | None, table: str, condition: str)
                     f"CREATE TRIGGER refused_{when} BEFORE {when} ON {table} WHEN {condition}"
                     f" BEGIN {raising}; END"
                 )
-        yield
-        with _on_sqlite(folder) as database:
-            for when in ("INSERT", "UPDATE"):
-                database.execute(f"DROP TRIGGER refused_{when}")
+        try:
+            yield
+        finally:
+            with _on_sqlite(folder) as database:
+                for when in ("INSERT", "UPDATE"):
+                    database.execute(f"DROP TRIGGER refused_{when}")
         return
     with psycopg.connect(database_url, autocommit=True) as there:
         there.execute(
@@ -108,9 +110,11 @@ def refusing(folder: Path, database_url: str | None, table: str, condition: str)
                 f" WHEN ({condition}) EXECUTE FUNCTION refuse()"
             )
         )
-    yield
-    with psycopg.connect(database_url, autocommit=True) as there:
-        there.execute("DROP FUNCTION refuse() CASCADE")
+    try:
+        yield
+    finally:
+        with psycopg.connect(database_url, autocommit=True) as there:
+            there.execute("DROP FUNCTION refuse() CASCADE")
 
 
 @contextmanager

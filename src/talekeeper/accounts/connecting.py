@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
@@ -172,11 +173,11 @@ class Connections:
                 settings = replace(settings, context_length=context_length)
             after = StoredProviderSettings(settings, key)
             put_provider_settings(tx, account.id, after)
+            if any(not isinstance(each, Kept) for each in (base_url, api_key, model)):
+                tx.after_commit(partial(self.health.forget, account.id, provider))
             return after
 
         stored = await self._store.write(unit)
-        if any(not isinstance(each, Kept) for each in (base_url, api_key, model)):
-            self.health.forget(account.id, provider)
         return self._connected(account, kind, stored)
 
     async def choose(self, account: Account, provider: str, *, model: str | None) -> Overview:

@@ -90,7 +90,14 @@ class Indexing:
 
     async def rebuild(self) -> None:
         """The index is empty, and is being made anew."""
-        await self._store.write(empty_index)
+
+        def empty(tx: Writer) -> None:
+            empty_index(tx)
+            tx.after_commit(self._look_again)
+
+        await self._store.write(empty)
+
+    def _look_again(self) -> None:
         self._is_to_look.set()
         self._heard.something.set()
 

@@ -396,6 +396,8 @@ class Generations:
                     conversation_id=held.id,
                     owner_id=held.owner_id,
                 )
+                if self._on_job is not None:
+                    tx.after_commit(self._on_job)
             return True
 
         def end_with_what_is_stored(tx: Writer) -> bool:
@@ -426,10 +428,7 @@ class Generations:
                     continue
             await asyncio.sleep(pause)
             pause = min(pause * 2, _RETRY_LAST)
-        if not is_mine:
-            growing.has_lost_lock = True
-        elif growing.wants_title and self._on_job is not None:
-            self._on_job()
+        growing.has_lost_lock = not is_mine
 
 
 _REFUSED: Final = ReplyError(
