@@ -4,6 +4,7 @@ Opened, it has taken the data folder, brought the database up to date and marked
 process left streaming as interrupted. Only then may a port open.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -32,8 +33,9 @@ from talekeeper.generation.titling import make_title
 from talekeeper.ids import BootId, fresh_id
 from talekeeper.jobs import JobRunner
 from talekeeper.live import MemoryHub
-from talekeeper.providers.catalogue import Connection, Providers, build_provider
+from talekeeper.providers.catalogue import Connection, build_provider
 from talekeeper.providers.reach import Reach
+from talekeeper.providers.sharing import Providers
 from talekeeper.settings import Settings
 from talekeeper.store import Store
 from talekeeper.store.folder_lock import FolderLock
@@ -240,7 +242,7 @@ def _providers(settings: Settings, reach: Reach) -> Providers:
             reach=reach,
         )
 
-    return Providers(build)
+    return Providers(build, loop=asyncio.get_running_loop())
 
 
 def _defaults(settings: Settings) -> dict[str, Connection]:

@@ -30,10 +30,10 @@ from talekeeper.providers.catalogue import (
     Connection,
     FoundServer,
     ProviderKind,
-    Providers,
     kind_named,
 )
 from talekeeper.providers.reach import Reach, checked_base_url
+from talekeeper.providers.sharing import Providers
 from talekeeper.store import Reader, Store, Writer
 from talekeeper.store.accounts import account_of_id
 from talekeeper.store.provider_settings import (

@@ -83,7 +83,7 @@ class Anthropic:
     async def stream(self, request: ReplyRequest) -> AsyncGenerator[StreamPart]:
         response = await self._asked(request)
         refused = self._refused.get(request.model, ())
-        unheeded = [wish for wish in request.wishes() if wish in refused]
+        unheeded: list[Wish] = [wish for wish in request.wishes() if wish in refused]
         answer = AnthropicAnswer(request.model)
         async with aclosing(self._line.heard(response, answer, unheeded=unheeded)) as parts:
             async for part in parts:

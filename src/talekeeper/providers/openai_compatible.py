@@ -62,7 +62,9 @@ class OpenAICompatible:
     async def stream(self, request: ReplyRequest) -> AsyncGenerator[StreamPart]:
         response = await self._asked(request)
         unwanted = self._unwanted.get(request.model, ())
-        unheeded = [wish for wish in request.wishes() if wish in _LEFT_OUT and wish in unwanted]
+        unheeded: list[Wish] = [
+            wish for wish in request.wishes() if wish in _LEFT_OUT and wish in unwanted
+        ]
         answer = OpenAIAnswer(request.model)
         async with aclosing(self._line.heard(response, answer, unheeded=unheeded)) as parts:
             async for part in parts:
