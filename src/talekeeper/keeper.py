@@ -135,6 +135,7 @@ async def open_keeper(
             anywhere=anywhere,
             master_key=open_master_key(settings.key_file),
             clock=clock,
+            longest_request=settings.longest_request,
         )
         lease = await Lease.take(store, boot_id=boot_id, clock=clock, tasks=tasks)
         stack.push_async_callback(lease.release)

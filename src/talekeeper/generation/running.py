@@ -25,7 +25,13 @@ from typing import Final, Literal
 import structlog
 
 from talekeeper.clock import Clock
-from talekeeper.domain.conversations import Generation, Line, Message, ReplyError
+from talekeeper.domain.conversations import (
+    USUAL_LONGEST_REQUEST,
+    Generation,
+    Line,
+    Message,
+    ReplyError,
+)
 from talekeeper.domain.replies import (
     Finished,
     Provider,
@@ -43,8 +49,13 @@ from talekeeper.generation.recovering import end_as_stored
 from talekeeper.ids import AccountId, BootId, GenerationId
 from talekeeper.live import Delta, Hub
 from talekeeper.prompts import Composed, composed
-from talekeeper.prompts.composing import HISTORY_LIMIT, HISTORY_STEP, room_in
-from talekeeper.prompts.fitting import cost_of_all
+from talekeeper.prompts.fitting import (
+    HISTORY_STEP,
+    LEAST_MESSAGES,
+    Limits,
+    cost_of_all,
+    limits_of,
+)
 from talekeeper.store import Reader, Store, Writer
 from talekeeper.store.conversations import get_conversation, hold_conversation
 from talekeeper.store.generations import (
@@ -70,11 +81,14 @@ _START_WITHIN_MS: Final = 60_000
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """A provider that is ready to be asked, the model to name, and how much that model holds."""
+    """A provider that is ready to be asked, the model to name, how much that model holds, and how
+    much of it a request may take where the conversation does not say.
+    """
 
     provider: Provider
     model: str
     window: int | None
+    longest_request: int = USUAL_LONGEST_REQUEST
 
 
 Reach = Callable[[Reader, AccountId, str, str], Reached]
@@ -309,15 +323,19 @@ class Generations:
         conversation = get_conversation(
             tx, generation.conversation_id, owner_id=generation.owner_id
         )
-        room = room_in(reached.window, conversation.sampling)
-        history, is_whole = history_to(tx, begun.message_key, room=room)
+        limits = limits_of(
+            reached.window,
+            conversation.sampling.longest_request or reached.longest_request,
+            conversation.sampling,
+        )
+        history, is_whole = history_to(tx, begun.message_key, limits=limits)
         if not growing.is_continuing:
             history.pop()
         asked = composed(
             history,
             purpose=conversation.purpose,
             model=reached.model,
-            window=reached.window,
+            limits=limits,
             continues=growing.is_continuing,
             continues_text=reached.provider.continues_text,
             sampling=conversation.sampling,
@@ -451,24 +469,26 @@ async def final_message(store: Store, generation: Generation) -> Message:
     return await store.read(unit)
 
 
-def history_to(tx: Reader, key: int, *, room: int) -> tuple[list[Line], bool]:
-    """The newest of the path that ends in `key`, eldest first, and whether that is all of it.
+def history_to(tx: Reader, key: int, *, limits: Limits) -> tuple[list[Line], bool]:
+    """The newest of the path that ends in `key`, oldest first, and whether that is all of it.
 
-    No more is read than what is sure not to fit, so a long tale costs what a model holds.
+    No more is read than what is sure not to fit, so a long tale costs what a request may take.
     """
     history: list[Line] = []
-    tokens = 0
+    tokens = count = 0
     limit = HISTORY_STEP
     above: int | None = key
-    while above is not None and limit > 0:
+    while above is not None:
         step, above = lines_to(tx, above, limit=limit)
         history[:0] = step
-        tokens += cost_of_all([line for line in step if line.content.strip()])
+        told = [line for line in step if line.content.strip()]
+        tokens += cost_of_all(told)
+        count += len(told)
+        room = limits.room if count >= LEAST_MESSAGES else limits.window_room
         if tokens > room:
             break
         # As many more as would fill it, were they like these, and never many more than these.
-        more = 1 + (room - tokens) * len(history) // max(1, tokens)
-        limit = min(more, 2 * len(history), HISTORY_LIMIT - len(history))
+        limit = min(1 + (room - tokens) * len(history) // max(1, tokens), 2 * len(history))
     return history, above is None
 
 
