@@ -19,7 +19,12 @@ export function ReplySettings({ anchor, sampling, onChange, onClose }: ReplySett
   const [problems, setProblems] = useState<Problems>({})
   const isDefault = Object.values(fields).every((each) => each.trim() === '')
 
-  const field = (name: keyof Written, label: string, note: string, placeholder = 'as the provider decides') => (
+  const field = (
+    name: keyof Written,
+    label: string,
+    note: string,
+    placeholder = 'as the provider decides',
+  ) => (
     <Field
       label={label}
       value={fields[name]}

@@ -9,7 +9,10 @@ describe('reply settings', () => {
   })
 
   it('take a comma as well as a point', () => {
-    expect(readSampling({ temperature: ' 0,7 ', top_p: '0.9', max_tokens: '500', longest_request: '16000' }).sampling).toEqual({
+    expect(
+      readSampling({ temperature: ' 0,7 ', top_p: '0.9', max_tokens: '500', longest_request: '16000' })
+        .sampling,
+    ).toEqual({
       temperature: 0.7,
       top_p: 0.9,
       max_tokens: 500,
