@@ -7,8 +7,9 @@ from benchmarks.figures import Bound, Figure, median, percentile
 from benchmarks.rulers import echo_server
 from benchmarks.servers import served
 from benchmarks.worlds import a_heart
-from talekeeper.domain.conversations import Message
+from talekeeper.domain.conversations import AS_THE_PROVIDER_DOES, Message
 from talekeeper.prompts import composed
+from talekeeper.prompts.fitting import limits_of
 from talekeeper.store import Reader
 from talekeeper.store.messages import MESSAGE_COLUMNS, MESSAGES_WITH_PARENT, stored_message
 from talekeeper.store.prepared import prepared
@@ -86,7 +87,7 @@ async def walking(bench: Bench) -> list[Figure]:
                 history,
                 purpose="general",
                 model="a model",
-                window=100_000,
+                limits=limits_of(100_000, 32_000, AS_THE_PROVIDER_DOES),
                 continues=False,
                 continues_text=False,
             )

@@ -25,6 +25,7 @@ from talekeeper.providers.scripted import Script, Scripted
 from talekeeper.store import Reader, Store
 from talekeeper.store.accounts import add_account
 from talekeeper.store.verifying import verify
+from talekeeper.tasks import OwnTasks
 
 
 def new_id() -> str:
@@ -66,6 +67,7 @@ class Table:
     boot_id: BootId
     account: Account
     conversation: Conversation
+    tasks: OwnTasks
     provider: list[Provider] = field(default_factory=list[Provider])
 
     @property
@@ -143,6 +145,7 @@ async def a_table(
     hub = MemoryHub()
     boot_id = BootId(fresh_id())
     clock = SystemClock()
+    tasks = OwnTasks()
     provider = Scripted(script, pace=0)
     table: Table | None = None
 
@@ -152,8 +155,10 @@ async def a_table(
 
     async with opened(folder, database_url=database_url, hub=hub) as store:
         await recover_replies(store, boot_id=boot_id)
-        lease = await Lease.take(store, boot_id=boot_id, clock=clock)
-        generations = Generations(store, hub, reach=reach, clock=clock, on_job=on_job)
+        lease = await Lease.take(store, boot_id=boot_id, clock=clock, tasks=tasks)
+        generations = Generations(
+            store, hub, reach=reach, clock=clock, boot_id=boot_id, tasks=tasks, on_job=on_job
+        )
         account = await an_account(store, f"Ada {boot_id}")
         table = Table(
             store=store,
@@ -165,6 +170,7 @@ async def a_table(
             boot_id=boot_id,
             account=account,
             conversation=await open_conversation(store, owner_id=account.id),
+            tasks=tasks,
             provider=[provider],
         )
         try:
@@ -172,6 +178,7 @@ async def a_table(
         finally:
             await generations.close()
             await lease.release()
+            assert tasks.died == ()
 
 
 async def until(holds: Callable[[], Awaitable[bool]], *, seconds: float = 5.0) -> None:

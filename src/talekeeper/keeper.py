@@ -4,6 +4,7 @@ Opened, it has taken the data folder, brought the database up to date and marked
 process left streaming as interrupted. Only then may a port open.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -25,19 +26,22 @@ from talekeeper.domain.events import Recorded
 from talekeeper.domain.replies import Provider
 from talekeeper.generation.beginning import ServerChoice
 from talekeeper.generation.leasing import Lease
+from talekeeper.generation.reconciling import Reconciler
 from talekeeper.generation.recovering import recover_replies
 from talekeeper.generation.running import Ended, Generations, OnEnded
 from talekeeper.generation.titling import make_title
 from talekeeper.ids import BootId, fresh_id
 from talekeeper.jobs import JobRunner
 from talekeeper.live import MemoryHub
-from talekeeper.providers.catalogue import Connection, Providers, build_provider
+from talekeeper.providers.catalogue import Connection, build_provider
 from talekeeper.providers.reach import Reach
+from talekeeper.providers.sharing import Providers
 from talekeeper.settings import Settings
 from talekeeper.store import Store
 from talekeeper.store.folder_lock import FolderLock
 from talekeeper.store.jobs import StoredJobs
 from talekeeper.store.writing import Announce
+from talekeeper.tasks import OwnTasks
 
 log = structlog.get_logger(__name__)
 
@@ -61,6 +65,7 @@ class Keeper:
         generations: Generations,
         sender: Sender,
         indexing: Indexing,
+        tasks: OwnTasks,
     ) -> None:
         self.settings = settings
         self.boot_id = boot_id
@@ -71,6 +76,7 @@ class Keeper:
         self.generations = generations
         self.sender = sender
         self.indexing = indexing
+        self.tasks = tasks
         self.is_closing = False
 
     def game_master(self, account: Account | None = None) -> GameMaster:
@@ -103,6 +109,7 @@ async def open_keeper(
     boot_id = BootId(fresh_id())
     hub = MemoryHub()
     heard = Heard()
+    tasks = OwnTasks()
     predecessor = FolderLock.last_holder(settings.data_dir)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(
@@ -128,8 +135,9 @@ async def open_keeper(
             anywhere=anywhere,
             master_key=open_master_key(settings.key_file),
             clock=clock,
+            longest_request=settings.longest_request,
         )
-        lease = await Lease.take(store, boot_id=boot_id, clock=clock)
+        lease = await Lease.take(store, boot_id=boot_id, clock=clock, tasks=tasks)
         stack.push_async_callback(lease.release)
 
         def note_end(ended: Ended) -> None:
@@ -142,6 +150,7 @@ async def open_keeper(
         jobs = JobRunner(
             table,
             {"title": partial(make_title, store, connections.reach)},
+            tasks=tasks,
             idle_seconds=None if store.engine == "sqlite" else OTHERS_JOBS_SECONDS,
         )
         generations = Generations(
@@ -149,16 +158,20 @@ async def open_keeper(
             hub,
             reach=connections.reach,
             clock=clock,
+            boot_id=boot_id,
+            tasks=tasks,
             on_ended=note_end,
             on_job=jobs.wake if settings.titles else None,
         )
         stack.push_async_callback(generations.close)
+        reconciler = Reconciler(store, generations, boot_id=boot_id, tasks=tasks)
+        stack.push_async_callback(reconciler.close)
         if settings.titles:
             jobs.start()
         stack.push_async_callback(jobs.close)
-        indexing = Indexing(store, heard)
+        indexing = Indexing(store, heard, tasks=tasks)
         stack.push_async_callback(indexing.close)
-        emptying = TrashEmptying(store, clock=clock, days=settings.trash_days)
+        emptying = TrashEmptying(store, clock=clock, days=settings.trash_days, tasks=tasks)
         emptying.start()
         stack.push_async_callback(emptying.close)
         keeper = Keeper(
@@ -171,6 +184,7 @@ async def open_keeper(
             generations=generations,
             sender=Sender(store, generations, boot_id=boot_id, choice=choice),
             indexing=indexing,
+            tasks=tasks,
         )
         stack.callback(keeper.begin_closing)
         yield keeper
@@ -210,10 +224,10 @@ def _announcing(hub: MemoryHub | None, heard: Heard | None) -> Announce:
     """Whoever follows is told, and the search index's follower with them."""
 
     def announce(events: Sequence[Recorded]) -> None:
+        if heard is not None:  # first: the hub calls much more that could raise
+            heard.hear(events)
         if hub is not None:
             hub.announce(events)
-        if heard is not None:
-            heard.hear(events)
 
     return announce
 
@@ -229,7 +243,7 @@ def _providers(settings: Settings, reach: Reach) -> Providers:
             reach=reach,
         )
 
-    return Providers(build)
+    return Providers(build, loop=asyncio.get_running_loop())
 
 
 def _defaults(settings: Settings) -> dict[str, Connection]:

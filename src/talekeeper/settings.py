@@ -21,6 +21,11 @@ from pydantic import (
     model_validator,
 )
 
+from talekeeper.domain.conversations import (
+    MAX_LONGEST_REQUEST,
+    MIN_LONGEST_REQUEST,
+    USUAL_LONGEST_REQUEST,
+)
 from talekeeper.errors import ConfigurationError
 
 PREFIX = "TALEKEEPER_"
@@ -140,6 +145,14 @@ class Settings(BaseModel):
     )
     ollama_base_url: str | None = Field(
         default=None, description="Where Ollama listens; unset: its usual place on this machine."
+    )
+    longest_request: int = Field(
+        default=USUAL_LONGEST_REQUEST,
+        ge=MIN_LONGEST_REQUEST,
+        le=MAX_LONGEST_REQUEST,
+        description="Tokens of the talk that one request to a model may take, so that a large window "
+        "is not filled, and billed, unasked. The last ten messages go in past it. A connection and "
+        "a conversation may have their own.",
     )
     titles: bool = Field(
         default=True,

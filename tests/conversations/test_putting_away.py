@@ -411,11 +411,12 @@ async def test_the_trash_empties_after_its_days_and_not_before(
         await delete_message(table.store, branch.message.id, owner_id=table.owner_id)
         assert deleted.deleted_at is not None
         clock = SetClock(deleted.deleted_at + 30 * DAY_MS)
-        emptying = TrashEmptying(table.store, clock=clock, days=30)
+        emptying = TrashEmptying(table.store, clock=clock, days=30, tasks=table.tasks)
         assert await emptying.empty() == 0
         assert await _list(table, "trash") == [old.id]
         clock.at += DAY_MS
-        assert await TrashEmptying(table.store, clock=clock, days=0).empty() == 0
+        never = TrashEmptying(table.store, clock=clock, days=0, tasks=table.tasks)
+        assert await never.empty() == 0
         assert await emptying.empty() == 2
         assert await emptying.empty() == 0
         assert await _list(table, "trash") == []

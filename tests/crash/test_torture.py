@@ -13,12 +13,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from servers import Story, new_id, served
 from talekeeper.torture import serving
-from talekeeper.torture.crowd import Said, due_by, forgotten, losses
+from talekeeper.torture.asking import Client
+from talekeeper.torture.crowd import Crowd, Said, due_by, forgotten, losses
 from talekeeper.torture.killing import crash_again_and_again
 from talekeeper.torture.rigs import Place, Rig, Tally, Wrong
 from talekeeper.torture.running import PREFIX, RIGS, Report, Verdict, judged
@@ -75,6 +77,17 @@ async def test_on_postgresql_nothing_is_lost_by_killed_servers(
 
 def _noted(text: str, *, sent: int, acked: int, seq: int) -> Said:
     return Said("c", new_id(), text, sent, False, acked, seq)
+
+
+async def test_an_answer_decided_before_the_trouble_is_none_of_the_time_of_trouble():
+    crowd = Crowd(cast("Client", None), ["c"])
+    began = 100.0
+    for answered_from, was_stored_before in [(99.0, False), (101.0, True), (101.0, False)]:
+        said = _noted("text", sent=1, acked=2, seq=1)
+        said.acked_at = 102.0
+        said.answered_from, said.was_stored_before = answered_from, was_stored_before
+        crowd.said.append(said)
+    assert crowd.stored_since(began) == 1
 
 
 def _shown(said: Said) -> dict[str, object]:

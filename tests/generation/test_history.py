@@ -9,7 +9,7 @@ from benchmarks.worlds import a_heart, write_tale
 from talekeeper.domain.conversations import AS_THE_PROVIDER_DOES, Line
 from talekeeper.generation.running import history_to
 from talekeeper.prompts import Composed, composed
-from talekeeper.prompts.composing import HISTORY_LIMIT, room_in
+from talekeeper.prompts.fitting import LEAST_MESSAGES, Limits, limits_of
 from talekeeper.store.walking import lines_to
 
 
@@ -25,12 +25,12 @@ def long_ones_last(number: int) -> str:
     return f"{number} " + "word " * (400 if number > 1_150 else 2)
 
 
-def asked(history: list[Line], window: int | None, *, is_whole: bool) -> Composed:
+def asked(history: list[Line], limits: Limits, *, is_whole: bool) -> Composed:
     return composed(
         history,
         purpose="general",
         model="m",
-        window=window,
+        limits=limits,
         continues=False,
         continues_text=False,
         is_whole=is_whole,
@@ -38,23 +38,69 @@ def asked(history: list[Line], window: int | None, *, is_whole: bool) -> Compose
 
 
 @pytest.mark.req("G9")
-@pytest.mark.parametrize("window", [None, 600, 3_000, 20_000])
+@pytest.mark.parametrize(
+    ("window", "longest"),
+    [(None, 32_000), (600, 32_000), (3_000, 300), (20_000, 32_000), (1_000_000, 9_000)],
+)
 @pytest.mark.parametrize("says", [like_each_other, short_ones_last, long_ones_last])
 async def test_what_is_read_in_steps_tells_the_model_as_much_as_all_of_it(
-    tmp_path: Path, says: Callable[[int], str], window: int | None
+    tmp_path: Path, says: Callable[[int], str], window: int | None, longest: int
 ):
     async with a_heart(tmp_path) as heart:
         owner = heart.account.id
     tale = write_tale(tmp_path / "talekeeper.db", owner, 1_200, says=says, is_indexed=False)
-    room = room_in(window, AS_THE_PROVIDER_DOES)
+    limits = limits_of(window, longest, AS_THE_PROVIDER_DOES)
     async with a_heart(tmp_path) as heart:
-        read, is_whole = await heart.store.read(lambda tx: history_to(tx, tale.leaf_key, room=room))
-        most, _ = await heart.store.read(
-            lambda tx: lines_to(tx, tale.leaf_key, limit=HISTORY_LIMIT)
+        read, is_whole = await heart.store.read(
+            lambda tx: history_to(tx, tale.leaf_key, limits=limits)
         )
-    assert not is_whole
+        most, _ = await heart.store.read(lambda tx: lines_to(tx, tale.leaf_key, limit=1_200))
+    assert is_whole == (len(read) == len(most))
     assert read == most[-len(read) :]
-    told = asked(read, window, is_whole=False).request.turns
-    assert told == asked(most, window, is_whole=False).request.turns
+    told = asked(read, limits, is_whole=False).request.turns
+    assert told == asked(most, limits, is_whole=False).request.turns
     used = sum(message.content in turn.content for turn in told for message in read)
     assert len(read) <= max(3 * used, 50)
+
+
+@pytest.mark.req("C-S5", "U12")
+async def test_a_path_of_more_than_four_hundred_short_messages_is_told_in_full(tmp_path: Path):
+    async with a_heart(tmp_path) as heart:
+        owner = heart.account.id
+    says = "{} word".format
+    tale = write_tale(tmp_path / "talekeeper.db", owner, 1_200, says=says, is_indexed=False)
+    limits = limits_of(100_000, 32_000, AS_THE_PROVIDER_DOES)
+    async with a_heart(tmp_path) as heart:
+        read, is_whole = await heart.store.read(
+            lambda tx: history_to(tx, tale.leaf_key, limits=limits)
+        )
+        most, _ = await heart.store.read(lambda tx: lines_to(tx, tale.leaf_key, limit=1_200))
+    assert len(most) > 1_000
+    assert (read, is_whole) == (most, True)
+    made = asked(read, limits, is_whole=is_whole)
+    assert made.left_out_by is None
+    assert all(part.included for part in made.parts)
+
+
+@pytest.mark.req("C-S5")
+async def test_the_last_ten_are_read_past_the_longest_request_though_failed_replies_stand_between(
+    tmp_path: Path,
+):
+    async with a_heart(tmp_path) as heart:
+        owner = heart.account.id
+
+    def says(number: int) -> str:
+        return f"{number} " + "word " * 400 if number % 10 == 0 else " "
+
+    tale = write_tale(tmp_path / "talekeeper.db", owner, 1_200, says=says, is_indexed=False)
+    limits = limits_of(1_000_000, 300, AS_THE_PROVIDER_DOES)
+    async with a_heart(tmp_path) as heart:
+        read, is_whole = await heart.store.read(
+            lambda tx: history_to(tx, tale.leaf_key, limits=limits)
+        )
+    told = [line for line in read if line.content.strip()]
+    assert len(told) >= LEAST_MESSAGES
+    made = asked(read, limits, is_whole=is_whole)
+    sent = " ".join(turn.content for turn in made.request.turns)
+    assert sum(line.content in sent for line in told) == LEAST_MESSAGES
+    assert made.left_out_by == "longest_request"

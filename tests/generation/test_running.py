@@ -119,7 +119,7 @@ async def test_a_checkpoint_that_fails_loses_nothing(
         refused: list[str] = []
 
         async def busy(unit: Any, *, conversation_id: Any = None) -> Any:
-            if unit.__qualname__.startswith("Checkpoints._checkpoint") and not refused:
+            if unit.__qualname__.startswith("Checkpoints._keep") and not refused:
                 refused.append("busy")
                 raise StoreBusy("Busy.")
             return await write(unit, conversation_id=conversation_id)

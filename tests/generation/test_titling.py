@@ -69,6 +69,7 @@ async def a_runner(table: Table, *, first_pause: float = 0.0) -> AsyncGenerator[
     runner = JobRunner(
         _jobs_of(table),
         {"title": partial(make_title, table.store, reach)},
+        tasks=table.tasks,
         first_pause=first_pause,
     )
     runner.start()
@@ -366,13 +367,13 @@ async def test_a_job_goes_on_past_one_that_breaks(tmp_path: Path) -> None:
             tried.append("once more")
             raise ZeroDivisionError
 
-        runner = JobRunner(_jobs_of(table), {"title": broken}, first_pause=0.0)
+        runner = JobRunner(_jobs_of(table), {"title": broken}, tasks=table.tasks, first_pause=0.0)
         runner.start()
 
         async def has_failed() -> bool:
             return await _jobs(table) == [("failed", MAX_ATTEMPTS, "internal")]
 
         await until(has_failed)
-        assert runner.is_serving
+        assert table.tasks.died == ()
         assert len(tried) == MAX_ATTEMPTS
         await runner.close()

@@ -12,7 +12,7 @@ from talekeeper.domain.replies import Turn
 from talekeeper.ids import MessageId
 from talekeeper.prompts import Composed, composed
 from talekeeper.prompts.composing import UNANSWERED
-from talekeeper.prompts.fitting import estimated_tokens, fitted
+from talekeeper.prompts.fitting import estimated_tokens, fitted, limits_of
 from talekeeper.prompts.receipts import shown_receipt
 
 
@@ -28,6 +28,7 @@ def _composed(
     history: list[Line],
     *,
     window: int | None = None,
+    longest: int = 32_000,
     sampling: Sampling = AS_THE_PROVIDER_DOES,
     **how: bool,
 ) -> Composed:
@@ -35,7 +36,7 @@ def _composed(
         history,
         purpose="general",
         model="m",
-        window=window,
+        limits=limits_of(window, longest, sampling),
         continues=how.get("continues", False),
         continues_text=how.get("continues_text", False),
         sampling=sampling,
@@ -51,7 +52,7 @@ def test_what_fits_is_the_newest_and_always_holds_what_was_asked(
     contents: list[str], budget: int, more: int
 ) -> None:
     history = _talk(*contents)
-    chosen = fitted(history, budget=budget, window=budget + more)
+    chosen = fitted(history, room=budget, window_room=budget + more)
     assert chosen.messages == tuple(history[chosen.left_out :])
     assert chosen.messages[-1] == history[-1]
     assert len(chosen.messages) == 1 or chosen.tokens <= budget + more
@@ -60,8 +61,56 @@ def test_what_fits_is_the_newest_and_always_holds_what_was_asked(
 @pytest.mark.req("C-S5")
 def test_the_last_ten_go_in_past_the_budget_while_the_model_can_hold_them() -> None:
     history = _talk(*["word " * 100] * 30)
-    chosen = fitted(history, budget=10, window=100_000)
+    chosen = fitted(history, room=10, window_room=100_000)
     assert len(chosen.messages) == 10
+    made = _composed(history, window=100_000, longest=300)
+    assert made.left_out_by == "longest_request"
+    told = made.parts[1]
+    assert (told.source, told.why) == (
+        "10 of 30 messages",
+        "the last ones go in past the longest request",
+    )
+    assert sum(turn.content.count("word " * 100) for turn in made.request.turns) == 10
+
+
+@pytest.mark.req("C-S5")
+def test_a_window_of_a_million_is_not_filled_unasked() -> None:
+    history = _talk(*["word " * 400] * 300)
+    usual = _composed(history, window=1_000_000)
+    assert 31_000 < usual.parts[0].tokens + usual.parts[1].tokens <= 32_000
+    assert usual.left_out_by == "longest_request"
+    asked_for = _composed(history, window=1_000_000, longest=1_000_000)
+    assert asked_for.left_out_by is None
+
+
+@pytest.mark.req("C-S5")
+@pytest.mark.parametrize(
+    ("window", "longest", "limit", "why"),
+    [
+        (4_000, 32_000, "window", "no room in the model's window of 4,000 tokens"),
+        (None, 32_000, "window", "the model's window is not known: 8,192 tokens are assumed"),
+        (
+            100_000,
+            9_000,
+            "longest_request",
+            "over the longest request, a setting: 9,000 tokens",
+        ),
+        # Not even the last ten find room: it is the window that leaves them out.
+        (1_000, 500, "window", "no room in the model's window of 1,000 tokens"),
+    ],
+)
+def test_the_receipt_names_the_limit_that_left_messages_out(
+    window: int | None, longest: int, limit: str, why: str
+) -> None:
+    made = _composed(_talk(*["word " * 400] * 50), window=window, longest=longest)
+    receipt = json.loads(made.receipt())
+    assert receipt["limits"] == {
+        "window": window,
+        "assumed_window": None if window else 8_192,
+        "longest_request": longest,
+        "left_out_by": limit,
+    }
+    assert [part["why"] for part in receipt["parts"] if not part["included"]] == [why]
 
 
 def test_chinese_counts_by_the_character() -> None:
@@ -153,7 +202,7 @@ def test_the_receipt_says_what_went_in_and_what_stayed_out() -> None:
     receipt = json.loads(made.receipt())
     assert [turn["role"] for turn in receipt["turns"]][0] == "system"
     assert [part["included"] for part in receipt["parts"]] == [True, True, False]
-    assert receipt["parts"][-1]["why"] == "no room in the model"
+    assert receipt["parts"][-1]["why"] == "no room in the model's window of 2,000 tokens"
 
 
 @given(
@@ -212,12 +261,12 @@ def test_what_was_not_even_read_is_said_to_be_left_out() -> None:
         history,
         purpose="general",
         model="m",
-        window=None,
+        limits=limits_of(None, 32_000, AS_THE_PROVIDER_DOES),
         continues=False,
         continues_text=True,
         is_whole=False,
     )
     assert [(part.source, part.included) for part in made.parts[1:]] == [
         ("the newest 1 messages", True),
-        ("all elder messages", False),
+        ("all older messages", False),
     ]

@@ -1,5 +1,6 @@
 """Every kind of provider is listed, only what works can be built, and keys are never shown."""
 
+import asyncio
 import subprocess
 import sys
 import threading
@@ -9,17 +10,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from tests.providers.hearing import a_request
 
-from talekeeper.domain.replies import Model, Provider, ReplyRequest, StreamPart
+from servers import until
+from talekeeper.domain.replies import Model, Provider, ReplyRequest, StreamPart, TextDelta
 from talekeeper.errors import ModelMissing
 from talekeeper.providers.catalogue import (
     KINDS,
     Connection,
-    Providers,
     build_provider,
     kind_named,
 )
 from talekeeper.providers.reach import Reach, checked_base_url
+from talekeeper.providers.sharing import Providers
 
 KEY = "sk-the-players-own-key"
 
@@ -105,7 +108,7 @@ async def test_one_provider_serves_all_models_of_one_connection() -> None:
         built.append(Closing(fails=connection.provider == "stuck"))
         return built[-1]
 
-    providers = Providers(build)
+    providers = Providers(build, loop=asyncio.get_running_loop())
     first = providers.of(Connection("openai", "http://a", KEY, "large"))
     assert providers.of(Connection("openai", "http://a", KEY, "small")) is first
     assert providers.of(Connection("openai", "http://a", "another-key")) is not first
@@ -119,7 +122,7 @@ async def test_one_provider_serves_all_models_of_one_connection() -> None:
     assert [each.closed for each in built] == [1] * len(built)
 
 
-def test_threads_that_ask_at_once_get_the_one_provider() -> None:
+async def test_threads_that_ask_at_once_get_the_one_provider() -> None:
     together = threading.Barrier(4)
     built: list[Closing] = []
 
@@ -128,7 +131,7 @@ def test_threads_that_ask_at_once_get_the_one_provider() -> None:
         built.append(Closing(fails=False))
         return built[-1]
 
-    providers = Providers(build)
+    providers = Providers(build, loop=asyncio.get_running_loop())
 
     def asked() -> Provider:
         together.wait(5)
@@ -136,7 +139,70 @@ def test_threads_that_ask_at_once_get_the_one_provider() -> None:
 
     with ThreadPoolExecutor(4) as threads:
         got = [each.result() for each in [threads.submit(asked) for _ in range(4)]]
-    assert got == built * 4
+    assert len(built) == 1
+    assert len(set(map(id, got))) == 1
+
+
+class Speaking(Closing):
+    """Says a word at a time, each when it is let out."""
+
+    def __init__(self) -> None:
+        super().__init__(fails=False)
+        self.gate = asyncio.Semaphore(0)
+
+    async def stream(self, request: ReplyRequest) -> AsyncGenerator[StreamPart]:
+        for word in ("Well ", "met"):
+            await self.gate.acquire()
+            assert self.closed == 0
+            yield TextDelta(word)
+
+
+async def test_of_many_connections_those_used_last_stay_built_and_the_others_are_closed() -> None:
+    built: list[Closing] = []
+
+    def build(_connection: Connection) -> Closing:
+        built.append(Closing(fails=len(built) == 1))
+        return built[-1]
+
+    providers = Providers(build, loop=asyncio.get_running_loop(), at_most=3)
+    for number in range(100):
+        providers.of(Connection("openai", api_key=f"key {number}"))
+        providers.of(Connection("openai", api_key="key 0"))
+    await until(lambda: sum(each.closed for each in built) == 97)
+    assert built[0].closed == 0
+    assert len(built) == 100
+    await providers.aclose()
+    assert [each.closed for each in built] == [1] * 100
+
+
+async def test_a_provider_that_is_not_kept_any_more_is_closed_once_its_reply_has_ended() -> None:
+    built: list[Speaking] = []
+
+    def build(_connection: Connection) -> Speaking:
+        built.append(Speaking())
+        return built[-1]
+
+    providers = Providers(build, loop=asyncio.get_running_loop(), at_most=1)
+    reply = providers.of(Connection("openai", api_key="first")).stream(a_request())
+    heard = [asyncio.ensure_future(anext(reply))]
+    first = built[0]
+    first.gate.release()
+    assert await heard[0] == TextDelta("Well ")
+    late = providers.of(Connection("openai", api_key="first"))
+    providers.of(Connection("openai", api_key="second"))
+    await asyncio.sleep(0)
+    assert first.closed == 0
+    first.gate.release()
+    assert [part async for part in reply] == [TextDelta("met")]
+    await until(lambda: first.closed == 1)
+    # It was handed out before it was retired, and is used only now.
+    first.closed = 0
+    first.gate.release()
+    later = late.stream(a_request())
+    assert await anext(later) == TextDelta("Well ")
+    await later.aclose()
+    await until(lambda: first.closed == 1)
+    await providers.aclose()
 
 
 def test_the_catalogue_loads_neither_the_http_client_nor_a_model() -> None:

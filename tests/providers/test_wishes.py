@@ -170,3 +170,33 @@ async def test_a_talk_that_is_too_long_is_not_blamed_on_the_longest_reply() -> N
     async with Host(refuse=refuse) as host, opened(OpenAICompatible, host.url) as provider:
         _, error = await heard(provider, WISHING)
     assert isinstance(error, ContextTooLong)
+
+
+@pytest.mark.req("FR-007")
+@pytest.mark.parametrize("adapter", [OpenAICompatible, Anthropic])
+async def test_a_reply_that_is_left_at_an_unheeded_wish_leaves_no_response_open(
+    adapter: Callable[..., Any],
+) -> None:
+    much = (b": no end is near\n\n" * 200_000,)
+    refuse = _refusing("temperature") if adapter is OpenAICompatible else _refusing_as_claude
+    async with Host(much, refuse=refuse) as host, opened(adapter, host.url) as provider:
+        responses: list[Any] = []
+        ask = provider._line.ask
+
+        async def noting(*how: Any) -> Any:
+            responses.append(await ask(*how))
+            return responses[-1]
+
+        provider._line.ask = noting
+        stream = provider.stream(replace(WISHING, top_p=None))
+        assert await anext(stream) == Unheeded("temperature")
+        await stream.aclose()
+        assert responses[-1].status == 200
+        assert responses[-1].closed
+
+
+def _refusing_as_claude(body: dict[str, Any]) -> tuple[int, Any] | None:
+    if "temperature" not in body:
+        return None
+    said = "temperature is not supported by this model."
+    return 400, {"type": "error", "error": {"type": "invalid_request_error", "message": said}}

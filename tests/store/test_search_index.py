@@ -36,6 +36,7 @@ from talekeeper.store.prepared import prepared
 from talekeeper.store.searching import search_texts
 from talekeeper.store.sql import search_places, select, text
 from talekeeper.store.verifying import verify
+from talekeeper.tasks import OwnTasks
 from tales import Table, a_table, an_account, new_id, opened, until
 
 _PLACES = prepared(select(search_places.c.seq))
@@ -60,7 +61,7 @@ async def table(tmp_path: Path, database_url: str | None) -> AsyncGenerator[Tabl
 
 
 async def _caught_up(store: Store) -> None:
-    indexing = Indexing(store, Heard())
+    indexing = Indexing(store, Heard(), tasks=OwnTasks())
     await until(lambda: store.read(lambda tx: is_current(tx) and is_caught_up(tx)), seconds=20)
     await indexing.close()
     assert await store.read(misindexed) == []
@@ -82,7 +83,7 @@ async def test_what_was_said_is_found_within_a_second_of_its_commit(
     try:
         owner = await an_account(store)
         conversation = await open_conversation(store, owner_id=owner.id)
-        indexing = Indexing(store, heard)
+        indexing = Indexing(store, heard, tasks=OwnTasks())
         await until(lambda: store.read(is_current))
 
         def say(tx: Writer) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from servers import on_both_engines, until
 from talekeeper.conversations.opening import open_conversation
 from talekeeper.domain.events import Recorded
-from talekeeper.errors import DatabaseDamaged, StoreBusy, StoreUnavailable, SyncFailed
+from talekeeper.errors import DatabaseDamaged, StoreBusy, StoreError, StoreUnavailable, SyncFailed
 from talekeeper.store import Store, Writer
 from talekeeper.store.conversations import hold_conversation
 from talekeeper.store.messages import add_message
@@ -23,7 +23,7 @@ from talekeeper.store.prepared import prepared
 from talekeeper.store.sqlite import Sqlite
 from talekeeper.store.tables import messages
 from tales import a_table, an_account, new_id, opened
-from troubles import write_lock_held
+from troubles import LostCommits, write_lock_held
 
 COUNT = prepared(select(func.count()).select_from(messages))
 
@@ -384,3 +384,126 @@ async def test_a_damaged_database_stays_in_trouble_however_well_it_writes(tmp_pa
             await store.write(failing)
         await store.write(_adding(owner_id, conversation_id), conversation_id=conversation_id)
         assert isinstance(store.trouble, DatabaseDamaged)
+
+
+@on_both_engines
+async def test_what_follows_a_commit_is_done_after_it_and_before_the_answer(
+    tmp_path: Path, database_url: str | None
+) -> None:
+    happened: list[str] = []
+    store = await Store.open(
+        tmp_path, database_url=database_url, announce=lambda _: happened.append("announced")
+    )
+    owner_id, conversation_id = await _a_conversation(store)
+    happened.clear()
+    loop = asyncio.get_running_loop()
+
+    def unit(tx: Writer) -> None:
+        tx.after_commit(lambda: happened.append(f"done {asyncio.get_running_loop() is loop}"))
+        _adding(owner_id, conversation_id)(tx)
+        happened.append("run")
+
+    await store.write(unit, conversation_id=conversation_id)
+    happened.append("answered")
+    assert happened == ["run", "announced", "done True", "answered"]
+    await store.close()
+
+
+@pytest.mark.req("NFR-006")
+async def test_what_follows_a_commit_is_done_though_the_caller_has_gone(store: Store) -> None:
+    done = asyncio.Event()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await store.write(lambda tx: tx.after_commit(done.set))
+    async with asyncio.timeout(5):
+        await done.wait()
+
+
+async def test_what_would_follow_a_unit_that_failed_or_ran_again_is_dropped_with_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    runs: list[str] = []
+
+    def bad(tx: Writer) -> None:
+        tx.after_commit(lambda: done.append("bad"))
+        raise ValueError("no")
+
+    def busy_at_first(tx: Writer) -> None:
+        tx.after_commit(lambda: done.append(f"run {len(runs)}"))
+        runs.append("once more")
+        if len(runs) < 3:
+            raise StoreBusy("Another transaction got in the way.")
+
+    for writer in store._writers:
+        monkeypatch.setattr(writer._seam, "may_rerun", lambda error: isinstance(error, StoreBusy))
+    results = await asyncio.gather(
+        store.write(bad), store.write(busy_at_first), store.write(bad), return_exceptions=True
+    )
+    assert [type(result) for result in results] == [ValueError, type(None), ValueError]
+    assert len(runs) == 3
+    assert done == ["run 3"]
+
+
+async def test_what_would_follow_a_commit_that_failed_is_dropped(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    lost = LostCommits(store, monkeypatch)
+    lost.count = 1
+    with pytest.raises(StoreError):
+        await store.write(lambda tx: tx.after_commit(lambda: done.append("lost")))
+    await store.write(lambda tx: tx.after_commit(lambda: done.append("stored")))
+    assert done == ["stored"]
+
+
+@pytest.mark.req("R20")
+@on_both_engines
+async def test_an_announcement_or_a_callback_that_raises_leaves_no_writer_waiting(
+    tmp_path: Path, database_url: str | None
+) -> None:
+    told: list[str] = []
+
+    def announce(events: Any) -> None:
+        told.extend(event.conversation_id for event in events)
+        if len(told) % 2:
+            raise RuntimeError("this follower cannot listen")
+
+    def broken() -> None:
+        raise RuntimeError("this cannot be done")
+
+    store = await Store.open(tmp_path, database_url=database_url, announce=announce)
+    owner_id, conversation_id = await _a_conversation(store)
+    told.clear()
+    done: list[int] = []
+
+    def unit(tx: Writer) -> None:
+        _adding(owner_id, conversation_id)(tx)
+        tx.after_commit(broken)
+        tx.after_commit(lambda: done.append(1))
+
+    async with asyncio.timeout(10):
+        await asyncio.gather(
+            *(store.write(unit, conversation_id=conversation_id) for _ in range(40))
+        )
+    assert (len(told), len(done)) == (40, 40)
+    assert await _count(store) == 40
+    await store.close()
+
+
+async def test_a_writer_that_dies_leaves_no_caller_waiting_and_is_told_as_trouble(
+    store: Store,
+) -> None:
+    def deadly(_tx: Writer) -> None:
+        raise SystemExit
+
+    async with asyncio.timeout(10):
+        results = await asyncio.gather(
+            *(store.write(deadly if n == 3 else lambda _tx: None) for n in range(6)),
+            return_exceptions=True,
+        )
+        assert any(isinstance(result, StoreUnavailable) for result in results)
+        with pytest.raises(StoreUnavailable):
+            await store.write(lambda _tx: None)
+    assert isinstance(store.trouble, StoreUnavailable)
+    assert not store.is_serving

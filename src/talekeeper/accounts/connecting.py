@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
@@ -29,10 +30,10 @@ from talekeeper.providers.catalogue import (
     Connection,
     FoundServer,
     ProviderKind,
-    Providers,
     kind_named,
 )
 from talekeeper.providers.reach import Reach, checked_base_url
+from talekeeper.providers.sharing import Providers
 from talekeeper.store import Reader, Store, Writer
 from talekeeper.store.accounts import account_of_id
 from talekeeper.store.provider_settings import (
@@ -100,6 +101,7 @@ class Connections:
         anywhere: Providers,
         master_key: MasterKey,
         clock: Clock,
+        longest_request: int,
         find: Find | None = None,
     ) -> None:
         self._store = store
@@ -109,6 +111,7 @@ class Connections:
         self._anywhere = anywhere
         self._master_key = master_key
         self._clock = clock
+        self._longest_request = longest_request
         self._find = find or _find_here
         self._finding = asyncio.Lock()
         self._found: tuple[float, tuple[FoundServer, ...]] | None = None
@@ -141,6 +144,7 @@ class Connections:
         api_key: str | Kept | None = KEPT,
         model: str | Kept | None = KEPT,
         context_length: int | Kept | None = KEPT,
+        longest_request: int | Kept | None = KEPT,
     ) -> Connected:
         """What is given is changed; the key is sealed before it is stored.
 
@@ -170,13 +174,15 @@ class Connections:
                 settings = replace(settings, model=model)
             if not isinstance(context_length, Kept):
                 settings = replace(settings, context_length=context_length)
+            if not isinstance(longest_request, Kept):
+                settings = replace(settings, longest_request=longest_request)
             after = StoredProviderSettings(settings, key)
             put_provider_settings(tx, account.id, after)
+            if any(not isinstance(each, Kept) for each in (base_url, api_key, model)):
+                tx.after_commit(partial(self.health.forget, account.id, provider))
             return after
 
         stored = await self._store.write(unit)
-        if any(not isinstance(each, Kept) for each in (base_url, api_key, model)):
-            self.health.forget(account.id, provider)
         return self._connected(account, kind, stored)
 
     async def choose(self, account: Account, provider: str, *, model: str | None) -> Overview:
@@ -259,7 +265,9 @@ class Connections:
         chosen = model or connection.model or (kind.default_model if kind else None)
         if not chosen:
             raise ModelMissing("No model is chosen for this provider. Choose one in the settings.")
-        return Reached(built, chosen, kept.settings.context_length if kept else None)
+        own = (kept or _nothing(provider)).settings
+        longest = own.longest_request or self._longest_request
+        return Reached(built, chosen, own.context_length, longest)
 
     def _provider(self, account: Account, connection: Connection) -> Provider:
         is_ours = connection.base_url == self._default(connection.provider).base_url

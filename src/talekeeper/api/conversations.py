@@ -39,8 +39,10 @@ from talekeeper.conversations.trashing import (
 )
 from talekeeper.domain.changes import KEPT, Kept
 from talekeeper.domain.conversations import (
+    MAX_LONGEST_REQUEST,
     MAX_REPLY_TOKENS,
     MAX_TEMPERATURE,
+    MIN_LONGEST_REQUEST,
     Cleared,
     Conversation,
     ConversationPage,
@@ -74,11 +76,16 @@ class ConversationIn(Body):
 
 
 class SamplingIn(Body):
-    """How replies are made. What is left out stays; null leaves it to the provider."""
+    """How replies are made. What is left out stays; null leaves it to the provider, and the longest
+    request to the connection's or the server's setting.
+    """
 
     temperature: Annotated[float, Field(ge=0, le=MAX_TEMPERATURE)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     max_tokens: Annotated[int, Field(ge=1, le=MAX_REPLY_TOKENS)] | None = None
+    longest_request: (
+        Annotated[int, Field(ge=MIN_LONGEST_REQUEST, le=MAX_LONGEST_REQUEST)] | None
+    ) = None
 
 
 class ConversationChange(Body):
@@ -281,6 +288,7 @@ async def change_one(
         temperature=sampling.temperature if "temperature" in wished else KEPT,
         top_p=sampling.top_p if "top_p" in wished else KEPT,
         max_tokens=sampling.max_tokens if "max_tokens" in wished else KEPT,
+        longest_request=sampling.longest_request if "longest_request" in wished else KEPT,
         leaf_id=MessageId(body.leaf_id) if body.leaf_id else KEPT,
         archived=KEPT if body.archived is None else body.archived,
         pinned=KEPT if body.pinned is None else body.pinned,

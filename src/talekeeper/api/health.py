@@ -13,7 +13,7 @@ import asyncio
 import shutil
 import sys
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, Final, Literal
 
@@ -24,6 +24,7 @@ from talekeeper import __version__
 from talekeeper.api.resources import CurrentAccount, TheKeeper, resource
 from talekeeper.errors import StoreBusy, trail
 from talekeeper.keeper import Keeper
+from talekeeper.tasks import Duty
 
 router = APIRouter(tags=["health"])
 of_the_account = resource("health")
@@ -31,6 +32,7 @@ of_the_account = resource("health")
 INTERVAL: Final = 0.5
 """Seconds after which a change is told at the latest, about."""
 
+_DUTY: Final = Duty("health", "Open pages are not told when the server's health changes.")
 _GIB: Final = 1 << 30
 _LARGE_DATABASE: Final = 500 << 20
 _LARGE_LOG: Final = 256 << 20
@@ -82,9 +84,13 @@ def health_of(keeper: Keeper) -> Health:
     elif trouble is not None:
         state = "degraded" if isinstance(trouble, StoreBusy) else "unavailable"
         reasons.append(Reason(trouble.code, trouble.message))
-    elif not keeper.generations.is_serving:
-        state = "unavailable"
-        reasons.append(Reason("replies_stopped", "No reply can be stored. Start the server again."))
+    for duty in keeper.tasks.died:
+        text = f"The server's task “{duty.name}” has ended. {duty.loss} Start the server again."
+        if duty.is_vital:
+            state = "unavailable"
+        elif state == "available":
+            state = "degraded"
+        reasons.append(Reason("replies_stopped" if duty.is_vital else "task_ended", text))
     warned = warnings_of(keeper)
     if state == "available" and any(each.code in ("disk_low", "log_large") for each in warned):
         state = "degraded"
@@ -167,13 +173,11 @@ class HealthWatch:
 async def health_watched(keeper: Keeper) -> AsyncGenerator[HealthWatch]:
     """A watch that looks until the end of the block."""
     watch = HealthWatch(keeper)
-    task = asyncio.create_task(watch.watch(), name="health")
+    task = keeper.tasks.start(_DUTY, watch.watch())
     try:
         yield watch
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await keeper.tasks.stop(task)
 
 
 async def _watch(request: Request) -> HealthWatch:

@@ -13,6 +13,7 @@ from talekeeper.accounts.health import ProviderHealth
 from talekeeper.api.bodies import Body, Nothing, Text
 from talekeeper.api.resources import CurrentAccount, TheKeeper, resource
 from talekeeper.domain.changes import KEPT
+from talekeeper.domain.conversations import MAX_LONGEST_REQUEST, MIN_LONGEST_REQUEST
 from talekeeper.domain.replies import Model
 from talekeeper.errors import InvalidInput, ModelMissing
 from talekeeper.keeper import MODELS
@@ -45,6 +46,7 @@ class ProviderOut:
     model: str | None
     key_hint: str | None
     context_length: int | None
+    longest_request: int | None
     note: str | None
     health: ProviderHealth
 
@@ -94,6 +96,9 @@ class ProviderChange(Body):
     api_key: Key | None = None
     model: ModelName | None = None
     context_length: Annotated[int, Field(ge=256, le=100_000_000)] | None = None
+    longest_request: (
+        Annotated[int, Field(ge=MIN_LONGEST_REQUEST, le=MAX_LONGEST_REQUEST)] | None
+    ) = None
 
 
 class ChosenIn(Body):
@@ -146,6 +151,7 @@ async def change(
         api_key=body.api_key if "api_key" in given else KEPT,
         model=body.model if "model" in given else KEPT,
         context_length=body.context_length if "context_length" in given else KEPT,
+        longest_request=body.longest_request if "longest_request" in given else KEPT,
     )
     overview = await keeper.connections.overview(account)
     return _one(keeper, connected, overview)
@@ -193,6 +199,7 @@ def _one(keeper: TheKeeper, item: Connected, overview: Overview) -> ProviderOut:
         model=item.settings.model,
         key_hint=item.settings.key_hint,
         context_length=item.settings.context_length,
+        longest_request=item.settings.longest_request,
         note=note,
         health=item.health,
     )

@@ -15,6 +15,7 @@ from talekeeper.errors import NotFound, NotInTrash, StoreError, trail
 from talekeeper.store import Store
 from talekeeper.store.branches import OldBranch, empty_rows, next_to_be_emptied
 from talekeeper.store.removing import long_in_trash
+from talekeeper.tasks import Duty, OwnTasks
 
 log = structlog.get_logger(__name__)
 
@@ -22,6 +23,7 @@ DAY_MS: Final = 86_400_000
 _EVERY: Final = 3_600.0
 _BATCH: Final = 500
 _NEVER: Final = Millis(-1)
+_DUTY: Final = Duty("trash", "The trash is not emptied.")
 
 
 async def empty_trash(store: Store, *, before: Millis) -> int:
@@ -57,20 +59,20 @@ async def _empty_branch(store: Store, branch: OldBranch) -> None:
 class TrashEmptying:
     """Empties the trash every hour while the server runs."""
 
-    def __init__(self, store: Store, *, clock: Clock, days: int) -> None:
+    def __init__(self, store: Store, *, clock: Clock, days: int, tasks: OwnTasks) -> None:
         self._store = store
+        self._tasks = tasks
         self._clock = clock
         self._days = days
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._empty_forever(), name="trash")
+        self._task = self._tasks.start(_DUTY, self._empty_forever())
 
     async def close(self) -> None:
         """What is being removed is left where it is; the next start goes on with it."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await self._tasks.stop(self._task)
 
     async def empty(self) -> int:
         """What is older than the days that were set is gone; 0 days: only what was going already."""

@@ -28,6 +28,7 @@ from talekeeper.store.indexing import (
     read_news,
     unread_and_all,
 )
+from talekeeper.tasks import Duty, OwnTasks
 
 INTERVAL: Final = 0.5
 """Seconds after which what was said is entered."""
@@ -39,6 +40,8 @@ _LOOK_AROUND: Final = 60.0
 _AGAIN: Final = 2.0
 _AT_ONCE: Final = 200
 """Conversations that are looked for at once."""
+
+_DUTY: Final = Duty("indexing", "A search does not find what is said from now on.")
 
 log = structlog.get_logger(__name__)
 
@@ -73,25 +76,28 @@ class Heard:
 class Indexing:
     """The one task that follows the log for the search index."""
 
-    def __init__(self, store: Store, heard: Heard) -> None:
+    def __init__(self, store: Store, heard: Heard, *, tasks: OwnTasks) -> None:
         self._store = store
+        self._tasks = tasks
         self._heard = heard
         self._is_to_look = asyncio.Event()
         self._is_to_look.set()
-        self._task = asyncio.create_task(self._follow_forever(), name="indexing")
-
-    @property
-    def is_serving(self) -> bool:
-        return not self._task.done()
+        self._task = tasks.start(_DUTY, self._follow_forever())
 
     async def close(self) -> None:
         """Nothing is read any more; what is unread is read at the next start."""
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await self._tasks.stop(self._task)
 
     async def rebuild(self) -> None:
         """The index is empty, and is being made anew."""
-        await self._store.write(empty_index)
+
+        def empty(tx: Writer) -> None:
+            empty_index(tx)
+            tx.after_commit(self._look_again)
+
+        await self._store.write(empty)
+
+    def _look_again(self) -> None:
         self._is_to_look.set()
         self._heard.something.set()
 

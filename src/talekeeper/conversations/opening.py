@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 from talekeeper.domain.changes import KEPT, Kept
 from talekeeper.domain.conversations import (
+    MAX_LONGEST_REQUEST,
     MAX_REPLY_TOKENS,
     MAX_TEMPERATURE,
+    MIN_LONGEST_REQUEST,
     Conversation,
     ConversationPage,
     ConversationState,
@@ -136,6 +138,7 @@ async def change_conversation(
     temperature: float | Kept | None = KEPT,
     top_p: float | Kept | None = KEPT,
     max_tokens: int | Kept | None = KEPT,
+    longest_request: int | Kept | None = KEPT,
     leaf_id: MessageId | Kept = KEPT,
     archived: bool | Kept = KEPT,
     pinned: bool | Kept = KEPT,
@@ -159,7 +162,11 @@ async def change_conversation(
             held.change(model=model)
         held.change(
             sampling=_changed_sampling(
-                before.sampling, temperature=temperature, top_p=top_p, max_tokens=max_tokens
+                before.sampling,
+                temperature=temperature,
+                top_p=top_p,
+                max_tokens=max_tokens,
+                longest_request=longest_request,
             )
         )
         if not isinstance(leaf_id, Kept):
@@ -183,11 +190,13 @@ def _changed_sampling(
     temperature: float | Kept | None,
     top_p: float | Kept | None,
     max_tokens: int | Kept | None,
+    longest_request: int | Kept | None,
 ) -> Sampling:
     after = Sampling(
         before.temperature if isinstance(temperature, Kept) else temperature,
         before.top_p if isinstance(top_p, Kept) else top_p,
         before.max_tokens if isinstance(max_tokens, Kept) else max_tokens,
+        before.longest_request if isinstance(longest_request, Kept) else longest_request,
     )
     # Written so that a NaN fails as well.
     if after.temperature is not None and not 0 <= after.temperature <= MAX_TEMPERATURE:
@@ -196,6 +205,11 @@ def _changed_sampling(
         raise InvalidInput("top_p must be above 0 and at most 1.")
     if after.max_tokens is not None and not 1 <= after.max_tokens <= MAX_REPLY_TOKENS:
         raise InvalidInput(f"The longest reply must be 1 to {MAX_REPLY_TOKENS:,} tokens.")
+    longest = after.longest_request
+    if longest is not None and not MIN_LONGEST_REQUEST <= longest <= MAX_LONGEST_REQUEST:
+        raise InvalidInput(
+            f"The longest request must be {MIN_LONGEST_REQUEST} to {MAX_LONGEST_REQUEST:,} tokens."
+        )
     return after
 
 

@@ -2,18 +2,26 @@
 
 The client makes the message's id. The same id again finds the same message and the same reply;
 with another text, or in another conversation, it is refused. One transaction stores the message,
-the reply's placeholder, its generation and the lock's epoch; the generation's task is started only
-after the commit.
+the reply's placeholder, its generation and the lock's epoch. The generation's task is started by
+that commit, whether or not the caller still waits; a repeat that finds the generation running makes
+sure that a task fills it.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 from talekeeper.conversations.branching import bring_back
 from talekeeper.conversations.titling import title_from
 from talekeeper.domain.changes import Kept
 from talekeeper.domain.conversations import Message, Role, Sent
 from talekeeper.errors import IdReused, InvalidInput, NotFound, UnknownParent
-from talekeeper.generation.beginning import Begun, ServerChoice, begin_continuation, begin_reply
+from talekeeper.generation.beginning import (
+    Begun,
+    ServerChoice,
+    begin_continuation,
+    begin_reply,
+    unended,
+)
 from talekeeper.generation.running import Generations
 from talekeeper.ids import (
     AccountId,
@@ -44,7 +52,6 @@ class Outcome:
 
     sent: Sent
     is_repeated: bool
-    begun: Begun | None = None
 
 
 class Sender:
@@ -86,7 +93,9 @@ class Sender:
             known = find_message(tx, message_id)
             if known is not None:
                 _check_same(known.message, conversation_id, content, role)
-                return _stored_before(tx, held, known)
+                outcome = _stored_before(tx, held, known)
+                self._resume(tx, outcome.sent.generation_id)
+                return outcome
             held.take_out(tx)
             parent = _parent(tx, held, parent_id)
             running = held.conversation.generation_id
@@ -95,7 +104,7 @@ class Sender:
             added = add_message(tx, held, message_id, parent=parent, role=role, content=content)
             is_under_leaf = isinstance(parent_id, Kept)
             branched = not is_under_leaf and has_elder_sibling(tx, added)
-            begun = None
+            reply: Message | None = None
             if wants_reply and role == "user" and running is None:
                 begun = begin_reply(
                     tx,
@@ -106,12 +115,12 @@ class Sender:
                     boot_id=self._boot_id,
                     choice=self._choice,
                 )
-                running = begun.generation.id
+                self._start(tx, begun)
+                running, reply = begun.generation.id, begun.message
             held.save(tx)
-            reply = begun.message if begun else None
-            return Outcome(Sent(added.message, reply, running, branched), False, begun)
+            return Outcome(Sent(added.message, reply, running, branched), False)
 
-        return self._started(await self._store.write(unit, conversation_id=conversation_id))
+        return await self._store.write(unit, conversation_id=conversation_id)
 
     async def regenerate(
         self, message_id: MessageId, reply_id: MessageId, *, owner_id: AccountId
@@ -135,6 +144,7 @@ class Sender:
                 )
                 if not is_same:
                     raise _reused()
+                self._resume(tx, known.message.generation_id)
                 return Outcome(_sent(tx, asked, known), True)
             held.take_out(tx)
             asked = bring_back(tx, held, asked)
@@ -147,12 +157,13 @@ class Sender:
                 boot_id=self._boot_id,
                 choice=self._choice,
             )
+            self._start(tx, begun)
             held.save(tx)
             reply = find_message(tx, reply_id)
             assert reply is not None
-            return Outcome(_sent(tx, asked, reply), False, begun)
+            return Outcome(_sent(tx, asked, reply), False)
 
-        return self._started(await self._store.write(unit, conversation_id=conversation_id))
+        return await self._store.write(unit, conversation_id=conversation_id)
 
     async def continue_reply(
         self, message_id: MessageId, generation_id: GenerationId, *, owner_id: AccountId
@@ -174,6 +185,7 @@ class Sender:
             if known is not None:
                 if known.generation.message_id != message_id:
                     raise _reused()
+                self._resume(tx, generation_id)
                 return Outcome(_sent(tx, asked, reply), True)
             held.take_out(tx)
             if reply.is_hidden:
@@ -188,11 +200,12 @@ class Sender:
                 boot_id=self._boot_id,
                 choice=self._choice,
             )
+            self._start(tx, begun)
             held.save(tx)
             sent = Sent(asked.message, begun.message, generation_id, has_elder_sibling(tx, reply))
-            return Outcome(sent, False, begun)
+            return Outcome(sent, False)
 
-        return self._started(await self._store.write(unit, conversation_id=conversation_id))
+        return await self._store.write(unit, conversation_id=conversation_id)
 
     def _hold(
         self, tx: Writer, conversation_id: ConversationId, owner_id: AccountId
@@ -201,10 +214,19 @@ class Sender:
             tx, conversation_id, owner_id=owner_id, default_provider=self._choice.provider
         )
 
-    def _started(self, outcome: Outcome) -> Outcome:
-        if outcome.begun is not None:
-            self._generations.begin(outcome.begun)
-        return outcome
+    def _start(self, tx: Writer, begun: Begun) -> None:
+        tx.after_commit(partial(self._generations.begin, begun))
+
+    def _resume(self, tx: Writer, generation_id: GenerationId | None) -> None:
+        """If the generation still runs in this process, a task fills it after the commit.
+
+        The commit that began it may have been reported as failed, so that its callback was dropped.
+        """
+        if generation_id is None:
+            return
+        found = unended(tx, generation_id, boot_id=self._boot_id)
+        if found is not None:
+            tx.after_commit(partial(self._generations.take_up, found))
 
 
 def _parent(tx: Writer, held: HeldConversation, parent_id: MessageId | Kept | None) -> Place | None:

@@ -36,18 +36,26 @@ ConversationState = Literal["active", "archived", "trash"]
 """Which of an account's lists a conversation is in."""
 MAX_TEMPERATURE = 2.0
 MAX_REPLY_TOKENS = 1_000_000
+MIN_LONGEST_REQUEST = 256
+MAX_LONGEST_REQUEST = 100_000_000
+USUAL_LONGEST_REQUEST = 32_000
+"""Tokens of the talk in one request where nobody says otherwise: a window of a million is not filled,
+and billed, unasked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How a conversation's replies are made; null where the provider's own way holds.
 
-    `temperature` is 0 to 2, `top_p` above 0 up to 1. `max_tokens` is the longest reply, in tokens.
+    `temperature` is 0 to 2, `top_p` above 0 up to 1. `max_tokens` is the longest reply, and
+    `longest_request` how much of the talk is sent for it, in tokens; null where the connection's or
+    the server's setting holds.
     """
 
     temperature: float | None = None
     top_p: float | None = None
     max_tokens: int | None = None
+    longest_request: int | None = None
 
 
 AS_THE_PROVIDER_DOES: Final = Sampling()

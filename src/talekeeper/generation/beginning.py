@@ -1,13 +1,19 @@
 """Beginning: a reply's placeholder, its generation and the lock, in the sender's transaction."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from talekeeper.domain.conversations import Generation, GenerationKind, Message
 from talekeeper.errors import GenerationRunning
 from talekeeper.ids import BootId, GenerationId, MessageId, fresh_id
 from talekeeper.store.conversations import HeldConversation
-from talekeeper.store.generations import insert_generation
-from talekeeper.store.messages import Place, StoredMessage, add_message, reopen_message
+from talekeeper.store.generations import find_generation, insert_generation
+from talekeeper.store.messages import (
+    Place,
+    StoredMessage,
+    add_message,
+    message_at,
+    reopen_message,
+)
 from talekeeper.store.units import Writer
 
 
@@ -26,6 +32,18 @@ class Begun:
     generation: Generation
     message: Message
     message_key: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unended:
+    """A generation that runs in this process according to the store.
+
+    `grown` is what it has added to the message so far, `age_ms` how long ago it was begun.
+    """
+
+    begun: Begun
+    grown: str
+    age_ms: int
 
 
 def begin_reply(
@@ -81,6 +99,17 @@ def begin_continuation(
     )
     reopened = reopen_message(tx, held, reply, generation_id=generation.id)
     return Begun(generation, reopened.message, reply.key)
+
+
+def unended(tx: Writer, generation_id: GenerationId, *, boot_id: BootId) -> Unended | None:
+    """The generation as it stands; None when it has ended or another process runs it."""
+    found = find_generation(tx, generation_id)
+    if found is None or found.generation.status != "running" or found.boot_id != boot_id:
+        return None
+    message = message_at(tx, found.message_key).message
+    before, grown = message.content[: found.start_offset], message.content[found.start_offset :]
+    begun = Begun(found.generation, replace(message, content=before), found.message_key)
+    return Unended(begun, grown, tx.now() - found.created_at)
 
 
 def _next_generation(

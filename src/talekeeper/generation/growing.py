@@ -5,13 +5,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from talekeeper.domain.conversations import Generation
+from talekeeper.domain.conversations import Generation, MessageStatus
 from talekeeper.domain.replies import Usage
 from talekeeper.generation.beginning import Begun
 from talekeeper.generation.folding import folded, joined, needs_more_for_seam, settled
 
 Ending = Literal["finished", "stopped", "interrupted", "failed"]
 
+MESSAGE_STATUS: Final[dict[Ending, MessageStatus]] = {
+    "finished": "complete",
+    "stopped": "stopped",
+    "interrupted": "interrupted",
+    "failed": "failed",
+}
 _UNCOUNTED: Final = Usage(None, None)
 
 
@@ -38,6 +44,10 @@ class Growing:
     usage: Usage = _UNCOUNTED
     ending: Ending | None = None
     has_lost_lock: bool = False
+    may_be_stored: bool = False
+    """A checkpoint failed: the text after `saved` may be on disk all the same."""
+    is_refused: bool = False
+    """The store refused a checkpoint of this reply alone: it is written apart from the others."""
     task: "asyncio.Task[None] | None" = None
     reader: "asyncio.Task[None] | None" = None
     _text: list[str] = field(default_factory=list[str])
@@ -61,6 +71,11 @@ class Growing:
     def text(self) -> str:
         """All of the message's text, as far as it has grown."""
         return "".join(self._text)
+
+    def resume(self, grown: str) -> None:
+        """The store has `grown` of this generation already."""
+        self._text.append(grown)
+        self.end = self.saved = self.end + len(grown)
 
     def look_for_seam(self) -> None:
         """What comes next may repeat the end of what is there: that is taken away."""

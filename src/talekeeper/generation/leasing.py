@@ -12,11 +12,12 @@ from typing import Final, Self
 import structlog
 
 from talekeeper.clock import Clock
-from talekeeper.errors import StoreError
+from talekeeper.errors import StoreError, trail
 from talekeeper.generation.recovering import recover_replies
 from talekeeper.ids import BootId
 from talekeeper.store import Store, Writer
 from talekeeper.store.processes import enrol, forget_dead, leave, renew_lease, server_time
+from talekeeper.tasks import Duty, OwnTasks
 
 log = structlog.get_logger(__name__)
 
@@ -24,20 +25,24 @@ LEASE_MS: Final = 5_000
 RENEW_SECONDS: Final = 1.0
 _FOREVER_MS: Final = 1 << 60
 _FORGOTTEN_MS: Final = 3_600_000
+_DUTY: Final = Duty(
+    "lease", "Other processes take this one for dead and end its replies.", is_vital=True
+)
 
 
 class Lease:
     """This process's right to run generations."""
 
-    def __init__(self, store: Store, boot_id: BootId) -> None:
+    def __init__(self, store: Store, boot_id: BootId, tasks: OwnTasks) -> None:
         self._store = store
         self._boot_id = boot_id
+        self._tasks = tasks
         self._renewing: asyncio.Task[None] | None = None
 
     @classmethod
-    async def take(cls, store: Store, *, boot_id: BootId, clock: Clock) -> Self:
+    async def take(cls, store: Store, *, boot_id: BootId, clock: Clock, tasks: OwnTasks) -> Self:
         """The process is known to all others, and stays so until `release`."""
-        lease = cls(store, boot_id)
+        lease = cls(store, boot_id, tasks)
         if store.engine == "sqlite":
             now = clock.now()
 
@@ -54,14 +59,13 @@ class Lease:
             enrol(tx, boot_id, now=now, until=now + LEASE_MS)
 
         await store.write(enrol_among_others)
-        lease._renewing = asyncio.create_task(lease._renew_forever(), name="lease")
+        lease._renewing = tasks.start(_DUTY, lease._renew_forever())
         return lease
 
     async def release(self) -> None:
         """The process runs no generation any more."""
         if self._renewing is not None:
-            self._renewing.cancel()
-            await asyncio.gather(self._renewing, return_exceptions=True)
+            await self._tasks.stop(self._renewing)
         try:
             await self._store.write(lambda tx: leave(tx, self._boot_id))
         except StoreError as error:
@@ -73,9 +77,14 @@ class Lease:
             try:
                 if not await self._store.write(self._renew):
                     log.warning("lease.was_lost", boot_id=self._boot_id)
+            except Exception as error:  # noqa: BLE001 - renewed a second later, it still holds
+                code = error.code if isinstance(error, StoreError) else "internal"
+                log.warning("lease.not_renewed", code=code, at=trail(error))
+            try:
                 await recover_replies(self._store, boot_id=self._boot_id)
-            except StoreError as error:
-                log.warning("lease.not_renewed", code=error.code)
+            except Exception as error:  # noqa: BLE001 - the lease is renewed all the same
+                code = error.code if isinstance(error, StoreError) else "internal"
+                log.warning("lease.others_not_recovered", code=code, at=trail(error))
 
     def _renew(self, tx: Writer) -> bool:
         now = server_time(tx)

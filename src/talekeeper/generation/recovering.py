@@ -1,11 +1,18 @@
-"""Recovering: what a dead process left streaming becomes interrupted, with its text kept."""
+"""Recovering: a reply that no task fills any more is ended with the text that the store has of it."""
 
 import structlog
 
+from talekeeper.domain.conversations import ReplyError
+from talekeeper.generation.growing import MESSAGE_STATUS, Ending
 from talekeeper.ids import BootId
 from talekeeper.store import Store, Writer
 from talekeeper.store.conversations import hold_conversation
-from talekeeper.store.generations import Measures, abandoned_generations, end_generation
+from talekeeper.store.generations import (
+    Measures,
+    StoredGeneration,
+    abandoned_generations,
+    end_generation,
+)
 from talekeeper.store.messages import close_message, message_at
 from talekeeper.store.processes import leave, server_time
 
@@ -33,29 +40,45 @@ async def recover_replies(
             all_others_are_dead=is_alone,
         )
         for abandoned in found:
-            generation = abandoned.generation
-            held = hold_conversation(tx, generation.conversation_id, owner_id=None)
-            # Read before the chunks are folded away: the text so far is content and chunks.
-            text = message_at(tx, abandoned.message_key).message.content
-            is_ended = end_generation(
-                tx, generation, "interrupted", model=generation.model, measures=Measures()
-            )
-            if not is_ended:
-                continue
-            held.change(generation_id=None)
-            close_message(
-                tx,
-                held,
-                abandoned.message_key,
-                start_offset=abandoned.start_offset,
-                content=text,
-                status="interrupted",
-                model=generation.model or None,
-            )
-            held.save(tx)
+            end_as_stored(tx, abandoned, "interrupted")
         return len(found)
 
     count = await store.write(unit)
     if count:
         log.info("generation.recovered", replies=count)
     return count
+
+
+def end_as_stored(
+    tx: Writer, stored: StoredGeneration, ending: Ending, *, error: ReplyError | None = None
+) -> bool:
+    """The generation has ended, and its message says what the store has of it. `error` says why
+    where it failed. False, and nothing written, when it had ended before.
+    """
+    generation = stored.generation
+    held = hold_conversation(tx, generation.conversation_id, owner_id=None)
+    # Read before the chunks are folded away: the text so far is content and chunks.
+    text = message_at(tx, stored.message_key).message.content
+    is_ended = end_generation(
+        tx,
+        generation,
+        ending,
+        model=generation.model,
+        measures=Measures(),
+        error_code=error.code if error else None,
+    )
+    if not is_ended:
+        return False
+    held.change(generation_id=None)
+    close_message(
+        tx,
+        held,
+        stored.message_key,
+        start_offset=stored.start_offset,
+        content=text,
+        status=MESSAGE_STATUS[ending],
+        model=generation.model or None,
+        error=error,
+    )
+    held.save(tx)
+    return True

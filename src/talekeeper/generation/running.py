@@ -9,19 +9,29 @@
 - Every write is made under the generation's epoch while it is still the running one. A process
   that froze and woke after another took over writes nothing, and its task ends.
 - The end is written again and again until it is stored: a full disk does not lose the reply, whose
-  text waits here and, as far as it got, in the checkpoints.
+  text waits here and, as far as it got, in the checkpoints. What the database refuses for what it is
+  (a count that is no count) is left out: the text and the lock never wait for the measures.
+- A task is started by the commit that begins its generation (`tx.after_commit`). For a generation
+  that runs here according to the store and has no task, `take_up` starts one; both run on the event
+  loop in the order of their commits, so that it never has two.
 """
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Literal
 
 import structlog
 
 from talekeeper.clock import Clock
-from talekeeper.domain.conversations import Generation, Line, Message, MessageStatus, ReplyError
+from talekeeper.domain.conversations import (
+    USUAL_LONGEST_REQUEST,
+    Generation,
+    Line,
+    Message,
+    ReplyError,
+)
 from talekeeper.domain.replies import (
     Finished,
     Provider,
@@ -32,14 +42,20 @@ from talekeeper.domain.replies import (
     Wish,
 )
 from talekeeper.errors import NotFound, ProviderError, ProviderStreamCut, StoreError, trail
-from talekeeper.generation.beginning import Begun
-from talekeeper.generation.checkpointing import Checkpoints
-from talekeeper.generation.growing import Ending, Growing
-from talekeeper.ids import AccountId, GenerationId
+from talekeeper.generation.beginning import Begun, Unended, unended
+from talekeeper.generation.checkpointing import Checkpoints, receipt_of
+from talekeeper.generation.growing import MESSAGE_STATUS, Ending, Growing
+from talekeeper.generation.recovering import end_as_stored
+from talekeeper.ids import AccountId, BootId, GenerationId
 from talekeeper.live import Delta, Hub
 from talekeeper.prompts import Composed, composed
-from talekeeper.prompts.composing import HISTORY_LIMIT, HISTORY_STEP, room_in
-from talekeeper.prompts.fitting import cost_of_all
+from talekeeper.prompts.fitting import (
+    HISTORY_STEP,
+    LEAST_MESSAGES,
+    Limits,
+    cost_of_all,
+    limits_of,
+)
 from talekeeper.store import Reader, Store, Writer
 from talekeeper.store.conversations import get_conversation, hold_conversation
 from talekeeper.store.generations import (
@@ -51,27 +67,28 @@ from talekeeper.store.generations import (
 from talekeeper.store.jobs import enqueue_job
 from talekeeper.store.messages import close_message, message_at, restore_reply
 from talekeeper.store.walking import lines_to
+from talekeeper.tasks import OwnTasks
 
 log = structlog.get_logger(__name__)
 
 _RETRY_FIRST: Final = 0.1
 _RETRY_LAST: Final = 1.0
-
-_MESSAGE_STATUS: Final[dict[Ending, MessageStatus]] = {
-    "finished": "complete",
-    "stopped": "stopped",
-    "interrupted": "interrupted",
-    "failed": "failed",
-}
+_PLAIN_ATTEMPTS: Final = 6
+"""How often the text is offered to a store that refuses it, before what is stored must do."""
+_START_WITHIN_MS: Final = 60_000
+"""The age at which a generation without a word is not started any more: nobody waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """A provider that is ready to be asked, the model to name, and how much that model holds."""
+    """A provider that is ready to be asked, the model to name, how much that model holds, and how
+    much of it a request may take where the conversation does not say.
+    """
 
     provider: Provider
     model: str
     window: int | None
+    longest_request: int = USUAL_LONGEST_REQUEST
 
 
 Reach = Callable[[Reader, AccountId, str, str], Reached]
@@ -104,6 +121,8 @@ class Generations:
         *,
         reach: Reach,
         clock: Clock,
+        boot_id: BootId,
+        tasks: OwnTasks,
         on_ended: OnEnded | None = None,
         on_job: Callable[[], None] | None = None,
     ) -> None:
@@ -112,30 +131,69 @@ class Generations:
         self._hub = hub
         self._reach = reach
         self._clock = clock
+        self._boot_id = boot_id
         self._on_ended = on_ended
         self._on_job = on_job
         self._growing: dict[GenerationId, Growing] = {}
-        self._checkpoints = Checkpoints(store, self._growing.values)
+        self._checkpoints = Checkpoints(store, self._growing.values, tasks=tasks)
         self._is_closing = False
 
     @property
     def running(self) -> int:
         return len(self._growing)
 
-    @property
-    def is_serving(self) -> bool:
-        return self._checkpoints.is_serving
+    def fills(self, generation_id: GenerationId) -> bool:
+        """A task of this process fills the generation."""
+        return generation_id in self._growing
 
     def begin(self, begun: Begun) -> None:
         """The generation runs until it ends by itself, is stopped, or the process goes."""
+        self._fill(Growing(begun, self._clock.monotonic(), begun.generation.model))
+
+    def take_up(self, found: Unended, *, ending: Ending | None = None) -> None:
+        """A task fills the generation. One that has none is started if it is young and without a
+        word, else ended as interrupted; with `ending` it is ended so in any case.
+
+        To be called after the commit of the transaction in which it was `found` running.
+        """
+        begun = found.begun
+        if self.fills(begun.generation.id):
+            return
+        if ending is None and (found.grown or found.age_ms >= _START_WITHIN_MS):
+            ending = "interrupted"
+        log.warning("generation.taken_up", ending=ending, **_ids(begun.generation))
         growing = Growing(begun, self._clock.monotonic(), begun.generation.model)
+        growing.resume(found.grown)
+        growing.ending = ending
+        self._fill(growing)
+
+    async def take_up_unfilled(
+        self, generation: Generation, *, ending: Ending | None = None
+    ) -> None:
+        """A task fills the generation as `take_up` says, or it runs here no more."""
+
+        def look(tx: Writer) -> None:
+            found = unended(tx, generation.id, boot_id=self._boot_id)
+            if found is not None:
+                tx.after_commit(partial(self.take_up, found, ending=ending))
+
+        # A write, though it changes nothing: it comes after the commit that began the generation.
+        await self._store.write(look, conversation_id=generation.conversation_id)
+
+    def _fill(self, growing: Growing) -> None:
+        begun = growing.begun
+        if self._is_closing and growing.ending is None:
+            growing.ending = "interrupted"
         self._growing[begun.generation.id] = growing
         growing.task = asyncio.create_task(self._run(growing), name=f"reply {begun.message.id}")
-        if self._is_closing:
-            growing.interrupt("interrupted")
 
     async def stop(self, generation: Generation) -> None:
-        """The generation has ended and what it said is kept, when this returns."""
+        """The generation has ended and what it said is kept, when this returns.
+
+        One that another process runs goes on.
+        """
+        if not self.fills(generation.id) and generation.status == "running":
+            await self.take_up_unfilled(generation, ending="stopped")
         growing = self._growing.get(generation.id)
         if growing is None or growing.task is None:
             return
@@ -188,13 +246,10 @@ class Generations:
         growing.ending = ending
         try:
             self._grow(growing, growing.rest())
+        except Exception as failure:  # noqa: BLE001 - what cannot be told is stored all the same
+            log.error("generation.untold", error=type(failure).__name__, at=trail(failure), **ids)
+        try:
             await self._write_end(growing, ending, error)
-        except Exception as failure:  # noqa: BLE001
-            # It stays in flight, with its checkpoints, until a later start marks it interrupted.
-            log.error(
-                "generation.end_broke", error=type(failure).__name__, at=trail(failure), **ids
-            )
-            return
         finally:
             self._growing.pop(generation.id, None)
             self._hub.forget(generation.id)
@@ -216,7 +271,15 @@ class Generations:
             **ids,
         )
         if self._on_ended is not None:
-            self._on_ended(ended)
+            try:
+                self._on_ended(ended)
+            except Exception as failure:  # noqa: BLE001 - the reply has ended, whoever counts it
+                log.error(
+                    "generation.end_uncounted",
+                    error=type(failure).__name__,
+                    at=trail(failure),
+                    **ids,
+                )
 
     async def _read(self, growing: Growing) -> None:
         """Ask the model and take in all it says. Raises ProviderError."""
@@ -260,15 +323,19 @@ class Generations:
         conversation = get_conversation(
             tx, generation.conversation_id, owner_id=generation.owner_id
         )
-        room = room_in(reached.window, conversation.sampling)
-        history, is_whole = history_to(tx, begun.message_key, room=room)
+        limits = limits_of(
+            reached.window,
+            conversation.sampling.longest_request or reached.longest_request,
+            conversation.sampling,
+        )
+        history, is_whole = history_to(tx, begun.message_key, limits=limits)
         if not growing.is_continuing:
             history.pop()
         asked = composed(
             history,
             purpose=conversation.purpose,
             model=reached.model,
-            window=reached.window,
+            limits=limits,
             continues=growing.is_continuing,
             continues_text=reached.provider.continues_text,
             sampling=conversation.sampling,
@@ -283,17 +350,12 @@ class Generations:
         is_first = growing.first_token is None
         if is_first:
             growing.first_token = self._clock.monotonic() - growing.started
-        self._hub.grow(
-            Delta(
-                generation.conversation_id,
-                generation.message_id,
-                generation.id,
-                growing.end,
-                text,
-            )
+        delta = Delta(
+            generation.conversation_id, generation.message_id, generation.id, growing.end, text
         )
         growing.add(text)
         self._checkpoints.grew(growing)
+        self._hub.grow(delta)
         if is_first:
             log.info("generation.first_token", ms=_millis(growing.first_token), **_ids(generation))
 
@@ -309,16 +371,20 @@ class Generations:
             output_tokens=growing.usage.output_tokens,
         )
 
-        def end(tx: Writer) -> bool:
-            if growing.receipt is not None:
-                keep_receipt(tx, generation, growing.receipt())
+        def end(tx: Writer, *, is_plain: bool = False) -> bool:
+            """With `is_plain` no more than must be: the text, the state, the reason, the lock."""
+            counted = Measures() if is_plain else measures
+            reason = replace(error, retry_after=None) if error and is_plain else error
+            receipt = None if is_plain else receipt_of(growing)
+            if receipt is not None:
+                keep_receipt(tx, generation, receipt)
             if not end_generation(
                 tx,
                 generation,
                 ending,
-                model=growing.model,
-                measures=measures,
-                error_code=error.code if error else None,
+                model=generation.model if is_plain else growing.model,
+                measures=counted,
+                error_code=reason.code if reason else None,
             ):
                 return False
             held = hold_conversation(tx, generation.conversation_id, owner_id=None)
@@ -328,18 +394,19 @@ class Generations:
                 held,
                 start_offset=len(growing.begun.message.content),
                 content=content,
-                status=_MESSAGE_STATUS[ending],
-                model=growing.model or None,
-                input_tokens=measures.input_tokens,
-                output_tokens=measures.output_tokens,
-                error=error,
+                status=MESSAGE_STATUS[ending],
+                model=(generation.model if is_plain else growing.model) or None,
+                input_tokens=counted.input_tokens,
+                output_tokens=counted.output_tokens,
+                error=reason,
             )
             try:
                 close(growing.begun.message_key)
             except NotFound:
                 close(restore_reply(tx, held, growing.begun.message))
             held.save(tx)
-            if ending == "finished" and growing.wants_title and held.title_by == "first_words":
+            wants_title = growing.wants_title and not is_plain
+            if ending == "finished" and wants_title and held.title_by == "first_words":
                 enqueue_job(
                     tx,
                     "title",
@@ -347,21 +414,47 @@ class Generations:
                     conversation_id=held.id,
                     owner_id=held.owner_id,
                 )
+                if self._on_job is not None:
+                    tx.after_commit(self._on_job)
             return True
 
+        def end_with_what_is_stored(tx: Writer) -> bool:
+            found = find_generation(tx, generation.id)
+            return found is not None and end_as_stored(tx, found, "failed", error=_REFUSED)
+
+        unit: Callable[[Writer], bool] = end
+        refusals = 0
         pause = _RETRY_FIRST
         while True:
             try:
-                is_mine = await self._store.write(end, conversation_id=generation.conversation_id)
+                is_mine = await self._store.write(unit, conversation_id=generation.conversation_id)
                 break
             except StoreError as failure:
                 log.warning("generation.end_not_stored", code=failure.code, again_in=pause)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, _RETRY_LAST)
-        if not is_mine:
-            growing.has_lost_lock = True
-        elif growing.wants_title and self._on_job is not None:
-            self._on_job()
+            except Exception as failure:  # noqa: BLE001 - the lock must be given back
+                refusals += 1
+                log.error(
+                    "generation.end_refused",
+                    error=type(failure).__name__,
+                    at=trail(failure),
+                    refusals=refusals,
+                    **_ids(generation),
+                )
+                is_last = refusals > _PLAIN_ATTEMPTS
+                unit = end_with_what_is_stored if is_last else partial(end, is_plain=True)
+                if refusals == 1:
+                    continue
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _RETRY_LAST)
+        growing.has_lost_lock = not is_mine
+
+
+_REFUSED: Final = ReplyError(
+    "internal",
+    "The end of this reply could not be stored. What had been stored before is kept. Continue the "
+    "reply, or try again.",
+    True,
+)
 
 
 async def final_message(store: Store, generation: Generation) -> Message:
@@ -376,24 +469,26 @@ async def final_message(store: Store, generation: Generation) -> Message:
     return await store.read(unit)
 
 
-def history_to(tx: Reader, key: int, *, room: int) -> tuple[list[Line], bool]:
-    """The newest of the path that ends in `key`, eldest first, and whether that is all of it.
+def history_to(tx: Reader, key: int, *, limits: Limits) -> tuple[list[Line], bool]:
+    """The newest of the path that ends in `key`, oldest first, and whether that is all of it.
 
-    No more is read than what is sure not to fit, so a long tale costs what a model holds.
+    No more is read than what is sure not to fit, so a long tale costs what a request may take.
     """
     history: list[Line] = []
-    tokens = 0
+    tokens = count = 0
     limit = HISTORY_STEP
     above: int | None = key
-    while above is not None and limit > 0:
+    while above is not None:
         step, above = lines_to(tx, above, limit=limit)
         history[:0] = step
-        tokens += cost_of_all([line for line in step if line.content.strip()])
+        told = [line for line in step if line.content.strip()]
+        tokens += cost_of_all(told)
+        count += len(told)
+        room = limits.room if count >= LEAST_MESSAGES else limits.window_room
         if tokens > room:
             break
         # As many more as would fill it, were they like these, and never many more than these.
-        more = 1 + (room - tokens) * len(history) // max(1, tokens)
-        limit = min(more, 2 * len(history), HISTORY_LIMIT - len(history))
+        limit = min(1 + (room - tokens) * len(history) // max(1, tokens), 2 * len(history))
     return history, above is None
 
 

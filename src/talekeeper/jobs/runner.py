@@ -20,6 +20,7 @@ import structlog
 
 from talekeeper.domain.jobs import MAX_ATTEMPTS, Job, JobKind
 from talekeeper.errors import TalekeeperError, trail
+from talekeeper.tasks import Duty, OwnTasks
 
 log = structlog.get_logger(__name__)
 
@@ -30,6 +31,7 @@ _FACTOR: Final = 4
 _STORE_PAUSE: Final = 5.0
 _LEAST_PAUSE: Final = 0.5
 """What is due and yet not claimed is being claimed by another process."""
+_DUTY: Final = Duty("jobs", "Conversations get no titles made by their model.")
 
 Work = Callable[[Job], Awaitable[None]]
 
@@ -68,12 +70,14 @@ class JobRunner:
         table: JobTable,
         works: Mapping[JobKind, Work],
         *,
+        tasks: OwnTasks,
         idle_seconds: float | None = None,
         first_pause: float = _FIRST_PAUSE,
     ) -> None:
         """`idle_seconds`: look for other processes' jobs so often; None where there are none."""
         self._table = table
         self._works = works
+        self._tasks = tasks
         self._idle_seconds = idle_seconds
         self._first_pause = first_pause
         self._is_woken = asyncio.Event()
@@ -81,11 +85,7 @@ class JobRunner:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run_forever(), name="jobs")
-
-    @property
-    def is_serving(self) -> bool:
-        return self._task is not None and not self._task.done()
+        self._task = self._tasks.start(_DUTY, self._run_forever())
 
     def wake(self) -> None:
         """There may be a new job: it is begun as soon as the one before is settled."""
@@ -95,8 +95,7 @@ class JobRunner:
         """No job is done any more. The one under way is given back, and due at once."""
         if self._task is None:
             return
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await self._tasks.stop(self._task)
         job, self._current = self._current, None
         if job is not None:
             try:

@@ -21,22 +21,13 @@ from talekeeper.domain.conversations import (
 )
 from talekeeper.domain.replies import ReplyRequest, Turn, Wish
 from talekeeper.ids import MessageId
-from talekeeper.prompts.fitting import TURN_COST, estimated_tokens, fitted
+from talekeeper.prompts.fitting import TURN_COST, Limit, Limits, estimated_tokens, fitted
 from talekeeper.prompts.purposes import PURPOSES
 from talekeeper.prompts.receipts import StoredTurn, stored_piece
 
-DEFAULT_WINDOW: Final = 8_192
-"""Tokens a model is taken to hold where nobody knows better."""
-REPLY_SHARE: Final = 4
-"""One part in four of the window is kept free for the reply, at most 1,024 tokens; where a longest
-reply is wished for, room for all of it, up to half of the window."""
 BETWEEN: Final = "\n\n"
 """Between the messages that become one turn."""
 UNANSWERED: Final = "(The message above got no answer. Answer what follows it.)"
-HISTORY_LIMIT: Final = 400
-"""Messages that are read for a request at the most."""
-HISTORY_STEP: Final = 50
-"""Messages that are read first; how many more depends on how long these are."""
 ECHO_WORDS: Final = 6
 """Words a model that cannot continue a text is asked to begin with, so the seam can be found."""
 
@@ -60,6 +51,9 @@ class Composed:
     sources: tuple[Sequence[Line | str], ...]
     """What each turn is made of, in order: messages, and words of our own."""
     parts: tuple[Part, ...]
+    limits: Limits
+    left_out_by: Limit | None
+    """The limit that left messages out; None where all went in."""
     is_first_exchange: bool
     """Nothing that the assistant said stands above the reply."""
 
@@ -77,6 +71,12 @@ class Composed:
                 "max_tokens": request.max_tokens,
                 "unheeded": unheeded,
             },
+            "limits": {
+                "window": self.limits.window if self.limits.is_window_known else None,
+                "assumed_window": None if self.limits.is_window_known else self.limits.window,
+                "longest_request": self.limits.longest_request,
+                "left_out_by": self.left_out_by,
+            },
             "parts": self.parts,
             "turns": [
                 StoredTurn(turn.role, [stored_piece(piece) for piece in source])
@@ -91,27 +91,29 @@ def composed(
     *,
     purpose: Purpose,
     model: str,
-    window: int | None,
+    limits: Limits,
     continues: bool,
     continues_text: bool,
     sampling: Sampling = AS_THE_PROVIDER_DOES,
     is_whole: bool = True,
 ) -> Composed:
-    """The request for the reply to the last message of `history`, eldest first.
+    """The request for the reply to the last message of `history`, oldest first.
 
-    Without `is_whole` there are elder messages still, of which none can find room.
+    Without `is_whole` there are older messages still, of which none can find room.
 
     With `continues` the last message is the unfinished reply itself. A model that can go on with
     its own text (`continues_text`) gets it as the last turn; any other is asked to.
     """
-    window = window or DEFAULT_WINDOW
     unanswered = unanswered_in(history)
     instructions = PURPOSES[purpose]
     cost = estimated_tokens(instructions) + TURN_COST
     told = [m for m in history if m.content.strip()]
     marks = len(unanswered) * estimated_tokens(UNANSWERED)
-    room = max(0, room_in(window, sampling) - cost - marks)
-    chosen = fitted(told, budget=room, window=room)
+    chosen = fitted(
+        told,
+        room=max(0, limits.room - cost - marks),
+        window_room=max(0, limits.window_room - cost - marks),
+    )
     parts = [
         Part("purpose", purpose, cost, True, "always first"),
         Part(
@@ -121,12 +123,15 @@ def composed(
             else f"the newest {len(chosen.messages)} messages",
             chosen.tokens,
             True,
-            "the newest that fit",
+            "the newest that fit"
+            if chosen.tokens + cost + marks <= limits.room
+            else "the last ones go in past the longest request",
         ),
     ]
-    if chosen.left_out or not is_whole:
-        elder = f"{chosen.left_out} elder messages" if is_whole else "all elder messages"
-        parts.append(Part("history", elder, 0, False, "no room in the model"))
+    left_out_by = chosen.limit if chosen.left_out or not is_whole else None
+    if left_out_by is not None:
+        older = f"{chosen.left_out} older messages" if is_whole else "all older messages"
+        parts.append(Part("history", older, 0, False, _told_limit(limits, left_out_by)))
     turns = [Turn("system", instructions)]
     sources: list[list[Line | str]] = [[instructions]]
     marked = 0
@@ -157,7 +162,9 @@ def composed(
         top_p=sampling.top_p,
     )
     answers = sum(1 for m in told if m.role == "assistant")
-    return Composed(request, tuple(sources), tuple(parts), answers == int(continues))
+    return Composed(
+        request, tuple(sources), tuple(parts), limits, left_out_by, answers == int(continues)
+    )
 
 
 def unanswered_in(history: Sequence[Line]) -> frozenset[MessageId]:
@@ -169,12 +176,12 @@ def unanswered_in(history: Sequence[Line]) -> frozenset[MessageId]:
     )
 
 
-def room_in(window: int | None, sampling: Sampling) -> int:
-    """Tokens that what is told can take at the most: the rest of the window is the reply's."""
-    window = window or DEFAULT_WINDOW
-    if sampling.max_tokens is not None:
-        return window - min(sampling.max_tokens, window // 2)
-    return window - min(1_024, window // REPLY_SHARE)
+def _told_limit(limits: Limits, limit: Limit) -> str:
+    if limit == "longest_request":
+        return f"over the longest request, a setting: {limits.longest_request:,} tokens"
+    if limits.is_window_known:
+        return f"no room in the model's window of {limits.window:,} tokens"
+    return f"the model's window is not known: {limits.window:,} tokens are assumed"
 
 
 def _append(

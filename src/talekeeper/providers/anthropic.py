@@ -30,7 +30,6 @@ from talekeeper.domain.replies import (
     ReplyRequest,
     StreamPart,
     TextDelta,
-    Unheeded,
     Usage,
     Wish,
 )
@@ -84,10 +83,9 @@ class Anthropic:
     async def stream(self, request: ReplyRequest) -> AsyncGenerator[StreamPart]:
         response = await self._asked(request)
         refused = self._refused.get(request.model, ())
-        for wish in request.wishes():
-            if wish in refused:
-                yield Unheeded(wish)
-        async with aclosing(self._line.heard(response, AnthropicAnswer(request.model))) as parts:
+        unheeded: list[Wish] = [wish for wish in request.wishes() if wish in refused]
+        answer = AnthropicAnswer(request.model)
+        async with aclosing(self._line.heard(response, answer, unheeded=unheeded)) as parts:
             async for part in parts:
                 yield part
 

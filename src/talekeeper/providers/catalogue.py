@@ -1,9 +1,7 @@
 """The kinds of provider there are, and how one is built from what a person connected."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Lock
 from typing import Final
 
 from talekeeper.domain.replies import Model, Provider
@@ -176,37 +174,3 @@ def build_provider(
                 first_token_seconds=first_token_seconds,
                 reach=reach,
             )
-
-
-class Providers:
-    """One provider for each distinct connection, built when it is first asked for.
-
-    Two conversations with different models of one server share the provider and its connections.
-    """
-
-    def __init__(self, build: Callable[[Connection], Provider]) -> None:
-        self._build = build
-        self._built: dict[tuple[str, str | None, str | None], Provider] = {}
-        self._guard = Lock()
-
-    def of(self, connection: Connection) -> Provider:
-        """The provider for `connection`, on whichever thread. Raises ModelMissing when this build
-        has none.
-        """
-        key = (connection.provider, connection.base_url, connection.api_key)
-        with self._guard:
-            if key not in self._built:
-                self._built[key] = self._build(connection)
-            return self._built[key]
-
-    async def aclose(self) -> None:
-        """Close every provider; a fault in one does not keep the others open."""
-        built, self._built = list(self._built.values()), {}
-        faults: list[Exception] = []
-        for provider in built:
-            try:
-                await provider.aclose()
-            except Exception as error:  # noqa: BLE001 - raised together below
-                faults.append(error)
-        if faults:
-            raise ExceptionGroup("providers that could not be closed", faults)

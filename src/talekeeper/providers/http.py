@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from talekeeper.clock import Clock, SystemClock
-from talekeeper.domain.replies import Finished, StreamPart, Wish
+from talekeeper.domain.replies import Finished, StreamPart, Unheeded, Wish
 from talekeeper.errors import (
     InvalidInput,
     ProviderError,
@@ -131,14 +131,19 @@ class Line:
             raise fell_silent() from error
 
     async def heard(
-        self, response: aiohttp.ClientResponse, answer: Answer
+        self, response: aiohttp.ClientResponse, answer: Answer, *, unheeded: Sequence[Wish] = ()
     ) -> AsyncGenerator[StreamPart]:
         """The parts of a reply as they come, Finished last. Raises ProviderError.
+
+        The wishes that are `unheeded` are told first. The response is closed when the generator is,
+        which must be iterated without an await between the response and the first part.
 
         A reply in which nothing was said raises as well: an empty message helps nobody.
         """
         patience = Patience(response.content, self._first_token_seconds, self._stall_seconds)
         try:
+            for wish in unheeded:
+                yield Unheeded(wish)
             fault: ProviderError | None = None
             with _ending_with_its_connection(response):
                 while fault is None and not answer.is_over:

@@ -16,7 +16,7 @@ import aiohttp
 import msgspec
 
 from talekeeper.clock import Clock
-from talekeeper.domain.replies import Model, ReplyRequest, StreamPart, Unheeded, Wish
+from talekeeper.domain.replies import Model, ReplyRequest, StreamPart, Wish
 from talekeeper.providers.http import Line, Refusal
 from talekeeper.providers.openai_answers import OpenAIAnswer, listed
 from talekeeper.providers.reach import Reach
@@ -62,10 +62,11 @@ class OpenAICompatible:
     async def stream(self, request: ReplyRequest) -> AsyncGenerator[StreamPart]:
         response = await self._asked(request)
         unwanted = self._unwanted.get(request.model, ())
-        for wish in request.wishes():
-            if wish in _LEFT_OUT and wish in unwanted:
-                yield Unheeded(wish)
-        async with aclosing(self._line.heard(response, OpenAIAnswer(request.model))) as parts:
+        unheeded: list[Wish] = [
+            wish for wish in request.wishes() if wish in _LEFT_OUT and wish in unwanted
+        ]
+        answer = OpenAIAnswer(request.model)
+        async with aclosing(self._line.heard(response, answer, unheeded=unheeded)) as parts:
             async for part in parts:
                 yield part
 

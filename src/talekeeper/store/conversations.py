@@ -62,6 +62,7 @@ _COLUMNS = (
     _c.message_count,
     _c.characters,
     _c.activity,
+    _c.longest_request,
 )
 # What is removed for good is there for nobody, whatever of its rows still is.
 _select = select(*_COLUMNS).select_from(_joined).where(_c.removed_at.is_(None))
@@ -121,6 +122,7 @@ _save = (
         temperature=bindparam("new_temperature"),
         top_p=bindparam("new_top_p"),
         max_tokens=bindparam("new_max_tokens"),
+        longest_request=bindparam("new_longest_request"),
         seq=bindparam("new_seq"),
         epoch=bindparam("new_epoch"),
         leaf_key=bindparam("new_leaf_key"),
@@ -338,6 +340,7 @@ class HeldConversation:
             new_temperature=conversation.sampling.temperature,
             new_top_p=conversation.sampling.top_p,
             new_max_tokens=conversation.sampling.max_tokens,
+            new_longest_request=conversation.sampling.longest_request,
             new_seq=conversation.seq,
             new_epoch=self.epoch,
             new_leaf_key=self.leaf_key,
@@ -512,7 +515,7 @@ def conversation_in(row: Row) -> Conversation:
         model=row[9],
         created_at=Millis(row[10]),
         updated_at=Millis(row[11]),
-        sampling=Sampling(row[12], row[13], row[14]),
+        sampling=Sampling(row[12], row[13], row[14], row[21]),
         pinned=bool(row[15]),
         archived_at=None if row[16] is None else Millis(row[16]),
         deleted_at=None if row[17] is None else Millis(row[17]),

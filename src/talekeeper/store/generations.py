@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from talekeeper.clock import Millis
 from talekeeper.domain.conversations import Generation, GenerationKind, GenerationStatus
 from talekeeper.errors import NotFound
 from talekeeper.ids import AccountId, BootId, ConversationId, GenerationId, MessageId
@@ -44,6 +45,8 @@ _COLUMNS = (
     _g.duration_ms,
     _g.input_tokens,
     _g.output_tokens,
+    _g.boot_id,
+    _g.created_at,
 )
 _select = select(*_COLUMNS).select_from(_joined)
 
@@ -58,6 +61,11 @@ _FIND_OWNED = prepared(
 _RUNNING_IN = prepared(
     _select.where(
         _g.conversation_id == bindparam("conversation_id"), _g.status == literal("running")
+    )
+)
+_RUNNING_OF = prepared(
+    _select.where(_g.status == literal("running"), _g.boot_id == bindparam("boot_id")).order_by(
+        _g.conversation_id
     )
 )
 _INSERT = prepared(
@@ -94,6 +102,12 @@ _CHECKPOINT = prepared(
         # Without it a chunk could be committed after the end had folded them all.
         .where(_holds_lock)
         .with_for_update(read=True),
+    )
+)
+_FORGET_FROM = prepared(
+    delete(chunks).where(
+        chunks.c.generation_id == bindparam("generation_id"),
+        chunks.c.start_offset >= bindparam("offset"),
     )
 )
 _TOLD = prepared(select(_g.receipt).where(_g.id == bindparam("id")))
@@ -143,12 +157,17 @@ class Measures:
 
 @dataclass(frozen=True, slots=True)
 class StoredGeneration:
-    """A generation, the message it fills and from which character on; what it cost, once it ended."""
+    """A generation, the message it fills and from which character on; what it cost, once it ended.
+
+    `boot_id` names the process that runs it, or ran it.
+    """
 
     generation: Generation
     message_key: int
     start_offset: int
     measures: Measures
+    boot_id: BootId
+    created_at: Millis
 
 
 def find_generation(tx: Reader, generation_id: GenerationId) -> StoredGeneration | None:
@@ -171,6 +190,11 @@ def running_generation(tx: Reader, conversation_id: ConversationId) -> StoredGen
     """The one that holds the conversation's lock; None while nobody replies."""
     row = tx.first(_RUNNING_IN, conversation_id=conversation_id)
     return None if row is None else _stored(row)
+
+
+def generations_of_process(tx: Reader, boot_id: BootId) -> list[Generation]:
+    """Every generation that runs in this process, as the store has it."""
+    return [_stored(row).generation for row in tx.all(_RUNNING_OF, boot_id=boot_id)]
 
 
 def insert_generation(
@@ -197,8 +221,15 @@ def insert_generation(
     )
 
 
-def add_chunk(tx: Writer, generation: Generation, *, offset: int, text: str) -> bool:
-    """Keep what grew at `offset`. False, and nothing written, when the lock is another's."""
+def add_chunk(
+    tx: Writer, generation: Generation, *, offset: int, text: str, may_be_stored: bool = False
+) -> bool:
+    """Keep what grew at `offset`. False, and nothing written, when the lock is another's.
+
+    With `may_be_stored` an attempt whose outcome is unknown came before: what it stored is replaced.
+    """
+    if may_be_stored:
+        tx.run(_FORGET_FROM, generation_id=generation.id, offset=offset)
     return (
         tx.run(
             _CHECKPOINT,
@@ -277,4 +308,6 @@ def _stored(row: Row) -> StoredGeneration:
         provider=row[7],
         model=row[8],
     )
-    return StoredGeneration(generation, row[9], row[10], Measures(*row[11:]))
+    return StoredGeneration(
+        generation, row[9], row[10], Measures(*row[11:15]), BootId(row[15]), Millis(row[16])
+    )

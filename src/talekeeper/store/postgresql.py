@@ -110,6 +110,9 @@ class Postgresql:
                 return StoreBusy("The database is busy. Try again in a moment.")
             case _ if self.is_connection_lost(error):
                 return StoreUnavailable("The database server cannot be reached. Is it running?")
+            case psycopg.OperationalError():
+                # Not the fault of what was written: no memory, too many connections, a broken disk.
+                return StoreUnavailable("The database server is in trouble. See its log.")
             case _:
                 return None
 

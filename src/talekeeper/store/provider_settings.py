@@ -19,7 +19,15 @@ from talekeeper.store.sql import (
 from talekeeper.store.units import Reader, Writer
 
 _p = provider_settings.c
-_COLUMNS = (_p.provider, _p.base_url, _p.model, _p.key_hint, _p.context_length, _p.sealed_key)
+_COLUMNS = (
+    _p.provider,
+    _p.base_url,
+    _p.model,
+    _p.key_hint,
+    _p.context_length,
+    _p.longest_request,
+    _p.sealed_key,
+)
 _is_its = (_p.account_id == bindparam("owner_id"), _p.provider == bindparam("of_provider"))
 
 _OF_ACCOUNT = prepared(select(*_COLUMNS).where(_p.account_id == bindparam("owner_id")))
@@ -35,6 +43,7 @@ _INSERT = prepared(
             "sealed_key",
             "key_hint",
             "context_length",
+            "longest_request",
         )
     )
 )
@@ -71,14 +80,14 @@ class StoredProviderSettings:
 def provider_settings_of(tx: Reader, owner_id: AccountId) -> dict[str, StoredProviderSettings]:
     """The account's settings, by provider."""
     rows = tx.all(_OF_ACCOUNT, owner_id=owner_id)
-    return {row[0]: StoredProviderSettings(ProviderSettings(*row[:5]), row[5]) for row in rows}
+    return {row[0]: StoredProviderSettings(ProviderSettings(*row[:6]), row[6]) for row in rows}
 
 
 def find_provider_settings(
     tx: Reader, owner_id: AccountId, provider: str
 ) -> StoredProviderSettings | None:
     row = tx.first(_ONE, owner_id=owner_id, of_provider=provider)
-    return None if row is None else StoredProviderSettings(ProviderSettings(*row[:5]), row[5])
+    return None if row is None else StoredProviderSettings(ProviderSettings(*row[:6]), row[6])
 
 
 def put_provider_settings(tx: Writer, owner_id: AccountId, kept: StoredProviderSettings) -> None:
@@ -94,6 +103,7 @@ def put_provider_settings(tx: Writer, owner_id: AccountId, kept: StoredProviderS
         sealed_key=kept.sealed_key,
         key_hint=settings.key_hint,
         context_length=settings.context_length,
+        longest_request=settings.longest_request,
     )
 
 

@@ -116,6 +116,8 @@ provider_settings = Table(
     Column("sealed_key", Text),
     Column("key_hint", Text),
     Column("context_length", Whole),
+    # Tokens of the talk that one request may take; NULL: the server's setting.
+    Column("longest_request", Whole),
     sqlite_strict=True,
     sqlite_with_rowid=False,
 )
@@ -155,6 +157,8 @@ conversations = Table(
     Column("temperature", Real),
     Column("top_p", Real),
     Column("max_tokens", Whole),
+    # Tokens of the talk that one request may take; NULL: the connection's or the server's setting.
+    Column("longest_request", Whole),
     CheckConstraint(
         "purpose IN ('general', 'campaign_creation', 'session_planning', 'npc_generation',"
         " 'world_building', 'character_background')",

@@ -55,12 +55,16 @@ class Reader:
 
 
 class Writer(Reader):
-    """Reads and writes within one transaction. What it records is announced after the commit."""
+    """Reads and writes within one transaction.
+
+    What it records is announced after the commit, then its `after_commit` callbacks are called.
+    """
 
     def __init__(self, cursor: Cursor, engine: Engine, *, now: Callable[[], Millis]) -> None:
         super().__init__(cursor, engine)
         self._now = now
         self.recorded: list[Recorded] = []
+        self.callbacks: list[Callable[[], None]] = []
 
     def now(self) -> Millis:
         """Wall time for the row's dates. Order never depends on it."""
@@ -89,6 +93,15 @@ class Writer(Reader):
     def tell(self, event: Recorded) -> None:
         """Followers hear of `event` after the commit, and no log holds it."""
         self.recorded.append(event)
+
+    def after_commit(self, callback: Callable[[], None]) -> None:
+        """Call `callback` on the event loop once this transaction is on disk.
+
+        It is called before the caller of `Store.write` gets its result, and also when that caller
+        has been cancelled. When the transaction is rolled back, or the unit is run again, the
+        callback is dropped.
+        """
+        self.callbacks.append(callback)
 
 
 ReadUnit = Callable[[Reader], T]

@@ -12,8 +12,11 @@ What holds, and why:
 - A failure inside a unit rolls back its savepoint alone. An error can also end the whole
   transaction (a full disk does): after each failure the writer looks whether its transaction
   still stands, and if not, everything is rolled back and each unit is run again by itself.
-- Nobody is answered, and no event announced, before COMMIT has returned. If COMMIT fails, the
-  outcome is unknown to us: everybody is told so by a StoreError and may ask again.
+- No unit is answered, no event announced and no `after_commit` callback called before COMMIT has
+  returned. If COMMIT fails, the outcome is unknown: each caller gets a StoreError and may ask again.
+- After COMMIT, in this order: events are announced, callbacks are called, callers are answered. A
+  callback therefore runs before any later unit of its conversation is answered. An announcement or
+  a callback that raises is logged, and keeps no other from being made and no caller waiting.
 - Whatever a unit or a driver raises is caught here: it belongs to whoever handed the unit over,
   and the thread must outlive it.
 - Waiting for a foreign lock ends 500 ms after the unit was handed over, retries included.
@@ -28,6 +31,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
@@ -35,7 +39,7 @@ import structlog
 
 from talekeeper.clock import Millis
 from talekeeper.domain.events import Recorded
-from talekeeper.errors import DatabaseDamaged, StoreBusy, StoreError, StoreUnavailable
+from talekeeper.errors import DatabaseDamaged, StoreBusy, StoreError, StoreUnavailable, trail
 from talekeeper.store.seam import DriverConnection, EngineSeam
 from talekeeper.store.units import Writer, WriteUnit
 
@@ -66,7 +70,12 @@ class _Waiting:
     result: Any = None
     error: BaseException | None = None
     recorded: list[Recorded] = field(default_factory=list[Recorded])
+    callbacks: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
     reruns: int = 0
+
+    def forget_consequences(self) -> None:
+        """The unit's transaction is gone: nothing of it is announced, and no callback called."""
+        self.recorded, self.callbacks = [], []
 
     @property
     def is_settled(self) -> bool:
@@ -103,7 +112,7 @@ class WriterThread:
         self._is_closing = False
         self.counts = WriterCounts()
         self.trouble: StoreError | None = None
-        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
         """Connect, raising what stands in the way, and begin to serve."""
@@ -137,6 +146,20 @@ class WriterThread:
         if self._thread.is_alive():
             self._thread.join()
 
+    def _run(self) -> None:
+        try:
+            self._serve()
+        except BaseException as error:  # noqa: BLE001 - whatever ends the thread, no caller may hang
+            self._is_closing = True
+            log.critical("store.writer_died", error=type(error).__name__, at=trail(error))
+            while left := self._batch or self._drain()[0]:
+                for waiting in left:
+                    waiting.forget_consequences()
+                    waiting.error = StoreUnavailable("Talekeeper does not write any more.")
+                self._answer(left)
+                self._batch = []
+            self._disconnect()
+
     def _serve(self) -> None:
         is_tidy = True
         while True:
@@ -151,17 +174,19 @@ class WriterThread:
                 continue
             if first is None:
                 break
-            batch, is_last = self._drain(first)
-            self._commit_batch(batch)
-            self._answer(batch)
+            self._batch, is_last = self._drain(first)
+            self._commit_batch(self._batch)
+            self._answer(self._batch)
+            self._batch = []
             self._tidy(idle=False)
             is_tidy = False
             if is_last:
                 break
         self._disconnect()
 
-    def _drain(self, first: _Waiting) -> tuple[list[_Waiting], bool]:
-        batch = [first]
+    def _drain(self, *first: _Waiting) -> tuple[list[_Waiting], bool]:
+        """The next units, `first` among them, and whether no other will follow."""
+        batch = [*first]
         while len(batch) < BATCH:
             try:
                 waiting = self._queue.get_nowait()
@@ -184,7 +209,7 @@ class WriterThread:
         """One transaction for `batch`. False: nothing is stored, and each must run by itself."""
         alone = len(batch) == 1
         for waiting in batch:
-            waiting.recorded = []
+            waiting.forget_consequences()
         try:
             cursor = self._connected()
             if not self._begin(cursor, batch):
@@ -202,7 +227,7 @@ class WriterThread:
                 waiting.result = waiting.unit(tx)
                 if not alone:
                     cursor.execute("RELEASE unit")
-                waiting.recorded = tx.recorded
+                waiting.recorded, waiting.callbacks = tx.recorded, tx.callbacks
             except Exception as error:  # noqa: BLE001
                 if alone or not self._seam.transaction_stands(cursor.connection):
                     self._roll_back(cursor)
@@ -277,7 +302,7 @@ class WriterThread:
         for waiting in batch:
             if not waiting.is_settled:
                 waiting.error = typed
-            waiting.recorded = []  # nothing of a lost batch is announced
+            waiting.forget_consequences()
 
     def _suffer(self, trouble: StoreError) -> None:
         if isinstance(self.trouble, DatabaseDamaged):
@@ -319,16 +344,19 @@ class WriterThread:
         return typed
 
     def _answer(self, batch: list[_Waiting]) -> None:
-        # Announced first: who has its answer may count on followers having been told.
-        recorded = [event for waiting in batch for event in waiting.recorded]
         try:
-            self._loop.call_soon_threadsafe(self._settle, batch, recorded)
+            self._loop.call_soon_threadsafe(self._settle, batch)
         except RuntimeError:
             log.warning("store.loop_closed", units=len(batch))
 
-    def _settle(self, batch: list[_Waiting], recorded: list[Recorded]) -> None:
-        if recorded:
-            self._announce(recorded)
+    def _settle(self, batch: list[_Waiting]) -> None:
+        # A caller that has its answer may count on followers having been told.
+        for waiting in batch:
+            if waiting.recorded:
+                _attempt(partial(self._announce, waiting.recorded), "store.announcement_failed")
+        for waiting in batch:
+            for callback in waiting.callbacks:
+                _attempt(callback, "store.callback_failed")
         for waiting in batch:
             if waiting.future.done():
                 continue
@@ -371,6 +399,14 @@ class WriterThread:
                 connection.close()
             except Exception as error:  # noqa: BLE001
                 log.warning("store.close_failed", error=type(error).__name__)
+
+
+def _attempt(act: Callable[[], None], failed: str) -> None:
+    """Call `act`; what it raises is logged as the event `failed`."""
+    try:
+        act()
+    except Exception as error:  # noqa: BLE001 - the units of a whole batch are still to be answered
+        log.error(failed, error=type(error).__name__, at=trail(error))
 
 
 def _consume_error(future: "asyncio.Future[Any]") -> None:

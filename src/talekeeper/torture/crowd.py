@@ -38,6 +38,10 @@ class Said:
     sent_at: float = 0.0
     acked_at: float = 0.0
     """Seconds (monotonic), beside the ticks that order what happened."""
+    answered_from: float = 0.0
+    """When the request began that was acknowledged: the first, or the last of several."""
+    was_stored_before: bool = False
+    """The acknowledgement was of a repeat: an earlier request had stored it."""
 
 
 def losses(said: Iterable[Said], trees: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Wrong]:
@@ -157,6 +161,10 @@ class Crowd:
     def acked(self) -> list[Said]:
         return [each for each in self.said if each.acked is not None]
 
+    def stored_since(self, began: float) -> int:
+        """How many messages were stored by requests that began after that moment (monotonic)."""
+        return sum(each.answered_from > began and not each.was_stored_before for each in self.acked)
+
     def arrive(self, people: int, *, follow: bool = False) -> None:
         self.is_up.set()
         self._tasks = [asyncio.create_task(self._send_forever(who)) for who in range(people)]
@@ -247,6 +255,8 @@ class Crowd:
             each.reply_id = None if reply is None else reply["id"]
             each.acked = next(self._ticks)
             each.acked_at = time.monotonic()
+            each.answered_from = began
+            each.was_stored_before = answer.status == 200
             self.acks += 1
             async with self._has_acked:
                 self._has_acked.notify_all()

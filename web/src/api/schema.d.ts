@@ -1358,6 +1358,8 @@ export interface components {
             model?: string | null;
             /** Context Length */
             context_length?: number | null;
+            /** Longest Request */
+            longest_request?: number | null;
         };
         /**
          * ProviderHealth
@@ -1403,6 +1405,8 @@ export interface components {
             key_hint: string | null;
             /** Context Length */
             context_length: number | null;
+            /** Longest Request */
+            longest_request: number | null;
             /** Note */
             note: string | null;
             health: components["schemas"]["ProviderHealth"];
@@ -1469,7 +1473,9 @@ export interface components {
          * Sampling
          * @description How a conversation's replies are made; null where the provider's own way holds.
          *
-         *     `temperature` is 0 to 2, `top_p` above 0 up to 1. `max_tokens` is the longest reply, in tokens.
+         *     `temperature` is 0 to 2, `top_p` above 0 up to 1. `max_tokens` is the longest reply, and
+         *     `longest_request` how much of the talk is sent for it, in tokens; null where the connection's or
+         *     the server's setting holds.
          */
         Sampling: {
             /** Temperature */
@@ -1478,10 +1484,13 @@ export interface components {
             top_p?: number | null;
             /** Max Tokens */
             max_tokens?: number | null;
+            /** Longest Request */
+            longest_request?: number | null;
         };
         /**
          * SamplingIn
-         * @description How replies are made. What is left out stays; null leaves it to the provider.
+         * @description How replies are made. What is left out stays; null leaves it to the provider, and the longest
+         *     request to the connection's or the server's setting.
          */
         SamplingIn: {
             /** Temperature */
@@ -1490,6 +1499,8 @@ export interface components {
             top_p?: number | null;
             /** Max Tokens */
             max_tokens?: number | null;
+            /** Longest Request */
+            longest_request?: number | null;
         };
         /**
          * Sent

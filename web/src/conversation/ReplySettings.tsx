@@ -3,7 +3,7 @@ import { type RefObject, useState } from 'react'
 import type { Sampling } from '../api/types'
 import { Button } from '../ui/Button'
 import { Field } from '../ui/Field'
-import { type Problems, readSampling, type Written, written } from './sampling'
+import { AS_THE_PROVIDER_DECIDES, type Problems, readSampling, type Written, written } from './sampling'
 
 interface ReplySettingsProps {
   /** What it opens beside. */
@@ -19,12 +19,17 @@ export function ReplySettings({ anchor, sampling, onChange, onClose }: ReplySett
   const [problems, setProblems] = useState<Problems>({})
   const isDefault = Object.values(fields).every((each) => each.trim() === '')
 
-  const field = (name: keyof Written, label: string, note: string) => (
+  const field = (
+    name: keyof Written,
+    label: string,
+    note: string,
+    placeholder = 'as the provider decides',
+  ) => (
     <Field
       label={label}
       value={fields[name]}
       onChange={(value) => setFields({ ...fields, [name]: value })}
-      placeholder="as the provider decides"
+      placeholder={placeholder}
       note={problems[name] ?? note}
     />
   )
@@ -61,6 +66,12 @@ export function ReplySettings({ anchor, sampling, onChange, onClose }: ReplySett
               {field('temperature', 'Temperature', '0 to 2: low is steady, high is wild.')}
               {field('top_p', 'Top-p', 'Above 0, up to 1: how rare a word may be. Change this or the above.')}
               {field('max_tokens', 'Longest reply', 'In tokens: 300 are about two paragraphs.')}
+              {field(
+                'longest_request',
+                'Longest request',
+                'In tokens: how much of the talk the AI is told each time. The last ten messages always go in as far as its window holds them.',
+                'as the server is set',
+              )}
             </fieldset>
             <p role="alert" className="mt-2 text-sm text-accent empty:hidden">
               {Object.keys(problems).length > 0 ? 'Not kept: see what is said below the fields.' : ''}
@@ -69,7 +80,7 @@ export function ReplySettings({ anchor, sampling, onChange, onClose }: ReplySett
               <Button
                 disabled={isDefault}
                 onClick={() => {
-                  setFields(written({ temperature: null, top_p: null, max_tokens: null }))
+                  setFields(written(AS_THE_PROVIDER_DECIDES))
                   setProblems({})
                 }}
               >

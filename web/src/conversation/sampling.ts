@@ -5,11 +5,17 @@ export interface Written {
   temperature: string
   top_p: string
   max_tokens: string
+  longest_request: string
 }
 
 export type Problems = Partial<Record<keyof Written, string>>
 
-export const AS_THE_PROVIDER_DECIDES: Sampling = { temperature: null, top_p: null, max_tokens: null }
+export const AS_THE_PROVIDER_DECIDES: Sampling = {
+  temperature: null,
+  top_p: null,
+  max_tokens: null,
+  longest_request: null,
+}
 
 const NUMBER = /^\d+([.,]\d+)?$/
 
@@ -18,6 +24,7 @@ export function written(sampling: Sampling): Written {
     temperature: sampling.temperature?.toString() ?? '',
     top_p: sampling.top_p?.toString() ?? '',
     max_tokens: sampling.max_tokens?.toString() ?? '',
+    longest_request: sampling.longest_request?.toString() ?? '',
   }
 }
 
@@ -40,6 +47,11 @@ export function readSampling(fields: Written): { sampling: Sampling | null; prob
       (value) => Number.isInteger(value) && value >= 1 && value <= 1_000_000,
       'A whole number of tokens, such as 500.',
     ),
+    longest_request: read(
+      'longest_request',
+      (value) => Number.isInteger(value) && value >= 256 && value <= 100_000_000,
+      'A whole number of tokens, 256 or more, such as 16000.',
+    ),
   }
   return { sampling: Object.keys(problems).length === 0 ? sampling : null, problems }
 }
@@ -50,6 +62,8 @@ export function toldSampling(sampling: Sampling): string | null {
     sampling.temperature !== null && `temperature ${sampling.temperature}`,
     sampling.top_p !== null && `top-p ${sampling.top_p}`,
     sampling.max_tokens !== null && `at most ${sampling.max_tokens.toLocaleString('en')} tokens`,
+    sampling.longest_request !== null &&
+      `requests up to ${sampling.longest_request.toLocaleString('en')} tokens`,
   ].filter(Boolean)
   return told.length === 0 ? null : told.join(' · ')
 }

@@ -31,7 +31,7 @@ function conversation(seq: number, leaf: string | null, generation: string | nul
     generation_id: generation,
     provider: null,
     model: null,
-    sampling: { temperature: null, top_p: null, max_tokens: null },
+    sampling: { temperature: null, top_p: null, max_tokens: null, longest_request: null },
     pinned: false,
     archived_at: null,
     deleted_at: null,
