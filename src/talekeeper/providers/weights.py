@@ -74,8 +74,9 @@ def find_weights(models_folder: Path, weights: Weights = SMOLLM2) -> Path:
         ) from None
     if size != weights.size:
         raise ModelMissing(
-            f"The built-in model's weights in {path} are damaged: {size} bytes instead of "
-            f"{weights.size}. Run `talekeeper model add` to replace them."
+            f"The built-in model's weights are damaged: {size} bytes instead of {weights.size}. "
+            "Run `talekeeper model add` to replace them.",
+            place=path,
         )
     return path
 

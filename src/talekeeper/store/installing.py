@@ -85,14 +85,15 @@ def _of_the_disk(
     if seam.name != "sqlite" or kind is None or not is_network(kind):
         return ()
     told = (
-        f"{data_dir} lies on a network file system ({kind}), where locks and syncs are promises "
-        "of another machine: what was acknowledged may be lost."
+        f"The data folder lies on a network file system ({kind}), where locks and syncs are "
+        "promises of another machine: what was acknowledged may be lost."
     )
     if allows_network_folder:
         return (told,)
     raise FolderOnNetwork(
         f"{told} Give a folder on a local disk with --data-dir, or use PostgreSQL. To do it all "
-        "the same, set TALEKEEPER_ALLOW_NETWORK_FOLDER=true."
+        "the same, set TALEKEEPER_ALLOW_NETWORK_FOLDER=true.",
+        place=data_dir,
     )
 
 

@@ -94,8 +94,9 @@ class Sqlite:
         mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         if mode != "wal":
             raise DatabaseDamaged(
-                f"{self.path} cannot use a write-ahead log (journal mode {mode}). Put the data "
-                "folder on a local disk, not on a network share."
+                f"The database cannot use a write-ahead log (journal mode {mode}). Put the data "
+                "folder on a local disk, not on a network share.",
+                place=self.path,
             )
         _set_and_read_back(connection, _PRAGMAS | _WRITER_PRAGMAS)
         self.forget_check()
@@ -147,10 +148,15 @@ class Sqlite:
                 return SyncFailed("The disk did not confirm the write. Try again in a moment.")
             case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
                 return DatabaseDamaged(
-                    f"{self.path} is damaged. Stop the server and restore the newest good backup."
+                    "The database is damaged. Stop the server and restore the newest good backup.",
+                    place=self.path,
                 )
             case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
-                return StoreUnavailable(f"{self.path} cannot be opened for writing.")
+                return StoreUnavailable(
+                    "The database cannot be opened for writing. Give the user that runs the "
+                    "server access to the data folder.",
+                    place=self.path,
+                )
             case _:
                 return None
 
