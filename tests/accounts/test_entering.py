@@ -10,7 +10,7 @@ import pytest
 from talekeeper.accounts.adding import add_account, list_accounts
 from talekeeper.accounts.entering import (
     ensure_owner,
-    forget_earlier_runs,
+    forget_ended,
     issue_login,
     issue_token,
     log_in,
@@ -22,9 +22,13 @@ from talekeeper.accounts.tokens import LOGIN_LASTS, SESSION_IDLES, SESSION_LASTS
 from talekeeper.clock import Millis
 from talekeeper.domain.accounts import TokenKind
 from talekeeper.errors import InvalidInput, NotFound, Unauthenticated
-from talekeeper.store import Store
+from talekeeper.ids import BootId, fresh_id
+from talekeeper.store import Store, Writer
+from talekeeper.store.processes import enrol, forget_dead, leave, server_time
 
 DAY = 24 * 60 * 60 * 1000
+FOREVER = 1 << 50
+REMEMBERED_MS = 60_000
 EVERY_KIND: tuple[TokenKind, ...] = ("bearer", "session", "login", "control")
 
 
@@ -72,6 +76,18 @@ async def is_let_in(identities: Identities, token: str, *kinds: TokenKind) -> bo
     except Unauthenticated:
         return False
     return True
+
+
+async def a_run(store: Store, *, lasts: int = FOREVER) -> BootId:
+    """A server process that is alive for `lasts` milliseconds from now."""
+    boot_id = BootId(fresh_id())
+
+    def unit(tx: Writer) -> None:
+        now = tx.now() if store.engine == "sqlite" else server_time(tx)
+        enrol(tx, boot_id, now=now, until=now + lasts)
+
+    await store.write(unit)
+    return boot_id
 
 
 async def test_the_first_start_makes_one_owner_and_later_ones_find_them(store: Store):
@@ -158,12 +174,15 @@ async def test_a_login_link_ends_after_a_quarter_of_an_hour(store: Store, clock:
 
 @pytest.mark.req("S2")
 async def test_the_link_of_the_start_lasts_until_the_next_start(store: Store, clock: StoodClock):
-    kept = await issue_login(store, until_stopped=True)
-    lost = await issue_login(store, until_stopped=True)
+    owner = await ensure_owner(store)
+    kept, lost = [
+        await issue_token(store, owner.id, "login", run=await a_run(store)) for _ in range(2)
+    ]
     clock.go(100 * DAY)
     await log_in(store, kept)
     asked_for = await issue_login(store)
-    await forget_earlier_runs(store)
+    await store.write(lambda tx: forget_dead(tx, BootId(fresh_id()), before=2 * FOREVER))
+    await forget_ended(store)
     with pytest.raises(Unauthenticated):
         await log_in(store, lost)
     await log_in(store, asked_for)
@@ -179,11 +198,44 @@ async def test_no_other_token_is_a_login(store: Store, identities: Identities):
 
 @pytest.mark.req("S4")
 async def test_the_control_token_of_an_earlier_run_lets_nobody_in(
+    store: Store, identities: Identities, clock: StoodClock
+):
+    run = await a_run(store)
+    control = await issue_token(store, identities.owner.id, "control", run=run)
+    assert await is_let_in(identities, control, "control")
+    await store.write(lambda tx: leave(tx, run))
+    await forget_ended(store)
+    clock.go(REMEMBERED_MS)
+    assert not await is_let_in(identities, control, "control")
+
+
+@pytest.mark.req("S4")
+async def test_a_second_process_leaves_the_tokens_of_the_first_as_they_are(
     store: Store, identities: Identities
 ):
-    control = await issue_token(store, identities.owner.id, "control", until_stopped=True)
-    await forget_earlier_runs(store)
-    assert not await is_let_in(identities, control, "control")
+    first = await a_run(store)
+    control = await issue_token(store, identities.owner.id, "control", run=first)
+    login = await issue_token(store, identities.owner.id, "login", run=first)
+    second = await a_run(store)
+    await forget_ended(store)
+    await issue_token(store, identities.owner.id, "control", run=second)
+    assert await is_let_in(identities, control, "control")
+    await log_in(store, login)
+
+
+@pytest.mark.req("S4")
+async def test_a_process_that_was_silent_for_an_hour_has_no_tokens_any_more(
+    store: Store, identities: Identities, clock: StoodClock
+):
+    silent = await a_run(store, lasts=-3_600_001)
+    asleep = await a_run(store, lasts=-3_000_000)
+    gone, kept = [
+        await issue_token(store, identities.owner.id, "control", run=run)
+        for run in (silent, asleep)
+    ]
+    await forget_ended(store)
+    assert not await is_let_in(identities, gone, "control")
+    assert await is_let_in(identities, kept, "control")
 
 
 @pytest.mark.req("S4")

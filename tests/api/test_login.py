@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from api.asking import TOKEN, Answer, ask, bearing, post, served
 from talekeeper.accounts.entering import issue_login, issue_token
+from talekeeper.ids import BootId, fresh_id
 
 
 @pytest.fixture
@@ -184,7 +185,7 @@ async def test_a_name_that_is_taken_is_refused_with_words(app: FastAPI):
 async def test_the_control_token_does_what_commands_do_and_reads_no_tales(app: FastAPI):
     keeper = app.state.keeper
     owner_id = keeper.identities.owner.id
-    control = bearing(await issue_token(keeper.store, owner_id, "control", until_stopped=True))
+    control = bearing(await issue_token(keeper.store, owner_id, "control", run=BootId(fresh_id())))
     assert (await ask(app, "GET", "/api/me", control)).status == 401
     assert (await ask(app, "GET", "/api/accounts", control)).status == 200
     assert (await post(app, "/api/accounts", {"name": "Ada"}, control)).status == 201

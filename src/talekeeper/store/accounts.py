@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from talekeeper.clock import Millis
 from talekeeper.domain.accounts import Account, TokenKind
-from talekeeper.ids import AccountId, TokenId
+from talekeeper.ids import AccountId, BootId, TokenId
 from talekeeper.store.prepared import Row, named, prepared
 from talekeeper.store.sql import (
     access_tokens,
@@ -13,8 +13,8 @@ from talekeeper.store.sql import (
     bindparam,
     delete,
     insert,
-    or_,
     select,
+    text,
     update,
 )
 from talekeeper.store.units import Reader, Writer
@@ -82,13 +82,13 @@ _TOUCH = prepared(
     .values(last_used_at=bindparam("now"), expires_at=bindparam("until"))
 )
 _REVOKE = prepared(delete(access_tokens).where(access_tokens.c.id == bindparam("token")))
-_REVOKE_OF_A_RUN = prepared(
-    delete(access_tokens).where(
-        or_(
-            access_tokens.c.kind == "control",
-            (access_tokens.c.kind == "login") & access_tokens.c.expires_at.is_(None),
-            access_tokens.c.expires_at < bindparam("now"),
-        )
+# A token of a server's run bears the run's boot id at the beginning of its own.
+_FORGET_ENDED = prepared(
+    text(
+        "DELETE FROM access_tokens WHERE expires_at < :now"
+        " OR ((kind = 'control' OR (kind = 'login' AND expires_at IS NULL)) AND NOT EXISTS"
+        " (SELECT 1 FROM processes WHERE boot_id = substr(access_tokens.id, 1, 36)"
+        " AND lease_until >= :alive_since))"
     )
 )
 
@@ -178,11 +178,16 @@ def revoke_token(tx: Writer, token_id: TokenId) -> None:
     tx.run(_REVOKE, token=token_id)
 
 
-def revoke_tokens_of_a_run(tx: Writer) -> None:
-    """What an earlier run of the server gave out for its own lifetime, and what has expired, is
-    gone.
+def id_in_run(boot_id: BootId, kind: TokenKind) -> TokenId:
+    """The id of the one token of that kind that lasts as long as the run of a server process."""
+    return TokenId(f"{boot_id}.{kind}")
+
+
+def forget_ended_tokens(tx: Writer, *, alive_since: int) -> None:
+    """What has expired is gone, and so are the tokens of every run whose process has left, or
+    whose lease ended before `alive_since`.
     """
-    tx.run(_REVOKE_OF_A_RUN, now=tx.now())
+    tx.run(_FORGET_ENDED, now=tx.now(), alive_since=alive_since)
 
 
 def _account(row: Row) -> Account:
