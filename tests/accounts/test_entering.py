@@ -1,12 +1,11 @@
 """Tokens let in whom they were made for, for as long as they were meant to, and no one else (S4)."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from accounts.arranging import DAY, FOREVER, StoodClock, a_run, is_let_in
 from talekeeper.accounts.adding import add_account, list_accounts
 from talekeeper.accounts.entering import (
     ensure_owner,
@@ -15,79 +14,17 @@ from talekeeper.accounts.entering import (
     issue_token,
     log_in,
     log_out,
-    open_identities,
 )
 from talekeeper.accounts.identifying import Identities
 from talekeeper.accounts.tokens import LOGIN_LASTS, SESSION_IDLES, SESSION_LASTS, fresh_token
-from talekeeper.clock import Millis
 from talekeeper.domain.accounts import TokenKind
 from talekeeper.errors import InvalidInput, NotFound, Unauthenticated
 from talekeeper.ids import BootId, fresh_id
-from talekeeper.store import Store, Writer
-from talekeeper.store.processes import enrol, forget_dead, leave, server_time
+from talekeeper.store import Store
+from talekeeper.store.processes import forget_dead, leave
 
-DAY = 24 * 60 * 60 * 1000
-FOREVER = 1 << 50
 REMEMBERED_MS = 60_000
 EVERY_KIND: tuple[TokenKind, ...] = ("bearer", "session", "login", "control")
-
-
-@dataclass
-class StoodClock:
-    """A clock that goes only when it is told to."""
-
-    wall: int = 1_800_000_000_000
-    passed: float = 0.0
-
-    def now(self) -> Millis:
-        return Millis(self.wall)
-
-    def monotonic(self) -> float:
-        return self.passed
-
-    def go(self, millis: int) -> None:
-        self.wall += millis
-        self.passed += millis / 1000
-
-
-@pytest.fixture
-def clock() -> StoodClock:
-    return StoodClock()
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-async def store(
-    tmp_path: Path, clock: StoodClock, request: pytest.FixtureRequest
-) -> AsyncIterator[Store]:
-    url = request.getfixturevalue("postgres_database") if request.param == "postgresql" else None
-    store = await Store.open(tmp_path / "data", clock=clock, database_url=url)
-    yield store
-    await store.close()
-
-
-@pytest.fixture
-async def identities(store: Store, clock: StoodClock) -> Identities:
-    return await open_identities(store, clock=clock, owner_token="from-the-settings")
-
-
-async def is_let_in(identities: Identities, token: str, *kinds: TokenKind) -> bool:
-    try:
-        await identities.identify(token, kinds=kinds)
-    except Unauthenticated:
-        return False
-    return True
-
-
-async def a_run(store: Store, *, lasts: int = FOREVER) -> BootId:
-    """A server process that is alive for `lasts` milliseconds from now."""
-    boot_id = BootId(fresh_id())
-
-    def unit(tx: Writer) -> None:
-        now = tx.now() if store.engine == "sqlite" else server_time(tx)
-        enrol(tx, boot_id, now=now, until=now + lasts)
-
-    await store.write(unit)
-    return boot_id
 
 
 async def test_the_first_start_makes_one_owner_and_later_ones_find_them(store: Store):

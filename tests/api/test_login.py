@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 
-from api.asking import TOKEN, Answer, ask, bearing, post, served
+from api.asking import JSON, TOKEN, Answer, ask, bearing, post, served
 from talekeeper.accounts.entering import issue_login, issue_token
 from talekeeper.ids import BootId, fresh_id
 
@@ -53,6 +53,42 @@ async def test_on_tls_the_cookie_is_bound_to_host_and_tls(app: FastAPI):
     assert cookie["path"] == "/"
     me = await ask(app, "GET", "/api/me", cookie_of(answer), scheme="https")
     assert me.status == 200
+
+
+@pytest.mark.req("S4")
+async def test_the_list_of_logins_marks_the_one_that_asks(app: FastAPI):
+    cookies = [cookie_of(await ask(app, "GET", await a_link(app))) for _ in range(2)]
+    for cookie in cookies:
+        items = (await ask(app, "GET", "/api/tokens", cookie)).json()["items"]
+        assert [item["kind"] for item in items] == ["session", "session"]
+        assert sum(item["is_current"] for item in items) == 1
+    first, second = [
+        next(item["id"] for item in items if item["is_current"])
+        for items in [
+            (await ask(app, "GET", "/api/tokens", cookie)).json()["items"] for cookie in cookies
+        ]
+    ]
+    assert first != second
+    gone = await ask(app, "DELETE", f"/api/tokens/{second}", cookies[0], JSON)
+    assert gone.status == 204
+    assert (await ask(app, "GET", "/api/me", cookies[1])).status == 401
+    assert (await ask(app, "GET", "/api/me", cookies[0])).status == 200
+    again = await ask(app, "DELETE", f"/api/tokens/{second}", cookies[0], JSON)
+    assert again.json()["code"] == "not_found"
+    assert "tk_" not in str(items)
+
+
+@pytest.mark.req("S3", "S4")
+async def test_the_owner_ends_the_logins_of_an_account(app: FastAPI):
+    added = (await post(app, "/api/accounts", {"name": "Bea"}, bearing(TOKEN))).json()
+    path = f"/api/accounts/{added['id']}/tokens"
+    (item,) = (await ask(app, "GET", path, bearing(TOKEN))).json()["items"]
+    assert item["kind"] == "bearer"
+    assert (await ask(app, "GET", path, bearing(added["token"]))).status == 403
+    mine = f"/api/tokens/{item['id']}"
+    assert (await ask(app, "DELETE", mine, bearing(TOKEN), JSON)).status == 404
+    assert (await ask(app, "DELETE", f"{path}/{item['id']}", bearing(TOKEN), JSON)).status == 204
+    assert (await ask(app, "GET", "/api/me", bearing(added["token"]))).status == 401
 
 
 @pytest.mark.req("S2")

@@ -125,16 +125,20 @@ async def issue_token(
     return token
 
 
+async def account_named(store: Store, name: str | None) -> Account:
+    """The account of that name, or the owner. Raises NotFound."""
+    if name is None:
+        return await ensure_owner(store)
+    key = name_key(account_name(name))
+    found = await store.read(lambda tx: account_of_key(tx, key))
+    if found is None:
+        raise NotFound(f"There is no account named {account_name(name)}.")
+    return found
+
+
 async def issue_login(store: Store, *, name: str | None = None) -> str:
     """A login token for the account of that name, or for the owner. Raises NotFound."""
-    if name is None:
-        account = await ensure_owner(store)
-    else:
-        key = name_key(account_name(name))
-        found = await store.read(lambda tx: account_of_key(tx, key))
-        if found is None:
-            raise NotFound(f"There is no account named {account_name(name)}.")
-        account = found
+    account = await account_named(store, name)
     return await issue_token(store, account.id, "login")
 
 

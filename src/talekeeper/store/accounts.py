@@ -1,5 +1,7 @@
 """Accounts and the tokens that say who is asking. Only a token's hash is ever here."""
 
+import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -92,8 +94,35 @@ _FORGET_ENDED = prepared(
     )
 )
 
+_TOKENS = prepared(
+    select(*_TOKEN)
+    .where(
+        access_tokens.c.account_id == bindparam("account_id"),
+        access_tokens.c.kind != "control",
+        access_tokens.c.used_at.is_(None),
+    )
+    .order_by(access_tokens.c.created_at.desc(), access_tokens.c.id.desc())
+    .limit(bindparam("limit"))
+)
+_REVOKE_OF = prepared(
+    delete(access_tokens).where(
+        access_tokens.c.id == bindparam("token"),
+        access_tokens.c.account_id == bindparam("account_id"),
+        access_tokens.c.kind != "control",
+    )
+)
+# One statement for any number of tokens.
+_EXPIRIES_ON_SQLITE = prepared(
+    text("SELECT id, expires_at FROM access_tokens WHERE id IN (SELECT value FROM json_each(:ids))")
+)
+_EXPIRIES_ON_POSTGRESQL = prepared(
+    text("SELECT id, expires_at FROM access_tokens WHERE id = ANY(:ids)")
+)
+
 MOST_ACCOUNTS = 10_000
 """Accounts in one list."""
+MOST_TOKENS = 1_000
+"""Tokens in one list."""
 
 
 def add_account(
@@ -171,6 +200,25 @@ def spend_token(tx: Writer, token_id: TokenId) -> bool:
 def touch_token(tx: Writer, token_id: TokenId, *, expires_at: Millis | None) -> None:
     """The token was used just now and lasts until `expires_at`."""
     tx.run(_TOUCH, token=token_id, now=tx.now(), until=expires_at)
+
+
+def tokens_of(tx: Reader, account_id: AccountId) -> tuple[Token, ...]:
+    """The account's tokens but for those of servers and those used up, newest first."""
+    return tuple(_token(row) for row in tx.all(_TOKENS, account_id=account_id, limit=MOST_TOKENS))
+
+
+def revoke_token_of(tx: Writer, token_id: TokenId, *, account_id: AccountId) -> bool:
+    """The token is good for nothing. False when it is not there, another account's or a server's."""
+    return tx.run(_REVOKE_OF, token=token_id, account_id=account_id) == 1
+
+
+def expiries_of(tx: Reader, token_ids: Collection[TokenId]) -> dict[TokenId, Millis | None]:
+    """When each of these tokens expires; those that are not there any more are not in it."""
+    if tx.engine == "sqlite":
+        rows = tx.all(_EXPIRIES_ON_SQLITE, ids=json.dumps([*token_ids]))
+    else:
+        rows = tx.all(_EXPIRIES_ON_POSTGRESQL, ids=[*token_ids])
+    return {TokenId(token_id): _time(expires_at) for token_id, expires_at in rows}
 
 
 def revoke_token(tx: Writer, token_id: TokenId) -> None:
