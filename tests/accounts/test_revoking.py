@@ -1,6 +1,7 @@
 """What lets somebody in is listed and revoked one by one, by whom it belongs to (S3, S4)."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from talekeeper.accounts.tokens import SESSION_IDLES
 from talekeeper.errors import NotFound, Unauthenticated
 from talekeeper.ids import AccountId, TokenId, fresh_id
 from talekeeper.store import Store
+from talekeeper.store.units import ReadUnit
 
 
 @pytest.mark.req("S4")
@@ -107,7 +109,7 @@ async def test_any_number_of_holds_costs_one_look_and_none_where_nothing_is_held
     looks: list[int] = []
     read = store.read
 
-    async def counted(unit):  # type: ignore[no-untyped-def]
+    async def counted(unit: ReadUnit[Any]) -> Any:
         looks.append(1)
         return await read(unit)
 
