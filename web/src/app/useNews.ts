@@ -19,11 +19,14 @@ export function useNews(): void {
         refetchType: isSeen() ? 'active' : 'none',
       })
     const catchUp = () =>
-      void queryClient.refetchQueries({
-        queryKey: CONVERSATIONS,
-        type: 'active',
-        predicate: (query) => query.state.isInvalidated,
-      })
+      void queryClient.refetchQueries(
+        {
+          queryKey: CONVERSATIONS,
+          type: 'active',
+          predicate: (query) => query.state.isInvalidated,
+        },
+        { cancelRefetch: false },
+      )
     const leave = [
       live.subscribe((event) => {
         if (event.type === 'conversation.changed') noteConversation(event.conversation)
