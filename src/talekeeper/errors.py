@@ -35,8 +35,12 @@
 
 An error knows a stable `code` and whether trying again may help (`retryable`); it knows nothing
 of HTTP. `api/problems.py` maps classes to statuses, `cli/exits.py` to exit codes.
+
+What a running server raises may be answered to a client, even to one without a login: its message
+names no path of this machine. The path goes into `place`, which only the command line tells.
 """
 
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -48,9 +52,12 @@ class TalekeeperError(Exception):
     retry_after: float | None = None
     """Seconds to wait before trying again, where that is known."""
 
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, place: Path | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
+        self.place = place
         if retry_after is not None:
             self.retry_after = retry_after
 

@@ -122,6 +122,7 @@ async def open_keeper(
         identities = await open_identities(
             store, clock=clock, owner_token=token.get_secret_value() if token else None
         )
+        stack.push_async_callback(identities.held.close)
         choice = ServerChoice(settings.provider, settings.model)
         anywhere = _providers(settings, Reach.ANYWHERE)
         stack.push_async_callback(anywhere.aclose)

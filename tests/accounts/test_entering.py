@@ -1,77 +1,30 @@
 """Tokens let in whom they were made for, for as long as they were meant to, and no one else (S4)."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from accounts.arranging import DAY, FOREVER, StoodClock, a_run, is_let_in
 from talekeeper.accounts.adding import add_account, list_accounts
 from talekeeper.accounts.entering import (
     ensure_owner,
-    forget_earlier_runs,
+    forget_ended,
     issue_login,
     issue_token,
     log_in,
     log_out,
-    open_identities,
 )
 from talekeeper.accounts.identifying import Identities
 from talekeeper.accounts.tokens import LOGIN_LASTS, SESSION_IDLES, SESSION_LASTS, fresh_token
-from talekeeper.clock import Millis
 from talekeeper.domain.accounts import TokenKind
 from talekeeper.errors import InvalidInput, NotFound, Unauthenticated
+from talekeeper.ids import BootId, fresh_id
 from talekeeper.store import Store
+from talekeeper.store.processes import forget_dead, leave
 
-DAY = 24 * 60 * 60 * 1000
+REMEMBERED_MS = 60_000
 EVERY_KIND: tuple[TokenKind, ...] = ("bearer", "session", "login", "control")
-
-
-@dataclass
-class StoodClock:
-    """A clock that goes only when it is told to."""
-
-    wall: int = 1_800_000_000_000
-    passed: float = 0.0
-
-    def now(self) -> Millis:
-        return Millis(self.wall)
-
-    def monotonic(self) -> float:
-        return self.passed
-
-    def go(self, millis: int) -> None:
-        self.wall += millis
-        self.passed += millis / 1000
-
-
-@pytest.fixture
-def clock() -> StoodClock:
-    return StoodClock()
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-async def store(
-    tmp_path: Path, clock: StoodClock, request: pytest.FixtureRequest
-) -> AsyncIterator[Store]:
-    url = request.getfixturevalue("postgres_database") if request.param == "postgresql" else None
-    store = await Store.open(tmp_path / "data", clock=clock, database_url=url)
-    yield store
-    await store.close()
-
-
-@pytest.fixture
-async def identities(store: Store, clock: StoodClock) -> Identities:
-    return await open_identities(store, clock=clock, owner_token="from-the-settings")
-
-
-async def is_let_in(identities: Identities, token: str, *kinds: TokenKind) -> bool:
-    try:
-        await identities.identify(token, kinds=kinds)
-    except Unauthenticated:
-        return False
-    return True
 
 
 async def test_the_first_start_makes_one_owner_and_later_ones_find_them(store: Store):
@@ -158,12 +111,15 @@ async def test_a_login_link_ends_after_a_quarter_of_an_hour(store: Store, clock:
 
 @pytest.mark.req("S2")
 async def test_the_link_of_the_start_lasts_until_the_next_start(store: Store, clock: StoodClock):
-    kept = await issue_login(store, until_stopped=True)
-    lost = await issue_login(store, until_stopped=True)
+    owner = await ensure_owner(store)
+    kept, lost = [
+        await issue_token(store, owner.id, "login", run=await a_run(store)) for _ in range(2)
+    ]
     clock.go(100 * DAY)
     await log_in(store, kept)
     asked_for = await issue_login(store)
-    await forget_earlier_runs(store)
+    await store.write(lambda tx: forget_dead(tx, BootId(fresh_id()), before=2 * FOREVER))
+    await forget_ended(store)
     with pytest.raises(Unauthenticated):
         await log_in(store, lost)
     await log_in(store, asked_for)
@@ -179,11 +135,44 @@ async def test_no_other_token_is_a_login(store: Store, identities: Identities):
 
 @pytest.mark.req("S4")
 async def test_the_control_token_of_an_earlier_run_lets_nobody_in(
+    store: Store, identities: Identities, clock: StoodClock
+):
+    run = await a_run(store)
+    control = await issue_token(store, identities.owner.id, "control", run=run)
+    assert await is_let_in(identities, control, "control")
+    await store.write(lambda tx: leave(tx, run))
+    await forget_ended(store)
+    clock.go(REMEMBERED_MS)
+    assert not await is_let_in(identities, control, "control")
+
+
+@pytest.mark.req("S4")
+async def test_a_second_process_leaves_the_tokens_of_the_first_as_they_are(
     store: Store, identities: Identities
 ):
-    control = await issue_token(store, identities.owner.id, "control", until_stopped=True)
-    await forget_earlier_runs(store)
-    assert not await is_let_in(identities, control, "control")
+    first = await a_run(store)
+    control = await issue_token(store, identities.owner.id, "control", run=first)
+    login = await issue_token(store, identities.owner.id, "login", run=first)
+    second = await a_run(store)
+    await forget_ended(store)
+    await issue_token(store, identities.owner.id, "control", run=second)
+    assert await is_let_in(identities, control, "control")
+    await log_in(store, login)
+
+
+@pytest.mark.req("S4")
+async def test_a_process_that_was_silent_for_an_hour_has_no_tokens_any_more(
+    store: Store, identities: Identities, clock: StoodClock
+):
+    silent = await a_run(store, lasts=-3_600_001)
+    asleep = await a_run(store, lasts=-3_000_000)
+    gone, kept = [
+        await issue_token(store, identities.owner.id, "control", run=run)
+        for run in (silent, asleep)
+    ]
+    await forget_ended(store)
+    assert not await is_let_in(identities, gone, "control")
+    assert await is_let_in(identities, kept, "control")
 
 
 @pytest.mark.req("S4")

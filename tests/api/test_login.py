@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 
-from api.asking import TOKEN, Answer, ask, bearing, post, served
+from api.asking import JSON, TOKEN, Answer, ask, bearing, post, served
 from talekeeper.accounts.entering import issue_login, issue_token
+from talekeeper.ids import BootId, fresh_id
 
 
 @pytest.fixture
@@ -52,6 +53,39 @@ async def test_on_tls_the_cookie_is_bound_to_host_and_tls(app: FastAPI):
     assert cookie["path"] == "/"
     me = await ask(app, "GET", "/api/me", cookie_of(answer), scheme="https")
     assert me.status == 200
+
+
+@pytest.mark.req("S4")
+async def test_the_list_of_logins_marks_the_one_that_asks(app: FastAPI):
+    cookies = [cookie_of(await ask(app, "GET", await a_link(app))) for _ in range(2)]
+    current: list[str] = []
+    for cookie in cookies:
+        listed = await ask(app, "GET", "/api/tokens", cookie)
+        assert b"tk_" not in listed.body
+        items = listed.json()["items"]
+        assert [item["kind"] for item in items] == ["session", "session"]
+        current += [item["id"] for item in items if item["is_current"]]
+    first, second = current
+    assert first != second
+    gone = await ask(app, "DELETE", f"/api/tokens/{second}", cookies[0], JSON)
+    assert gone.status == 204
+    assert (await ask(app, "GET", "/api/me", cookies[1])).status == 401
+    assert (await ask(app, "GET", "/api/me", cookies[0])).status == 200
+    again = await ask(app, "DELETE", f"/api/tokens/{second}", cookies[0], JSON)
+    assert again.json()["code"] == "not_found"
+
+
+@pytest.mark.req("S3", "S4")
+async def test_the_owner_ends_the_logins_of_an_account(app: FastAPI):
+    added = (await post(app, "/api/accounts", {"name": "Bea"}, bearing(TOKEN))).json()
+    path = f"/api/accounts/{added['id']}/tokens"
+    (item,) = (await ask(app, "GET", path, bearing(TOKEN))).json()["items"]
+    assert item["kind"] == "bearer"
+    assert (await ask(app, "GET", path, bearing(added["token"]))).status == 403
+    mine = f"/api/tokens/{item['id']}"
+    assert (await ask(app, "DELETE", mine, bearing(TOKEN), JSON)).status == 404
+    assert (await ask(app, "DELETE", f"{path}/{item['id']}", bearing(TOKEN), JSON)).status == 204
+    assert (await ask(app, "GET", "/api/me", bearing(added["token"]))).status == 401
 
 
 @pytest.mark.req("S2")
@@ -184,7 +218,7 @@ async def test_a_name_that_is_taken_is_refused_with_words(app: FastAPI):
 async def test_the_control_token_does_what_commands_do_and_reads_no_tales(app: FastAPI):
     keeper = app.state.keeper
     owner_id = keeper.identities.owner.id
-    control = bearing(await issue_token(keeper.store, owner_id, "control", until_stopped=True))
+    control = bearing(await issue_token(keeper.store, owner_id, "control", run=BootId(fresh_id())))
     assert (await ask(app, "GET", "/api/me", control)).status == 401
     assert (await ask(app, "GET", "/api/accounts", control)).status == 200
     assert (await post(app, "/api/accounts", {"name": "Ada"}, control)).status == 201

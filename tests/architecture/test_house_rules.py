@@ -17,6 +17,7 @@ MAY_OPEN_FILES = {
     "api/page.py": "the built page, read once at the start",
     "providers/local.py": "the weights, read through before they are loaded",
     "providers/weights.py": "the built-in model's weights",
+    "syncing.py": "folders of ours, to sync the names in them",
     "store/file_systems.py": "the kernel's list of mounts",
     "store/folder_lock.py": "the lock file of the data folder, which is not the database",
     "store/installing.py": "the installation's marker",

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from playwright.async_api import Route, expect
 
 from browser.reading import Reader, begun
-from servers import Client, Server, until
+from servers import Client, Server, new_id, until
 
 QUESTION: Final = (
     'We ask old Bertrand about the mill. "Who built it, and why does it turn at night?" '
@@ -269,6 +269,32 @@ async def settings(stage: Stage) -> Reader:
     await reader.page.goto(f"{stage.server.url}/settings")
     await reader.page.get_by_role("button", name=re.compile("^OpenAI")).click()
     await expect(reader.page.get_by_label("Base URL")).to_be_visible()
+    return reader
+
+
+async def logins(stage: Stage) -> Reader:
+    """What lets somebody in, one of each kind."""
+    added = await stage.client.post("/api/accounts", {"name": f"Bea {new_id()}"})
+    assert added.status == 201, added.body
+    reader = await stage.reader(is_let_in=False)
+    for turn in range(3):
+        made = await stage.client.post("/api/login-links", {"name": added["name"]})
+        assert made.status == 201, made.body
+        link = stage.server.url + made["path"]
+        if turn < 2:
+            await reader.page.context.clear_cookies()
+            await reader.page.goto(link)
+    await reader.page.goto(f"{stage.server.url}/settings")
+    await expect(reader.page.get_by_text("This browser", exact=True)).to_be_visible()
+    await expect(reader.page.get_by_text("A token for programs")).to_be_visible()
+    await reader.button("Log out").scroll_into_view_if_needed()
+    return reader
+
+
+async def ending_a_login(stage: Stage) -> Reader:
+    reader = await logins(stage)
+    await reader.page.get_by_role("button", name=re.compile("^Log it out")).click()
+    await expect(reader.page.get_by_role("alertdialog")).to_be_visible()
     return reader
 
 
@@ -543,6 +569,8 @@ SCENES: Final[tuple[Scene, ...]] = (
     choosing,
     rail,
     settings,
+    logins,
+    ending_a_login,
     nowhere,
     switching,
     searching,

@@ -7,7 +7,7 @@ so nobody can add one and forget. What is another's is answered byte for byte li
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -23,6 +23,9 @@ class Belongings:
     message: str
     reply: str
     generation: str
+    stream: str
+    token: str
+    account: str
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,10 @@ WALK: dict[tuple[str, str], Reaching | str] = {
     ),
     ("GET", "/api/conversations/{conversation_id}/events"): _events,
     ("GET", "/api/events"): "what is not the asker's is told as gone, below",
+    ("PATCH", "/api/events/{stream_id}"): lambda theirs, _: [
+        Asked("PATCH", f"/api/events/{theirs.stream}", {"follow": [theirs.conversation]}),
+        Asked("PATCH", f"/api/events/{theirs.stream}", {"unfollow": [theirs.conversation]}),
+    ],
     ("DELETE", "/api/conversations/{conversation_id}"): lambda theirs, _: [
         Asked("DELETE", f"/api/conversations/{theirs.conversation}{query}")
         for query in ("", "?for_good=true")
@@ -186,6 +193,15 @@ WALK: dict[tuple[str, str], Reaching | str] = {
     ("GET", "/api/accounts"): "the owner's alone; tests/api/test_login.py",
     ("POST", "/api/accounts"): "the owner's alone; tests/api/test_login.py",
     ("POST", "/api/login-links"): "the owner's alone; tests/api/test_login.py",
+    ("GET", "/api/tokens"): "lists the asker's own",
+    ("DELETE", "/api/tokens/{token_id}"): _at("DELETE", "/api/tokens/{token}"),
+    ("GET", "/api/accounts/{account_id}/tokens"): lambda theirs, _: [
+        Asked("GET", f"/api/accounts/{theirs.account}/tokens", problem=(403, "forbidden"))
+    ],
+    ("DELETE", "/api/accounts/{account_id}/tokens/{token_id}"): lambda theirs, own: [
+        Asked("DELETE", f"/api/accounts/{each}/tokens/{theirs.token}", problem=(403, "forbidden"))
+        for each in (theirs.account, own.account)
+    ],
     ("POST", "/api/conversations"): "takes no id",
     ("GET", "/api/conversations"): "lists the asker's own; its cursor is tried below",
     ("POST", "/api/conversations/current"): "takes no id",
@@ -207,17 +223,30 @@ WALK: dict[tuple[str, str], Reaching | str] = {
     ("GET", "/readyz"): "open to everybody",
 }
 OPEN = {("GET", "/healthz"), ("GET", "/readyz")}
-ABSENT = Belongings(new_id(), new_id(), new_id(), new_id())
+ABSENT = Belongings(*(new_id() for _ in range(7)))
 
 
 async def _owning(client: Client) -> Belongings:
-    """A conversation with a reply in it."""
+    """A conversation with a reply in it, and what lets the client in. No stream is open."""
     conversation = await client.open(title="The ledger of the mill")
     sent = await client.say(conversation, "[[say It is under the wheel.]]")
     await client.ended(sent)
     return Belongings(
-        conversation, sent["message"]["id"], sent["reply"]["id"], sent["generation_id"]
+        conversation,
+        sent["message"]["id"],
+        sent["reply"]["id"],
+        sent["generation_id"],
+        stream=new_id(),
+        token=(await client.get("/api/tokens"))["items"][-1]["id"],
+        account=(await client.get("/api/me"))["id"],
     )
+
+
+async def _state(client: Client, own: Belongings) -> list[Any]:
+    """All that a stranger's request could have changed."""
+    conversation = await client.conversation(own.conversation)
+    tokens = (await client.get("/api/tokens")).json
+    return [conversation, await client.tree(own.conversation), tokens]
 
 
 async def _routes(client: Client) -> list[tuple[str, str, dict[str, Any]]]:
@@ -263,10 +292,15 @@ async def test_what_is_anothers_looks_like_what_is_not_there(
 ):
     reaching = WALK[route]
     assert not isinstance(reaching, str)
-    async with shared_server.client() as ada, shared_server.client(token) as bea:
-        hers = await _owning(ada)
+    async with (
+        shared_server.client() as ada,
+        shared_server.client(token) as bea,
+        ada.listening("/api/events") as stream,
+    ):
+        ready = (await stream.some() or [])[0]
+        hers = replace(await _owning(ada), stream=ready.data["stream_id"])
         own = await _owning(bea)
-        before = (await ada.conversation(hers.conversation), await ada.tree(hers.conversation))
+        before = await _state(ada, hers)
         own_before = await bea.tree(own.conversation)
         for foreign, absent in zip(reaching(hers, own), reaching(ABSENT, own), strict=True):
             answers = [await _answered(bea, asked) for asked in (foreign, absent)]
@@ -274,10 +308,7 @@ async def test_what_is_anothers_looks_like_what_is_not_there(
             assert _shape(answers[0]) == _shape(answers[1])
             assert answers[0].headers.keys() == answers[1].headers.keys()
             assert "wheel" not in answers[0].body.decode()
-        assert (
-            await ada.conversation(hers.conversation),
-            await ada.tree(hers.conversation),
-        ) == before
+        assert await _state(ada, hers) == before
         assert await bea.tree(own.conversation) == own_before
 
 

@@ -1,28 +1,39 @@
 """Entering and leaving: login links, sessions, and the tokens that last one run of the server."""
 
+import asyncio
 from dataclasses import dataclass
+from typing import Final
+
+import structlog
 
 from talekeeper.accounts.identifying import Identities
 from talekeeper.accounts.naming import account_name, name_key
 from talekeeper.accounts.tokens import SESSION_LASTS, expiry, fresh_token, token_hash
 from talekeeper.clock import Clock
 from talekeeper.domain.accounts import Account, TokenKind
-from talekeeper.errors import NotFound, Unauthenticated
-from talekeeper.ids import AccountId, TokenId, fresh_id
+from talekeeper.errors import NotFound, StoreError, Unauthenticated
+from talekeeper.ids import AccountId, BootId, TokenId, fresh_id
 from talekeeper.store import Store, Writer
 from talekeeper.store.accounts import (
     account_of_key,
     add_account,
     add_token,
+    forget_ended_tokens,
+    id_in_run,
     owner,
     revoke_token,
-    revoke_tokens_of_a_run,
     spend_token,
     token_of_hash,
 )
+from talekeeper.store.processes import server_time
 
 OWNER_NAME = "Game Master"
 """The name of the local owner until somebody gives another."""
+
+_FORGET_SECONDS: Final = 60.0
+_SILENT_MS: Final = 3_600_000
+
+log = structlog.get_logger(__name__)
 
 _SPENT = (
     "This login link was used before, has expired, or is not from this server. "
@@ -67,45 +78,68 @@ async def open_identities(
     return Identities(store, clock=clock, owner=account, owner_token=owner_token)
 
 
-async def forget_earlier_runs(store: Store) -> None:
-    """Startup links and control tokens of servers that are gone are good for nothing."""
-    await store.write(revoke_tokens_of_a_run)
+async def forget_ended(store: Store) -> None:
+    """Startup links and control tokens of server processes that are gone are good for nothing.
+
+    On PostgreSQL other processes may serve: a process that says nothing for an hour is gone.
+    """
+
+    def forget(tx: Writer) -> None:
+        now = tx.now() if store.engine == "sqlite" else server_time(tx)
+        forget_ended_tokens(tx, alive_since=now - _SILENT_MS)
+
+    await store.write(forget)
+
+
+async def keep_forgetting_ended(store: Store) -> None:
+    """The same once a minute, for as long as it is not cancelled."""
+    while True:
+        await asyncio.sleep(_FORGET_SECONDS)
+        try:
+            await forget_ended(store)
+        except StoreError as error:
+            log.warning("tokens.not_forgotten", code=error.code)
 
 
 async def issue_token(
-    store: Store, account_id: AccountId, kind: TokenKind, *, until_stopped: bool = False
+    store: Store, account_id: AccountId, kind: TokenKind, *, run: BootId | None = None
 ) -> str:
     """A fresh token of the account. It is kept as a hash only: this is the one time it is seen.
 
-    `until_stopped` lets it last until it is used or the next server starts.
+    With `run` it is that server process's own of this kind, and lasts until it is used or the
+    process is gone.
     """
     token = fresh_token()
 
     def issue(tx: Writer) -> None:
         add_token(
             tx,
-            token_id=TokenId(fresh_id()),
+            token_id=TokenId(fresh_id()) if run is None else id_in_run(run, kind),
             account_id=account_id,
             kind=kind,
             hash=token_hash(token),
-            expires_at=None if until_stopped else expiry(kind, tx.now()),
+            expires_at=expiry(kind, tx.now()) if run is None else None,
         )
 
     await store.write(issue)
     return token
 
 
-async def issue_login(store: Store, *, name: str | None = None, until_stopped: bool = False) -> str:
-    """A login token for the account of that name, or for the owner. Raises NotFound."""
+async def account_named(store: Store, name: str | None) -> Account:
+    """The account of that name, or the owner. Raises NotFound."""
     if name is None:
-        account = await ensure_owner(store)
-    else:
-        key = name_key(account_name(name))
-        found = await store.read(lambda tx: account_of_key(tx, key))
-        if found is None:
-            raise NotFound(f"There is no account named {account_name(name)}.")
-        account = found
-    return await issue_token(store, account.id, "login", until_stopped=until_stopped)
+        return await ensure_owner(store)
+    key = name_key(account_name(name))
+    found = await store.read(lambda tx: account_of_key(tx, key))
+    if found is None:
+        raise NotFound(f"There is no account named {account_name(name)}.")
+    return found
+
+
+async def issue_login(store: Store, *, name: str | None = None) -> str:
+    """A login token for the account of that name, or for the owner. Raises NotFound."""
+    account = await account_named(store, name)
+    return await issue_token(store, account.id, "login")
 
 
 def login_path(token: str) -> str:

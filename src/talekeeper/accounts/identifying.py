@@ -1,8 +1,8 @@
 """Identifying: from what a request bears to the account that asks, in one place.
 
-A token is looked up by its hash once and then remembered for a minute, so that most requests cost
-no query. What this process revokes is forgotten at once; on a fleet another process's logout is
-noticed within that minute.
+A token is looked up by its hash once and then remembered, so that most requests cost no query. What
+this process revokes is forgotten at once. On SQLite nobody else revokes, and it is remembered for a
+minute; on PostgreSQL another process may, and it is remembered for a second.
 """
 
 import hmac
@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
+from talekeeper.accounts.holding import HeldTokens
 from talekeeper.accounts.tokens import TOUCH_EVERY, slid_expiry, token_hash
 from talekeeper.clock import Clock
 from talekeeper.domain.accounts import Account, TokenKind
@@ -19,7 +20,7 @@ from talekeeper.store import Store, Writer
 from talekeeper.store.accounts import Token, token_of_hash, touch_token
 
 REMEMBERED = 1024
-REMEMBERED_SECONDS = 60.0
+REMEMBERED_SECONDS = {"sqlite": 60.0, "postgresql": 1.0}
 
 _WHO = "Log in first: open the login link that the server printed, or send a bearer token."
 
@@ -47,10 +48,12 @@ class Identities:
         self, store: Store, *, clock: Clock, owner: Account, owner_token: str | None = None
     ) -> None:
         self.owner = owner
+        self.clock = clock
         self._store = store
-        self._clock = clock
         self._owner_hash = None if owner_token is None else token_hash(owner_token)
         self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._remembered = REMEMBERED_SECONDS[store.engine]
+        self.held = HeldTokens(store, clock=clock, on_ended=self._drop)
 
     async def identify(self, token: str, *, kinds: Collection[TokenKind]) -> Identity:
         """Whose `token` is, when it is one of `kinds` and still good.
@@ -63,22 +66,27 @@ class Identities:
                 raise Unauthenticated(_WHO)
             return Identity(self.owner, "bearer", None)
         known = await self._lookup(hashed)
-        now = self._clock.now()
+        now = self.clock.now()
         found = known.token
         is_over = found.expires_at is not None and found.expires_at <= now
         if found.kind not in kinds or found.used_at is not None or is_over:
             raise Unauthenticated(_WHO)
-        if found.kind == "session":
-            await self._slide(known)
+        if found.kind in ("session", "bearer"):
+            await self._note_use(known)
         return Identity(known.account, found.kind, found.id)
 
     def forget(self, token_id: TokenId) -> None:
+        """The token was revoked: nobody comes in by it, and what was opened with it ends now."""
+        self._drop(token_id)
+        self.held.end(token_id)
+
+    def _drop(self, token_id: TokenId) -> None:
         """The token is looked up afresh when it is seen again."""
         for hashed in [h for h, known in self._known.items() if known.token.id == token_id]:
             del self._known[hashed]
 
     async def _lookup(self, hashed: str) -> _Known:
-        now = self._clock.monotonic()
+        now = self.clock.monotonic()
         known = self._known.get(hashed)
         if known is not None and now < known.until:
             return known
@@ -87,19 +95,23 @@ class Identities:
         if found is None:
             raise Unauthenticated(_WHO)
         token, account = found
-        known = _Known(token, account, now + REMEMBERED_SECONDS)
+        known = _Known(token, account, now + self._remembered)
         self._known[hashed] = known
         while len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
         return known
 
-    async def _slide(self, known: _Known) -> None:
-        """The session lasts from now on, written down at most once an hour."""
+    async def _note_use(self, known: _Known) -> None:
+        """The token was used now, written down at most once an hour; a session lasts on from here."""
         token = known.token
-        now = self._clock.now()
-        if now - (token.last_used_at or token.created_at) < TOUCH_EVERY:
+        now = self.clock.now()
+        if token.last_used_at is not None and now - token.last_used_at < TOUCH_EVERY:
             return
-        until = slid_expiry(created_at=token.created_at, now=now)
+        until = token.expires_at
+        if token.kind == "session":
+            if now - token.created_at < TOUCH_EVERY:
+                return
+            until = slid_expiry(created_at=token.created_at, now=now)
 
         def touch(tx: Writer) -> None:
             touch_token(tx, token.id, expires_at=until)

@@ -7,17 +7,19 @@ print. It works once, only when a person navigates to it, and the token leaves t
 from collections.abc import Collection
 from typing import Annotated, Literal, Protocol, cast
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import BaseModel
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from talekeeper.accounts.adding import add_account, list_accounts
 from talekeeper.accounts.entering import issue_login, log_in, log_out, login_path
 from talekeeper.accounts.identifying import Identities, Identity
+from talekeeper.accounts.revoking import list_tokens, revoke_token
 from talekeeper.accounts.tokens import LOGIN_LASTS
-from talekeeper.api.bodies import Body, Name, Nothing, StrictRoute
+from talekeeper.api.bodies import Body, Id, Name, Nothing, StrictRoute
 from talekeeper.domain.accounts import Account, TokenKind
 from talekeeper.errors import Forbidden, Unauthenticated
+from talekeeper.ids import AccountId, TokenId
 from talekeeper.store import Store
 
 _ANYBODY = frozenset[TokenKind]({"bearer", "session"})
@@ -104,6 +106,9 @@ Asking = Annotated[Identity, Depends(current_identity)]
 CurrentAccount = Annotated[Account, Depends(current_account)]
 CurrentAdmin = Annotated[Account, Depends(current_admin)]
 
+_TokenName = Annotated[str, Path(max_length=80)]
+"""A token's id: a UUID, with a word behind it where the token is of a server's run."""
+
 
 class AccountOut(BaseModel):
     id: str
@@ -126,6 +131,24 @@ class LoginLinkOut(BaseModel):
 
     path: str
     seconds: int
+
+
+class TokenOut(BaseModel):
+    """Something that lets in: a browser's session, a bearer token or an unused login link.
+
+    `last_used_at` is written down about once an hour. `is_current` is what this request bears.
+    """
+
+    id: str
+    kind: Literal["bearer", "session", "login"]
+    created_at: int
+    last_used_at: int | None
+    expires_at: int | None
+    is_current: bool
+
+
+class TokensOut(BaseModel):
+    items: list[TokenOut]
 
 
 class AccountIn(Body):
@@ -221,6 +244,57 @@ async def make_login_link(
     """A link that logs one browser in."""
     token = await issue_login(_keeper(request).store, name=body.name)
     return LoginLinkOut(path=login_path(token), seconds=LOGIN_LASTS // 1000)
+
+
+@router.get("/api/tokens")
+async def show_tokens(request: Request, asking: Asking) -> TokensOut:
+    """What lets somebody in as the asker, newest first."""
+    return await _tokens(request, asking.account.id, current=asking.token_id)
+
+
+@router.delete("/api/tokens/{token_id}", status_code=204)
+async def end_token(request: Request, account: CurrentAccount, token_id: _TokenName) -> Response:
+    """It lets nobody in any more, and what was opened with it ends."""
+    return await _revoked(request, account.id, token_id)
+
+
+@router.get("/api/accounts/{account_id}/tokens")
+async def show_tokens_of(request: Request, _admin: CurrentAdmin, account_id: Id) -> TokensOut:
+    """What lets somebody in as that account, newest first."""
+    return await _tokens(request, AccountId(account_id), current=None)
+
+
+@router.delete("/api/accounts/{account_id}/tokens/{token_id}", status_code=204)
+async def end_token_of(
+    request: Request, _admin: CurrentAdmin, account_id: Id, token_id: _TokenName
+) -> Response:
+    """That account's token lets nobody in any more, and what was opened with it ends."""
+    return await _revoked(request, AccountId(account_id), token_id)
+
+
+async def _tokens(request: Request, account_id: AccountId, *, current: TokenId | None) -> TokensOut:
+    keeper = _keeper(request)
+    found = await list_tokens(keeper.store, account_id, clock=keeper.identities.clock)
+    return TokensOut(
+        items=[
+            TokenOut(
+                id=each.id,
+                kind=each.kind,
+                created_at=each.created_at,
+                last_used_at=each.last_used_at,
+                expires_at=each.expires_at,
+                is_current=each.id == current,
+            )
+            for each in found
+            if each.kind != "control"
+        ]
+    )
+
+
+async def _revoked(request: Request, account_id: AccountId, token_id: str) -> Response:
+    keeper = _keeper(request)
+    await revoke_token(keeper.store, account_id, TokenId(token_id), identities=keeper.identities)
+    return Response(status_code=204)
 
 
 _SPENT_PAGE = """<!doctype html>

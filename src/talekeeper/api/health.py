@@ -133,11 +133,14 @@ class HealthWatch:
         self._listeners = 0
         self._is_heard = asyncio.Event()
         self._turn = asyncio.Event()
-        self._last = self.look()
+        self._last = health_of(keeper)
 
     def look(self) -> Health:
-        """How the server is now."""
-        self._last = health_of(self._keeper)
+        """How the server is now. Everybody who waits for a change is told of one, whoever looked."""
+        before, self._last = self._last, health_of(self._keeper)
+        if self._last != before:
+            turn, self._turn = self._turn, asyncio.Event()
+            turn.set()
         return self._last
 
     async def changed(self, known: Health) -> Health:
@@ -158,15 +161,10 @@ class HealthWatch:
         while True:
             await self._is_heard.wait()
             await asyncio.sleep(INTERVAL)
-            before = self._last
             try:
-                is_other = self.look() != before
+                self.look()
             except Exception as error:  # noqa: BLE001 - the next look may see
                 log.error("health.unseen", error=type(error).__name__, at=trail(error))
-                continue
-            if is_other:
-                turn, self._turn = self._turn, asyncio.Event()
-                turn.set()
 
 
 @asynccontextmanager

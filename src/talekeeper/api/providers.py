@@ -10,6 +10,7 @@ from pydantic import Field
 
 from talekeeper.accounts.connecting import Connected, Overview
 from talekeeper.accounts.health import ProviderHealth
+from talekeeper.api.accounts import Asking
 from talekeeper.api.bodies import Body, Nothing, Text
 from talekeeper.api.resources import CurrentAccount, TheKeeper, resource
 from talekeeper.domain.changes import KEPT
@@ -113,8 +114,11 @@ async def show_providers(keeper: TheKeeper, account: CurrentAccount) -> Provider
 
 
 @router.get("/providers/found")
-async def show_found(keeper: TheKeeper, account: CurrentAccount) -> FoundListOut:
+async def show_found(keeper: TheKeeper, asking: Asking) -> FoundListOut:
     """The model servers that answer on the server's own machine: the admin's to see."""
+    found_here = await keeper.identities.held.during(
+        asking.token_id, keeper.connections.found(asking.account)
+    )
     return FoundListOut(
         [
             FoundOut(
@@ -125,7 +129,7 @@ async def show_found(keeper: TheKeeper, account: CurrentAccount) -> FoundListOut
                 connected=found.is_connected,
                 replaces=found.replaces,
             )
-            for found in await keeper.connections.found(account)
+            for found in found_here
         ]
     )
 
@@ -159,17 +163,22 @@ async def change(
 
 @router.post("/providers/{name}/check")
 async def check(
-    keeper: TheKeeper, account: CurrentAccount, name: ProviderName, _body: Nothing | None = None
+    keeper: TheKeeper, asking: Asking, name: ProviderName, _body: Nothing | None = None
 ) -> ProviderOut:
     """Ask the provider now; its health says how that went."""
-    connected = await keeper.connections.check(account, name)
-    return _one(keeper, connected, await keeper.connections.overview(account))
+    connected = await keeper.identities.held.during(
+        asking.token_id, keeper.connections.check(asking.account, name)
+    )
+    return _one(keeper, connected, await keeper.connections.overview(asking.account))
 
 
 @router.get("/providers/{name}/models")
-async def show_models(keeper: TheKeeper, account: CurrentAccount, name: ProviderName) -> ModelsOut:
+async def show_models(keeper: TheKeeper, asking: Asking, name: ProviderName) -> ModelsOut:
     """The models on offer, asked of the provider now: so this also tests the connection."""
-    return ModelsOut(list(await keeper.connections.models(account, name)))
+    models = await keeper.identities.held.during(
+        asking.token_id, keeper.connections.models(asking.account, name)
+    )
+    return ModelsOut(list(models))
 
 
 def _shown(keeper: TheKeeper, overview: Overview) -> ProvidersOut:

@@ -128,6 +128,35 @@ def list_accounts(data_dir: DataDir = None, database_url: DatabaseUrl = None) ->
     account.list_all(load_settings(data_dir=data_dir, database_url=database_url))
 
 
+@accounts.command("logins")
+def list_logins(
+    name: Annotated[str | None, typer.Argument(help="Whose. [default: the owner's]")] = None,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """List the browsers, tokens and login links that let somebody in as an account."""
+    from talekeeper.cli import account
+    from talekeeper.settings import load_settings
+
+    account.list_tokens(load_settings(data_dir=data_dir, database_url=database_url), name)
+
+
+@accounts.command("revoke")
+def revoke_login(
+    token_id: Annotated[
+        str, typer.Argument(metavar="ID", help="Which, as `account logins` names it.")
+    ],
+    name: Annotated[str | None, typer.Argument(help="Whose. [default: the owner's]")] = None,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """End one of an account's logins for good. What was opened with it ends within two seconds."""
+    from talekeeper.cli import account
+    from talekeeper.settings import load_settings
+
+    account.revoke(load_settings(data_dir=data_dir, database_url=database_url), token_id, name)
+
+
 @app.command("login-link")
 def login_link(
     name: Annotated[str | None, typer.Argument(help="Whose link. [default: the owner's]")] = None,

@@ -5,16 +5,26 @@ Only what opens the store itself imports it: asking a server is quick.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import quote
 
 from talekeeper.cli.folder import prepare_data_dir
 from talekeeper.cli.running import RunningServer, find_server, public_address
+from talekeeper.errors import NotFound
 from talekeeper.settings import Settings
 
 if TYPE_CHECKING:
     from talekeeper.store import Store
 
 T = TypeVar("T")
+
+_KINDS: Final = {
+    "session": "a browser that is logged in",
+    "bearer": "a token for programs",
+    "login": "a login link, not used yet",
+}
 
 
 def add(settings: Settings, name: str) -> None:
@@ -52,6 +62,84 @@ def list_all(settings: Settings) -> None:
     _, found = _through(settings, lambda server: server.get("/api/accounts"), directly)
     for item in found["items"]:
         print(f"{item['name']} (owner)" if item["is_admin"] else item["name"])
+
+
+def list_tokens(settings: Settings, name: str | None) -> None:
+    """What lets somebody in as that account was printed, newest first. Raises NotFound."""
+
+    async def directly(store: "Store") -> dict[str, Any]:
+        from talekeeper.accounts.entering import account_named
+        from talekeeper.accounts.revoking import list_tokens
+        from talekeeper.clock import SystemClock
+
+        account = await account_named(store, name)
+        found = await list_tokens(store, account.id, clock=SystemClock())
+        return {"name": account.name, "items": [asdict(token) for token in found]}
+
+    def asking(server: RunningServer) -> dict[str, Any]:
+        account = _named(server, name)
+        return {**server.get(f"/api/accounts/{account['id']}/tokens"), "name": account["name"]}
+
+    _, found = _through(settings, asking, directly)
+    if not found["items"]:
+        print(f"Nothing lets anybody in as {found['name']} at the moment.")
+        return
+    print(f"What lets somebody in as {found['name']}, newest first:\n")
+    for item in found["items"]:
+        print(f"    {item['id']}  {_KINDS[item['kind']]}")
+        print(f"        {_times(item)}")
+    of = "" if name is None else f" {_quoted(name)}"
+    print(f"\nTo end one of them for good: talekeeper account revoke ID{of}")
+
+
+def revoke(settings: Settings, token_id: str, name: str | None) -> None:
+    """That token lets nobody in any more. Raises NotFound."""
+
+    async def directly(store: "Store") -> dict[str, Any]:
+        from talekeeper.accounts.entering import account_named
+        from talekeeper.accounts.revoking import revoke_token
+        from talekeeper.ids import TokenId
+
+        account = await account_named(store, name)
+        await revoke_token(store, account.id, TokenId(token_id), identities=None)
+        return {"name": account.name}
+
+    def asking(server: RunningServer) -> dict[str, Any]:
+        account = _named(server, name)
+        server.delete(f"/api/accounts/{account['id']}/tokens/{quote(token_id, safe='')}")
+        return account
+
+    _, account = _through(settings, asking, directly)
+    print(f"Revoked. It lets nobody in as {account['name']} any more.")
+
+
+def _named(server: RunningServer, name: str | None) -> dict[str, Any]:
+    """The account of that name as the server lists it, or the owner. Raises NotFound."""
+    from talekeeper.accounts.naming import account_name, name_key
+
+    items: list[dict[str, Any]] = server.get("/api/accounts")["items"]
+    if name is None:
+        return items[0]
+    key = name_key(account_name(name))
+    found = next((each for each in items if name_key(each["name"]) == key), None)
+    if found is None:
+        raise NotFound(f"There is no account named {account_name(name)}.")
+    return found
+
+
+def _times(item: dict[str, Any]) -> str:
+    used, expires = item["last_used_at"], item["expires_at"]
+    return ", ".join(
+        (
+            f"created {_date(item['created_at'])}",
+            "not used yet" if used is None else f"last used {_date(used)}",
+            "until it is revoked" if expires is None else f"until {_date(expires)}",
+        )
+    )
+
+
+def _date(millis: int) -> str:
+    return datetime.fromtimestamp(millis / 1000).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def login_link(settings: Settings, name: str | None) -> None:

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import typer
 
 from talekeeper.settings import Settings, load_settings
+from talekeeper.syncing import sync_file
 
 app = typer.Typer(name="doctor")
 
@@ -191,7 +192,8 @@ def sync_ms(folder: Path) -> float:
     return median(times)
 
 
-_sync: Final[Callable[[int], None]] = getattr(os, "fdatasync", os.fsync)
+# What SQLite asks of the system for a commit.
+_sync: Final[Callable[[int], None]] = getattr(os, "fdatasync", sync_file)
 
 
 def _database(settings: Settings) -> Iterator[Finding]:

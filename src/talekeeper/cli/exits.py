@@ -26,5 +26,6 @@ def exit_code(error: TalekeeperError) -> int:
 
 def leave(error: TalekeeperError) -> NoReturn:
     """The command ends with one sentence and no traceback."""
-    print(f"talekeeper: {error.message}", file=sys.stderr)
+    place = "" if error.place is None else f" ({error.place})"
+    print(f"talekeeper: {error.message}{place}", file=sys.stderr)
     sys.exit(exit_code(error))

@@ -43,6 +43,10 @@ class RunningServer:
         """The answer to a POST. Raises ConnectionError when nobody listens, else as the server."""
         return self._ask("POST", path, json.dumps(body).encode())
 
+    def delete(self, path: str) -> dict[str, Any]:
+        """The answer to a DELETE. Raises ConnectionError when nobody listens, else as the server."""
+        return self._ask("DELETE", path, None)
+
     def _ask(self, method: str, path: str, body: bytes | None) -> dict[str, Any]:
         request = urllib.request.Request(  # noqa: S310
             self.url + path,
@@ -56,7 +60,7 @@ class RunningServer:
         )
         try:
             with _opener().open(request, timeout=PATIENCE) as answer:
-                return cast("dict[str, Any]", json.loads(answer.read()))
+                return cast("dict[str, Any]", json.loads(answer.read() or b"{}"))
         except urllib.error.HTTPError as error:
             with error:
                 raise _told(error.code, error.read()) from None

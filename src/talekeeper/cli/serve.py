@@ -93,15 +93,20 @@ def _uvicorn_config(settings: Settings) -> Config:
 
 
 async def _serve(settings: Settings, config: Config, sockets: list[socket]) -> None:
-    from talekeeper.accounts.entering import forget_earlier_runs, issue_token, login_path
+    from talekeeper.accounts.entering import (
+        forget_ended,
+        issue_token,
+        keep_forgetting_ended,
+        login_path,
+    )
 
     app: Any = config.app
     async with app.router.lifespan_context(app):
         keeper = app.state.keeper
-        await forget_earlier_runs(keeper.store)
+        await forget_ended(keeper.store)
         owner_id = keeper.identities.owner.id
-        control = await issue_token(keeper.store, owner_id, "control", until_stopped=True)
-        login = await issue_token(keeper.store, owner_id, "login", until_stopped=True)
+        control = await issue_token(keeper.store, owner_id, "control", run=keeper.boot_id)
+        login = await issue_token(keeper.store, owner_id, "login", run=keeper.boot_id)
         running = RunningServer(
             url=local_url(settings),
             address=public_address(settings),
@@ -121,13 +126,16 @@ async def _serve(settings: Settings, config: Config, sockets: list[socket]) -> N
             if opens_browser(settings):
                 threading.Thread(target=webbrowser.open, args=(link,), daemon=True).start()
 
-        giving_back = asyncio.create_task(give_back_memory(lambda: keeper.hub.followers))
+        beside = [asyncio.create_task(give_back_memory(lambda: keeper.hub.followers))]
+        if keeper.store.engine != "sqlite":  # there a process is alone with its database
+            beside.append(asyncio.create_task(keep_forgetting_ended(keeper.store)))
         try:
             await _Server(config, on_ready=tell, begin_closing=keeper.begin_closing).serve(sockets)
         except OSError as error:
             raise not_bound(settings, error) from error
         finally:
-            giving_back.cancel()
+            for task in beside:
+                task.cancel()
             withdraw_server(settings.data_dir, running)
 
 

@@ -19,7 +19,7 @@ from talekeeper.domain.conversations import IN_FLIGHT, Conversation, Message
 from talekeeper.domain.events import Recorded
 from talekeeper.errors import InvalidInput, NotFound
 from talekeeper.ids import AccountId, ConversationId, GenerationId, MessageId
-from talekeeper.live import Delta, Hub
+from talekeeper.live import Delta, Hub, Subscription
 from talekeeper.store import Reader, Store
 from talekeeper.store.conversations import get_conversation
 from talekeeper.store.events import events_after
@@ -43,9 +43,12 @@ class Place(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """An event, with the state it left. Without a message the conversation itself changed."""
+    """An event, with the state it left. Without a message the conversation itself changed.
 
-    place: Place
+    Without a place the conversation is not followed: that something happened there is all that is told.
+    """
+
+    place: Place | None
     seq: int
     conversation: Conversation
     message: Message | None
@@ -75,7 +78,17 @@ class Gone:
     conversation_id: ConversationId
 
 
-Told = Happened | Grew | Missed | Gone
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """From here on the conversation is followed, and what happened after this place is told."""
+
+    place: Place
+    conversation_id: ConversationId
+
+
+Told = Begun | Happened | Grew | Missed | Gone
+
+_NOWHERE: Final = Place(-1)
 
 
 @dataclass(slots=True)
@@ -113,6 +126,167 @@ def _is_count(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 16
 
 
+class Follower:
+    """What one follower follows, how far each conversation was told, and what is told next.
+
+    Made by `begin`. What is followed changes while it is told; `close` gives everything back.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        hub: Hub,
+        *,
+        owner_id: AccountId,
+        subscription: Subscription,
+        hears_account: bool,
+    ) -> None:
+        self.owner_id = owner_id
+        self.heard = hub.announced(owner_id)
+        """How many of the account's events were announced up to what was taken last."""
+        self.began_at: dict[ConversationId, Place] = {}
+        """The places of what it followed from the first."""
+        self._store = store
+        self._hub = hub
+        self._subscription = subscription
+        self._hears_account = hears_account
+        self._followed: dict[ConversationId, _Followed] = {}
+        self._wishes: dict[ConversationId, Place | None] = {}
+        self._first: list[Told] = []
+
+    @classmethod
+    async def begin(
+        cls,
+        store: Store,
+        hub: Hub,
+        *,
+        owner_id: AccountId,
+        follows: Mapping[ConversationId, Place | None],
+        hears_account: bool = False,
+    ) -> "Follower":
+        """A follower of these conversations, of each from the place given, or from now on.
+
+        With `hears_account` it hears every event of the account's other conversations too, and a
+        conversation that is absent or another account's is told as gone. Without, it raises
+        NotFound, and what it tells ends when there is nothing left to follow.
+        """
+        subscription = hub.subscribe(
+            account_id=owner_id if hears_account else None, conversation_ids=follows.keys()
+        )
+        follower = cls(
+            store, hub, owner_id=owner_id, subscription=subscription, hears_account=hears_account
+        )
+        try:
+            for conversation_id, place in follows.items():
+                begun, told = await follower._begun_at(conversation_id, place)
+                if begun is not None:
+                    follower.began_at[conversation_id] = begun
+                follower._first += told
+        except BaseException:
+            subscription.close()
+            raise
+        return follower
+
+    @property
+    def following(self) -> frozenset[ConversationId]:
+        """What is followed, and what will be once `take` comes to it."""
+        return frozenset((*self._followed, *self._wishes))
+
+    def follow(self, conversation_id: ConversationId, place: Place | None) -> None:
+        """Tell of this conversation, too, from `place` on, even if it was told before."""
+        self._subscription.follow(conversation_id)
+        self._wishes[conversation_id] = place
+        self._subscription.wake()
+
+    def unfollow(self, conversation_id: ConversationId) -> None:
+        """Tell no more of this conversation than what an account hears of all."""
+        self._wishes.pop(conversation_id, None)
+        self._followed.pop(conversation_id, None)
+        self._subscription.unfollow(conversation_id)
+
+    async def take(self) -> list[Told]:
+        """What is told next, in order; waits while there is nothing.
+
+        Empty when it is over: the server closes, this follower was too slow, or there is nothing
+        left to follow. It then begins again at the last place that it was told.
+        """
+        while not self._first:
+            if not (self._followed or self._wishes or self._hears_account):
+                return []
+            items = await self._subscription.take()
+            if not items and self._subscription.is_over:
+                return []
+            for item in items:
+                self._first += await self._told_of(item)
+            # Behind the items: what is read now holds all that they told.
+            while self._wishes:
+                conversation_id, place = next(iter(self._wishes.items()))
+                begun, told = await self._begun_at(conversation_id, place)
+                if self._wishes.get(conversation_id, _NOWHERE) == place:
+                    del self._wishes[conversation_id]
+                    if begun is not None:
+                        self._first.append(Begun(begun, conversation_id))
+                    self._first += told
+                else:
+                    self._followed.pop(conversation_id, None)  # wished otherwise meanwhile
+        told, self._first = self._first, []
+        return _merged(told)
+
+    def close(self) -> None:
+        self._subscription.close()
+
+    async def _begun_at(
+        self, conversation_id: ConversationId, place: Place | None
+    ) -> tuple[Place | None, list[Told]]:
+        """Where following begins, and what leads from there to the present. None: it is gone."""
+        try:
+            snapshot = await _read_snapshot(self._store, self.owner_id, conversation_id, place)
+        except NotFound:
+            if not self._hears_account:
+                raise
+            self._followed.pop(conversation_id, None)
+            self._subscription.unfollow(conversation_id)
+            return None, [Gone(Place(0), conversation_id)]
+        begun = place or Place(snapshot.conversation.seq)
+        state = self._followed[conversation_id] = _Followed(conversation_id, begun)
+        return begun, _begun(state, snapshot, self._hub)
+
+    async def _told_of(self, item: Recorded | Delta) -> list[Told]:
+        state = self._followed.get(item.conversation_id)
+        if isinstance(item, Recorded):
+            if item.owner_id != self.owner_id:
+                return []  # another account's, which was asked for
+            self.heard += 1
+            if item.kind == "gone":
+                self._followed.pop(item.conversation_id, None)
+                return [Gone(Place(item.seq), item.conversation_id)]
+        try:
+            match item:
+                case Delta():
+                    if state is None:
+                        return []
+                    missed = await self._caught_up(state) if _leaves_gap(state, item) else []
+                    return [*missed, *_grown(state, item)]
+                case Recorded():
+                    if state is None:
+                        if not self._hears_account:
+                            return []
+                        return [Happened(None, item.seq, item.conversation, None)]
+                    if item.seq > state.place.seq + 1:
+                        return await self._caught_up(state)
+                    if item.seq == state.place.seq + 1:
+                        return [_happened(state, item.seq, item.conversation, item.message)]
+                    return []
+        except NotFound:
+            # That it is gone comes behind this item.
+            self._followed.pop(item.conversation_id, None)
+            return []
+
+    async def _caught_up(self, state: _Followed) -> list[Told]:
+        snapshot = await _read_snapshot(self._store, self.owner_id, state.id, state.place)
+        return _begun(state, snapshot, self._hub)
+
+
 async def follow(
     store: Store,
     hub: Hub,
@@ -121,78 +295,19 @@ async def follow(
     follows: Mapping[ConversationId, Place | None],
     with_account: bool = False,
 ) -> AsyncGenerator[list[Told]]:
-    """What is told, in bursts as it comes; an empty burst first, when the place is taken.
+    """What a follower is told, in bursts as it comes; an empty burst first, when it has begun.
 
-    Of the conversations in `follows` everything is told, beginning after the place given, or with
-    the present where it is None. With `with_account`, so is every event of the account's other
-    conversations. Ends when the server closes or this follower was too slow; it then resumes from
-    its last place. Ends as well when there is nothing left to follow.
-
-    A conversation that is absent or another account's is told as gone `with_account`, and raises
-    NotFound without.
+    Raises NotFound as `Follower.begin` does.
     """
-    subscription = hub.subscribe(
-        account_id=owner_id if with_account else None, conversation_ids=follows.keys()
+    follower = await Follower.begin(
+        store, hub, owner_id=owner_id, follows=follows, hears_account=with_account
     )
     try:
-        followed: dict[ConversationId, _Followed] = {}
-        first: list[Told] = []
-        for conversation_id, place in follows.items():
-            try:
-                snapshot = await _read_snapshot(store, owner_id, conversation_id, place)
-            except NotFound:
-                if not with_account:
-                    raise
-                first.append(Gone(Place(0), conversation_id))
-                continue
-            state = _Followed(conversation_id, place or Place(snapshot.conversation.seq))
-            followed[conversation_id] = state
-            first += _begun(state, snapshot, hub)
         yield []
-        if first:
-            yield first
-        while items := await subscription.take():
-            told: list[Told] = []
-            for item in items:
-                state = followed.get(item.conversation_id)
-                if isinstance(item, Recorded) and item.owner_id != owner_id:
-                    continue  # somebody else's that was asked for
-                if isinstance(item, Recorded) and item.kind == "gone":
-                    followed.pop(item.conversation_id, None)
-                    told.append(Gone(Place(item.seq), item.conversation_id))
-                    continue
-                try:
-                    match item:
-                        case Delta():
-                            if state is None:
-                                continue
-                            if _leaves_gap(state, item):
-                                told += await _caught_up(store, hub, owner_id, state)
-                            told += _grown(state, item)
-                        case Recorded():
-                            if state is None:
-                                place = Place(item.seq)
-                                told.append(Happened(place, item.seq, item.conversation, None))
-                            elif item.seq > state.place.seq + 1:
-                                told += await _caught_up(store, hub, owner_id, state)
-                            elif item.seq == state.place.seq + 1:
-                                told.append(
-                                    _happened(state, item.seq, item.conversation, item.message)
-                                )
-                except NotFound:
-                    # That it is gone comes behind this item.
-                    followed.pop(item.conversation_id, None)
-            if told:
-                yield _merged(told)
-            if not followed and not with_account:
-                return
+        while told := await follower.take():
+            yield told
     finally:
-        subscription.close()
-
-
-async def _caught_up(store: Store, hub: Hub, owner_id: AccountId, state: _Followed) -> list[Told]:
-    snapshot = await _read_snapshot(store, owner_id, state.id, state.place)
-    return _begun(state, snapshot, hub)
+        follower.close()
 
 
 async def _read_snapshot(

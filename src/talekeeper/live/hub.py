@@ -29,9 +29,25 @@ class Subscription(Protocol):
     async def take(self) -> Sequence[Recorded | Delta]:
         """Everything that waits, in order; waits while there is nothing.
 
-        Empty when the subscription is over: closed, or cut because its listener was too slow.
+        Empty when the subscription is over (closed, or cut because its listener was too slow) and
+        after `wake`.
         """
         ...
+
+    def follow(self, conversation_id: ConversationId) -> None:
+        """Hear everything of this conversation, too, from now on."""
+        ...
+
+    def unfollow(self, conversation_id: ConversationId) -> None:
+        """Hear no more of this conversation than its account does."""
+        ...
+
+    def wake(self) -> None:
+        """Whoever takes, or will take next, does not wait any longer."""
+        ...
+
+    @property
+    def is_over(self) -> bool: ...
 
     def close(self) -> None: ...
 
@@ -60,6 +76,10 @@ class Hub(Protocol):
         conversation_ids: Collection[ConversationId],
     ) -> Subscription:
         """Hear everything of these conversations, and the events of all the account's."""
+        ...
+
+    def announced(self, account_id: AccountId) -> int:
+        """How many events of the account were announced here; two equal counts: none between."""
         ...
 
     def close(self) -> None:

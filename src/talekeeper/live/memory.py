@@ -13,13 +13,14 @@ BACKLOG = 2_000
 
 
 class _MemorySubscription:
-    def __init__(self, hub: "MemoryHub", topics: frozenset[str]) -> None:
+    def __init__(self, hub: "MemoryHub", topics: set[str]) -> None:
         self._hub = hub
         self.topics = topics
         self._items: deque[Recorded | Delta] = deque()
         self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None
-        self._is_over = False
+        self._is_woken = False
+        self.is_over = False
 
     def put(self, item: Recorded | Delta) -> None:
         if len(self._items) >= BACKLOG:
@@ -30,15 +31,27 @@ class _MemorySubscription:
         self._wake()
 
     async def take(self) -> Sequence[Recorded | Delta]:
-        while not self._items and not self._is_over:
+        while not (self._items or self.is_over or self._is_woken):
             self._waiter = self._loop.create_future()  # an Event would cost a system call a token
             await self._waiter
+        self._is_woken = False
         taken = list(self._items)
         self._items.clear()
         return taken
 
+    def follow(self, conversation_id: ConversationId) -> None:
+        if not self.is_over:
+            self._hub.add(self, conversation_id)
+
+    def unfollow(self, conversation_id: ConversationId) -> None:
+        self._hub.remove(self, conversation_id)
+
+    def wake(self) -> None:
+        self._is_woken = True
+        self._wake()
+
     def close(self) -> None:
-        self._is_over = True
+        self.is_over = True
         self._wake()
         self._hub.drop(self)
 
@@ -70,6 +83,7 @@ class MemoryHub:
         self._subscriptions: set[_MemorySubscription] = set()
         self._listeners: dict[str, set[_MemorySubscription]] = {}
         self._said: dict[GenerationId, _Said] = {}
+        self._announced: dict[AccountId, int] = {}
         self._is_closed = False
 
     @property
@@ -78,10 +92,14 @@ class MemoryHub:
 
     def announce(self, events: Sequence[Recorded]) -> None:
         for event in events:
+            self._announced[event.owner_id] = self.announced(event.owner_id) + 1
             by_owner = self._listeners.get(event.owner_id, ())
             by_conversation = self._listeners.get(event.conversation_id, ())
             for listener in {*by_owner, *by_conversation}:
                 listener.put(event)
+
+    def announced(self, account_id: AccountId) -> int:
+        return self._announced.get(account_id, 0)
 
     def grow(self, delta: Delta) -> None:
         said = self._said.get(delta.generation_id)
@@ -105,9 +123,7 @@ class MemoryHub:
         account_id: AccountId | None,
         conversation_ids: Collection[ConversationId],
     ) -> Subscription:
-        topics: frozenset[str] = frozenset(
-            (*conversation_ids, *([account_id] if account_id else ()))
-        )
+        topics: set[str] = {*conversation_ids, *([account_id] if account_id else ())}
         subscription = _MemorySubscription(self, topics)
         if self._is_closed:
             subscription.close()
@@ -117,14 +133,22 @@ class MemoryHub:
             self._listeners.setdefault(topic, set()).add(subscription)
         return subscription
 
+    def add(self, subscription: _MemorySubscription, topic: str) -> None:
+        subscription.topics.add(topic)
+        self._listeners.setdefault(topic, set()).add(subscription)
+
+    def remove(self, subscription: _MemorySubscription, topic: str) -> None:
+        subscription.topics.discard(topic)
+        listeners = self._listeners.get(topic)
+        if listeners is not None:
+            listeners.discard(subscription)
+            if not listeners:
+                del self._listeners[topic]
+
     def drop(self, subscription: _MemorySubscription) -> None:
         self._subscriptions.discard(subscription)
-        for topic in subscription.topics:
-            listeners = self._listeners.get(topic)
-            if listeners is not None:
-                listeners.discard(subscription)
-                if not listeners:
-                    del self._listeners[topic]
+        for topic in tuple(subscription.topics):
+            self.remove(subscription, topic)
 
     def close(self) -> None:
         self._is_closed = True

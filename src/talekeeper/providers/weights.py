@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from talekeeper.errors import InvalidInput, ModelMissing
+from talekeeper.syncing import sync_file, sync_folder
 
 CHUNK = 1 << 20
 
@@ -74,8 +75,9 @@ def find_weights(models_folder: Path, weights: Weights = SMOLLM2) -> Path:
         ) from None
     if size != weights.size:
         raise ModelMissing(
-            f"The built-in model's weights in {path} are damaged: {size} bytes instead of "
-            f"{weights.size}. Run `talekeeper model add` to replace them."
+            f"The built-in model's weights are damaged: {size} bytes instead of {weights.size}. "
+            "Run `talekeeper model add` to replace them.",
+            place=path,
         )
     return path
 
@@ -129,7 +131,7 @@ def _installed(
     with _opened(source, weights, progress) as stream, written.open("wb") as file:
         digest = _copied(stream, file, lambda done: progress("Unpacking", done, weights.size))
         file.flush()
-        os.fsync(file.fileno())
+        sync_file(file.fileno())
         os.fchmod(file.fileno(), 0o600)
     if digest != weights.sha256:
         raise InvalidInput(
@@ -137,11 +139,7 @@ def _installed(
             f"instead of {weights.sha256}. {_by_hand(weights)}"
         )
     written.replace(target)
-    folder = os.open(models_folder, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(models_folder)
     return target
 
 

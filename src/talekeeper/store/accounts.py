@@ -1,11 +1,13 @@
 """Accounts and the tokens that say who is asking. Only a token's hash is ever here."""
 
+import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, cast
 
 from talekeeper.clock import Millis
 from talekeeper.domain.accounts import Account, TokenKind
-from talekeeper.ids import AccountId, TokenId
+from talekeeper.ids import AccountId, BootId, TokenId
 from talekeeper.store.prepared import Row, named, prepared
 from talekeeper.store.sql import (
     access_tokens,
@@ -13,8 +15,8 @@ from talekeeper.store.sql import (
     bindparam,
     delete,
     insert,
-    or_,
     select,
+    text,
     update,
 )
 from talekeeper.store.units import Reader, Writer
@@ -82,18 +84,45 @@ _TOUCH = prepared(
     .values(last_used_at=bindparam("now"), expires_at=bindparam("until"))
 )
 _REVOKE = prepared(delete(access_tokens).where(access_tokens.c.id == bindparam("token")))
-_REVOKE_OF_A_RUN = prepared(
-    delete(access_tokens).where(
-        or_(
-            access_tokens.c.kind == "control",
-            (access_tokens.c.kind == "login") & access_tokens.c.expires_at.is_(None),
-            access_tokens.c.expires_at < bindparam("now"),
-        )
+# A token of a server's run bears the run's boot id at the beginning of its own.
+_FORGET_ENDED = prepared(
+    text(
+        "DELETE FROM access_tokens WHERE expires_at < :now"
+        " OR ((kind = 'control' OR (kind = 'login' AND expires_at IS NULL)) AND NOT EXISTS"
+        " (SELECT 1 FROM processes WHERE boot_id = substr(access_tokens.id, 1, 36)"
+        " AND lease_until >= :alive_since))"
     )
+)
+
+_TOKENS = prepared(
+    select(*_TOKEN)
+    .where(
+        access_tokens.c.account_id == bindparam("account_id"),
+        access_tokens.c.kind != "control",
+        access_tokens.c.used_at.is_(None),
+    )
+    .order_by(access_tokens.c.created_at.desc(), access_tokens.c.id.desc())
+    .limit(bindparam("limit"))
+)
+_REVOKE_OF = prepared(
+    delete(access_tokens).where(
+        access_tokens.c.id == bindparam("token"),
+        access_tokens.c.account_id == bindparam("account_id"),
+        access_tokens.c.kind != "control",
+    )
+)
+# One statement for any number of tokens.
+_EXPIRIES_ON_SQLITE = prepared(
+    text("SELECT id, expires_at FROM access_tokens WHERE id IN (SELECT value FROM json_each(:ids))")
+)
+_EXPIRIES_ON_POSTGRESQL = prepared(
+    text("SELECT id, expires_at FROM access_tokens WHERE id = ANY(:ids)")
 )
 
 MOST_ACCOUNTS = 10_000
 """Accounts in one list."""
+MOST_TOKENS = 1_000
+"""Tokens in one list."""
 
 
 def add_account(
@@ -173,16 +202,40 @@ def touch_token(tx: Writer, token_id: TokenId, *, expires_at: Millis | None) -> 
     tx.run(_TOUCH, token=token_id, now=tx.now(), until=expires_at)
 
 
+def tokens_of(tx: Reader, account_id: AccountId) -> tuple[Token, ...]:
+    """The account's tokens but for those of servers and those used up, newest first."""
+    return tuple(_token(row) for row in tx.all(_TOKENS, account_id=account_id, limit=MOST_TOKENS))
+
+
+def revoke_token_of(tx: Writer, token_id: TokenId, *, account_id: AccountId) -> bool:
+    """The token is good for nothing. False when it is not there, another account's or a server's."""
+    return tx.run(_REVOKE_OF, token=token_id, account_id=account_id) == 1
+
+
+def expiries_of(tx: Reader, token_ids: Collection[TokenId]) -> dict[TokenId, Millis | None]:
+    """When each of these tokens expires; those that are not there any more are not in it."""
+    if tx.engine == "sqlite":
+        rows = tx.all(_EXPIRIES_ON_SQLITE, ids=json.dumps([*token_ids]))
+    else:
+        rows = tx.all(_EXPIRIES_ON_POSTGRESQL, ids=[*token_ids])
+    return {TokenId(token_id): _time(expires_at) for token_id, expires_at in rows}
+
+
 def revoke_token(tx: Writer, token_id: TokenId) -> None:
     """The token is good for nothing."""
     tx.run(_REVOKE, token=token_id)
 
 
-def revoke_tokens_of_a_run(tx: Writer) -> None:
-    """What an earlier run of the server gave out for its own lifetime, and what has expired, is
-    gone.
+def id_in_run(boot_id: BootId, kind: TokenKind) -> TokenId:
+    """The id of the one token of that kind that lasts as long as the run of a server process."""
+    return TokenId(f"{boot_id}.{kind}")
+
+
+def forget_ended_tokens(tx: Writer, *, alive_since: int) -> None:
+    """What has expired is gone, and so are the tokens of every run whose process has left, or
+    whose lease ended before `alive_since`.
     """
-    tx.run(_REVOKE_OF_A_RUN, now=tx.now())
+    tx.run(_FORGET_ENDED, now=tx.now(), alive_since=alive_since)
 
 
 def _account(row: Row) -> Account:

@@ -8,7 +8,6 @@ acknowledged here, so an unfinished first start is simply finished.
 """
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +17,7 @@ from talekeeper.errors import DatabaseDamaged, FolderOnNetwork
 from talekeeper.store.file_systems import file_system_of, is_network
 from talekeeper.store.migrations import HEAD
 from talekeeper.store.seam import EngineSeam
+from talekeeper.syncing import sync_file, sync_folder
 
 MARKER: Final = "installation.json"
 
@@ -85,14 +85,15 @@ def _of_the_disk(
     if seam.name != "sqlite" or kind is None or not is_network(kind):
         return ()
     told = (
-        f"{data_dir} lies on a network file system ({kind}), where locks and syncs are promises "
-        "of another machine: what was acknowledged may be lost."
+        f"The data folder lies on a network file system ({kind}), where locks and syncs are "
+        "promises of another machine: what was acknowledged may be lost."
     )
     if allows_network_folder:
         return (told,)
     raise FolderOnNetwork(
         f"{told} Give a folder on a local disk with --data-dir, or use PostgreSQL. To do it all "
-        "the same, set TALEKEEPER_ALLOW_NETWORK_FOLDER=true."
+        "the same, set TALEKEEPER_ALLOW_NETWORK_FOLDER=true.",
+        place=data_dir,
     )
 
 
@@ -141,10 +142,6 @@ def _write_marker(data_dir: Path, installation_id: str, clock: Clock) -> None:
     with temporary.open("w") as file:
         file.write(body + "\n")
         file.flush()
-        os.fsync(file.fileno())
+        sync_file(file.fileno())
     temporary.replace(data_dir / MARKER)
-    folder = os.open(data_dir, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(data_dir)

@@ -2,7 +2,8 @@
 
 `synchronous=FULL` with WAL, because an acknowledged message must survive a power cut: with NORMAL
 up to 903 acknowledged rows were lost in one. Only the writer's connection writes or checkpoints,
-which keeps clear of the WAL-reset race of SQLite before 3.51.3. `mmap_size` stays 0.
+which keeps clear of the WAL-reset race of SQLite before 3.51.3. `mmap_size` stays 0. `fullfsync`
+and `checkpoint_fullfsync` matter on macOS alone, where a sync without them ends in the drive's cache.
 """
 
 import os
@@ -32,7 +33,9 @@ SQLITE_VERSION: Final = sqlite3.sqlite_version
 PAGE_BYTES: Final = 2_048
 """Of a new database; one that was made with larger pages keeps them."""
 _HEADER: Final = b"SQLite format 3\x00"
+_SYNC_PRAGMAS: Final = {"fullfsync": 1, "checkpoint_fullfsync": 1}
 _PRAGMAS: Final = {
+    **_SYNC_PRAGMAS,
     "synchronous": 2,
     "foreign_keys": 1,
     "busy_timeout": 0,
@@ -94,8 +97,9 @@ class Sqlite:
         mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         if mode != "wal":
             raise DatabaseDamaged(
-                f"{self.path} cannot use a write-ahead log (journal mode {mode}). Put the data "
-                "folder on a local disk, not on a network share."
+                f"The database cannot use a write-ahead log (journal mode {mode}). Put the data "
+                "folder on a local disk, not on a network share.",
+                place=self.path,
             )
         _set_and_read_back(connection, _PRAGMAS | _WRITER_PRAGMAS)
         self.forget_check()
@@ -147,10 +151,15 @@ class Sqlite:
                 return SyncFailed("The disk did not confirm the write. Try again in a moment.")
             case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
                 return DatabaseDamaged(
-                    f"{self.path} is damaged. Stop the server and restore the newest good backup."
+                    "The database is damaged. Stop the server and restore the newest good backup.",
+                    place=self.path,
                 )
             case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
-                return StoreUnavailable(f"{self.path} cannot be opened for writing.")
+                return StoreUnavailable(
+                    "The database cannot be opened for writing. Give the user that runs the "
+                    "server access to the data folder.",
+                    place=self.path,
+                )
             case _:
                 return None
 
@@ -229,6 +238,7 @@ def _checked(path: Path, *, is_installed: bool) -> sqlite3.Connection | None:
         f"file:{quote(str(path))}?mode=ro", uri=True, check_same_thread=False
     )
     try:
+        _set_and_read_back(connection, _SYNC_PRAGMAS)
         found = connection.execute("PRAGMA quick_check(3)").fetchall()
     except sqlite3.Error as error:
         connection.close()

@@ -309,7 +309,7 @@ class Story:
                 self._change(event.data["message"])
             case "snapshot" | "delta":
                 self._grow(event.name, event.data)
-            case "ready" | "health" | "conversation.changed" | "conversation.gone":
+            case "ready" | "following" | "health" | "conversation.changed" | "conversation.gone":
                 pass
             case "resync":
                 self.messages.clear()

@@ -23,6 +23,7 @@ import type {
   Sent,
   Shelf,
   Storage,
+  Token,
   TreePage,
 } from './types'
 
@@ -147,6 +148,12 @@ export const api = {
   search: (asked: SearchAsked, cursor: string | null, limit = 20) =>
     request<Found>('GET', `/api/search${query({ ...asked, cursor, limit })}`),
   storage: () => request<Storage>('GET', '/api/storage'),
+
+  /** What the open event stream follows besides (`ID@SEQ`), and no more. */
+  changeFollowing: (stream: string, change: { follow: string[]; unfollow: string[] }) =>
+    request<{ following: string[] }>('PATCH', `/api/events/${stream}`, change),
+  tokens: () => request<{ items: Token[] }>('GET', '/api/tokens'),
+  revokeToken: (id: string) => request<void>('DELETE', `/api/tokens/${encodeURIComponent(id)}`, {}),
 }
 
 export type Api = typeof api

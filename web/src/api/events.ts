@@ -10,7 +10,8 @@ export interface TextEvent {
 }
 
 export type ServerEvent =
-  | { type: 'ready'; boot_id: string }
+  /** `missed`: something may have happened to the account's conversations that was not told. */
+  | { type: 'ready'; boot_id: string; stream_id: string; missed: boolean }
   | { type: 'conversation.changed'; seq: number; conversation: Conversation }
   | {
       type: 'message.changed'
@@ -24,6 +25,14 @@ export type ServerEvent =
   | { type: 'resync'; conversation_id: string }
   | { type: 'conversation.gone'; conversation_id: string }
   | { type: 'health'; health: Health }
+
+/** What the stream tells of itself, beside what happened. */
+export type StreamEvent =
+  | ServerEvent
+  /** It follows one more conversation, and tells what happened after that place. */
+  | { type: 'following'; conversation_id: string; seq: number }
+  /** The last event: why the server ends it. */
+  | { type: 'end'; code: string; detail: string }
 
 type Loose = Record<string, unknown>
 
@@ -41,7 +50,7 @@ function isText(data: Loose): boolean {
 }
 
 /** The event a frame carries, or null for what this page does not know. */
-export function parsedEvent(type: string, raw: string): ServerEvent | null {
+export function parsedEvent(type: string, raw: string): StreamEvent | null {
   let data: unknown
   try {
     data = JSON.parse(raw)
@@ -51,7 +60,16 @@ export function parsedEvent(type: string, raw: string): ServerEvent | null {
   if (!isRecord(data)) return null
   switch (type) {
     case 'ready':
-      return { type, boot_id: String(data.boot_id ?? '') }
+      return {
+        type,
+        boot_id: String(data.boot_id ?? ''),
+        stream_id: String(data.stream_id ?? ''),
+        missed: data.missed !== false,
+      }
+    case 'following':
+      return { type, conversation_id: String(data.conversation_id ?? ''), seq: Number(data.seq) }
+    case 'end':
+      return { type, code: String(data.code ?? ''), detail: String(data.detail ?? '') }
     case 'conversation.changed':
       if (!isRecord(data.conversation)) return null
       return { type, seq: Number(data.seq), conversation: data.conversation as unknown as Conversation }

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { ServerEvent } from './events'
 import { Live } from './live'
+import { currentReach, isNewsRefused, noteReach } from './reach'
 import type { StreamOptions } from './sse'
 import { channels, lockManager } from './tabs.fixture'
 
@@ -11,6 +12,11 @@ const delta = JSON.stringify({
   offset: 0,
   text: 'Aye',
 })
+
+function asked(options: StreamOptions | undefined): [string, string | null] {
+  const { url = '', lastEventId = null } = options?.ask() ?? {}
+  return [decodeURIComponent(url), lastEventId]
+}
 
 describe('tabs', () => {
   beforeEach(() => void vi.useFakeTimers())
@@ -32,20 +38,44 @@ describe('tabs', () => {
     first.follow('a', 3)
     second.follow('b', 5)
     await vi.advanceTimersByTimeAsync(100)
-    expect(opened.map(({ url }) => decodeURIComponent(url))).toEqual(['/api/events?follow=a@3&follow=b@5'])
+    expect(asked(opened[0])).toEqual(['/api/events?follow=a@3&follow=b@5', null])
 
-    opened[0]?.onFrame({ event: 'delta', data: delta, id: '1' })
+    opened[0]?.onFrame({ event: 'delta', data: delta, id: 'boot/12,a@3' })
     expect(heard.map((events) => events.map((event) => event.type))).toEqual([['delta'], ['delta']])
 
     locks.release('talekeeper.live')
     await vi.advanceTimersByTimeAsync(100)
-    expect(decodeURIComponent(opened[1]?.url ?? '')).toContain('follow=b@5')
+    expect(asked(opened[1])).toEqual([expect.stringContaining('follow=b@5'), 'boot/12'])
+  })
+
+  it('are told of a stream that is refused, which is not a server that is away', async () => {
+    const locks = lockManager()
+    const channel = channels()
+    const opened: StreamOptions[] = []
+    const open = (options: StreamOptions) => {
+      opened.push(options)
+      return () => {}
+    }
+    new Live({ locks: locks as unknown as LockManager, channel: channel(), open })
+    await vi.advanceTimersByTimeAsync(100)
+    for (const status of [400, 403, 404, 408, 414, 421, 422, 429, 431]) {
+      noteReach('unknown')
+      opened[0]?.onLost?.(status)
+      expect([status, currentReach(), isNewsRefused()]).toEqual([status, 'here', true])
+      opened[0]?.onOpen?.()
+      expect(isNewsRefused()).toBe(false)
+    }
+    for (const status of [0, 500, 502, 503]) {
+      opened[0]?.onLost?.(status)
+      expect([status, currentReach(), isNewsRefused()]).toEqual([status, 'away', false])
+      opened[0]?.onOpen?.()
+    }
   })
 
   it('open a stream each where locks are missing', async () => {
     const opened: string[] = []
     const open = (options: StreamOptions) => {
-      opened.push(decodeURIComponent(options.url))
+      opened.push(decodeURIComponent(options.ask().url))
       return () => {}
     }
     new Live({ locks: undefined, channel: null, open }).follow('a', 1)

@@ -8,20 +8,22 @@
  * locks or channels are missing, each tab leads itself.
  */
 import type { ServerEvent } from './events'
-import { Feed, type Follow } from './feed'
+import { Feed, type FollowChange, type Wish } from './feed'
 import { newId } from './ids'
-import { noteReach } from './reach'
+import { noteNews, noteReach } from './reach'
 import type { openStream } from './sse'
 
 const LOCK = 'talekeeper.live'
 const BEAT = 10_000
 const SILENCE = 35_000
+/** A leader that has not been heard for so long may be gone. */
+const FRESH = 15_000
 
 type Told =
-  | { type: 'follow'; tab: string; follows: Follow[]; again: boolean }
+  | { type: 'follow'; tab: string; wish: Wish; again: string[] }
   | { type: 'leave'; tab: string }
   | { type: 'who' }
-  | { type: 'event'; event: ServerEvent }
+  | { type: 'event'; event: ServerEvent; place: string | null }
   | { type: 'standing'; standing: number | 'open' }
   | { type: 'wake' }
   | { type: 'beat' }
@@ -30,6 +32,7 @@ export interface LiveOptions {
   locks?: LockManager | undefined
   channel?: BroadcastChannel | null
   open?: typeof openStream
+  change?: (stream: string, change: FollowChange) => Promise<unknown>
 }
 
 export class Live {
@@ -38,6 +41,10 @@ export class Live {
   private readonly follows = new Map<string, { seq: number; count: number }>()
   private feed: Feed | null = null
   private heard = Date.now()
+  /** When this tab was last looked at. */
+  private seen = Date.now()
+  /** How far the account's events were told to this tab. */
+  private place: string | null = null
 
   constructor(private readonly options: LiveOptions) {
     options.channel?.addEventListener('message', (message: MessageEvent<Told>) => this.hear(message.data))
@@ -51,7 +58,11 @@ export class Live {
     }
     addEventListener('pagehide', () => this.tell({ type: 'leave', tab: this.tab }))
     addEventListener('pageshow', (event) => {
-      if (event.persisted) this.announce(true)
+      if (event.persisted) this.announce([...this.follows.keys()])
+    })
+    document.addEventListener('visibilitychange', () => {
+      this.seen = Date.now()
+      this.announce()
     })
   }
 
@@ -64,13 +75,13 @@ export class Live {
   follow(id: string, seq: number): () => void {
     const known = this.follows.get(id)
     this.follows.set(id, { seq, count: (known?.count ?? 0) + 1 })
-    this.announce(false)
+    this.announce()
     return () => {
       const entry = this.follows.get(id)
       if (entry === undefined) return
       if (entry.count > 1) this.follows.set(id, { ...entry, count: entry.count - 1 })
       else this.follows.delete(id)
-      this.announce(false)
+      this.announce()
     }
   }
 
@@ -79,13 +90,18 @@ export class Live {
     const entry = this.follows.get(id)
     if (entry === undefined) return
     this.follows.set(id, { ...entry, seq })
-    this.announce(true)
+    this.announce([id])
   }
 
   /** The network or the reader is back: do not wait for the next try. */
   wake(): void {
-    if (this.feed !== null) this.feed.reopenSoon()
+    if (this.feed !== null) this.feed.wake()
     else this.tell({ type: 'wake' })
+  }
+
+  /** Whether this tab is surely told what happens, or will be told that it missed something. */
+  isFresh(): boolean {
+    return this.feed !== null || Date.now() - this.heard < FRESH
   }
 
   private async stand(locks: LockManager, steal: boolean): Promise<void> {
@@ -106,9 +122,11 @@ export class Live {
   private lead(): void {
     this.feed = new Feed({
       open: this.options.open,
-      onEvent: (event) => {
-        this.tell({ type: 'event', event })
-        this.spread(event)
+      change: this.options.change,
+      place: this.place,
+      onEvent: (event, place) => {
+        this.tell({ type: 'event', event, place })
+        this.spread(event, place)
       },
       onStanding: (standing) => {
         this.tell({ type: 'standing', standing })
@@ -116,31 +134,36 @@ export class Live {
       },
     })
     this.tell({ type: 'who' })
-    this.announce(false)
+    this.announce()
   }
 
-  private announce(again: boolean): void {
-    const follows = [...this.follows].map(([id, { seq }]) => ({ id, seq }))
-    if (this.feed !== null) this.feed.follow(this.tab, follows, again)
-    else this.tell({ type: 'follow', tab: this.tab, follows, again })
+  /** Say what this tab shows; what is in `again` it needs afresh. */
+  private announce(again: string[] = []): void {
+    const wish = {
+      follows: [...this.follows].map(([id, { seq }]) => ({ id, seq })),
+      isVisible: document.visibilityState === 'visible',
+      at: this.seen,
+    }
+    if (this.feed !== null) this.feed.follow(this.tab, wish, again)
+    else this.tell({ type: 'follow', tab: this.tab, wish, again })
   }
 
   private hear(told: Told): void {
     switch (told.type) {
       case 'follow':
-        this.feed?.follow(told.tab, told.follows, told.again)
+        this.feed?.follow(told.tab, told.wish, told.again)
         return
       case 'leave':
         this.feed?.leave(told.tab)
         return
       case 'wake':
-        this.feed?.reopenSoon()
+        this.feed?.wake()
         return
       default:
         if (this.feed !== null) return
         this.heard = Date.now()
-        if (told.type === 'who') this.announce(false)
-        if (told.type === 'event') this.spread(told.event)
+        if (told.type === 'who') this.announce()
+        if (told.type === 'event') this.spread(told.event, told.place)
         if (told.type === 'standing') this.standing(told.standing)
     }
   }
@@ -149,13 +172,20 @@ export class Live {
     this.options.channel?.postMessage(told)
   }
 
-  private spread(event: ServerEvent): void {
+  private spread(event: ServerEvent, place: string | null): void {
+    this.place = place
     for (const listener of [...this.listeners]) listener(event)
   }
 
   private standing(standing: number | 'open'): void {
+    if (standing === 'open' || standing === 401) noteNews(false)
     if (standing === 'open') noteReach('here')
     else if (standing === 401) noteReach('stranger')
+    else if (standing >= 400 && standing < 500) {
+      // The server is there and has its reason: only the news is missing.
+      noteNews(true)
+      noteReach('here')
+    }
     // A stream that ends in order is reopened at once; only one that cannot be had means away.
     else if (standing !== 200) noteReach('away')
   }

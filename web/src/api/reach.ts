@@ -3,6 +3,7 @@
 export type Reach = 'unknown' | 'here' | 'away' | 'stranger'
 
 let reach: Reach = 'unknown'
+let refused = false
 const listeners = new Set<() => void>()
 
 export function currentReach(): Reach {
@@ -12,6 +13,17 @@ export function currentReach(): Reach {
 export function noteReach(next: Reach): void {
   if (next === reach) return
   reach = next
+  for (const listener of [...listeners]) listener()
+}
+
+/** Whether the server, which answers, refuses to tell this page what happens. */
+export function isNewsRefused(): boolean {
+  return refused
+}
+
+export function noteNews(isRefused: boolean): void {
+  if (isRefused === refused) return
+  refused = isRefused
   for (const listener of [...listeners]) listener()
 }
 

@@ -40,14 +40,18 @@ function answering(...bodies: string[]) {
 describe('a stream', () => {
   afterEach(() => vi.useRealTimers())
 
-  it('that ends is opened again from where it stopped, until it is refused', async () => {
+  it('that ends is opened again where it is asked to go on, until it is refused', async () => {
     vi.useFakeTimers()
     const heard = answering('id: 1\ndata: one\n\n', 'id: 2\ndata: two\n\n')
     const frames: string[] = []
     const lost: number[] = []
+    let last: string | null = null
     openStream({
-      url: '/api/events',
-      onFrame: (frame) => frames.push(frame.data),
+      ask: () => ({ url: '/api/events', lastEventId: last }),
+      onFrame: (frame) => {
+        last = frame.id
+        frames.push(frame.data)
+      },
       onLost: (status) => lost.push(status),
     })
     await vi.advanceTimersByTimeAsync(10_000)
@@ -70,7 +74,7 @@ describe('a stream', () => {
     )
     const lost: number[] = []
     const close = openStream({
-      url: '/',
+      ask: () => ({ url: '/', lastEventId: null }),
       onFrame: () => {},
       onLost: (status) => lost.push(status),
       heartbeat: 1000,

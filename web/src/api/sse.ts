@@ -2,8 +2,9 @@
  * An event stream read over fetch.
  *
  * EventSource can set no header on its first request, tells nothing of statuses and cannot be watched
- * for silence; this one resumes with Last-Event-ID, gives up on a stream that has been quiet for longer
- * than the server's heartbeat allows, and tries again with growing pauses for as long as it is wanted.
+ * for silence; this one asks before each attempt where to go on, gives up on a stream that has been quiet
+ * for longer than the server's heartbeat allows, and tries again with growing pauses for as long as it is
+ * wanted.
  */
 import { backoff, pause } from './retrying'
 
@@ -45,35 +46,47 @@ export function frameReader(take: (frame: Frame) => void): (piece: string) => vo
   }
 }
 
-export interface StreamOptions {
+/** Where a stream is opened, and from which place it goes on. */
+export interface StreamAddress {
   url: string
+  lastEventId: string | null
+}
+
+export interface StreamOptions {
+  /** Asked before every attempt. */
+  ask: () => StreamAddress
   onFrame: (frame: Frame) => void
   onOpen?: () => void
+  /** Something came, be it only the server's sign of life. */
+  onAlive?: () => void
   /** The stream ended or could not be had; it is tried again unless the status is 401. */
   onLost?: (status: number) => void
   heartbeat?: number
 }
 
 /** Keep a stream open until the returned function is called. */
-export function openStream({ url, onFrame, onOpen, onLost, heartbeat = 40_000 }: StreamOptions): () => void {
+export function openStream(options: StreamOptions): () => void {
+  const { ask, onFrame, onOpen, onAlive, onLost, heartbeat = 40_000 } = options
   const closed = new AbortController()
-  let lastId: string | null = null
 
   async function once(): Promise<number> {
     const attempt = new AbortController()
     const abort = () => attempt.abort()
     closed.signal.addEventListener('abort', abort)
     let watchdog = setTimeout(abort, heartbeat)
+    const { url, lastEventId } = ask()
     try {
       const response = await fetch(url, {
         signal: attempt.signal,
         cache: 'no-store',
-        headers: { Accept: 'text/event-stream', ...(lastId === null ? {} : { 'Last-Event-ID': lastId }) },
+        headers: {
+          Accept: 'text/event-stream',
+          ...(lastEventId === null ? {} : { 'Last-Event-ID': lastEventId }),
+        },
       })
       if (!response.ok || response.body === null) return response.status
       onOpen?.()
       const read = frameReader((frame) => {
-        if (frame.id !== null) lastId = frame.id
         if (!closed.signal.aborted) onFrame(frame)
       })
       const reader = response.body.getReader()
@@ -83,6 +96,7 @@ export function openStream({ url, onFrame, onOpen, onLost, heartbeat = 40_000 }:
         if (done) return 200
         clearTimeout(watchdog)
         watchdog = setTimeout(abort, heartbeat)
+        onAlive?.()
         read(decoder.decode(value, { stream: true }))
       }
     } catch {

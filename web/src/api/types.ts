@@ -14,6 +14,8 @@ export type Provider = Schemas['ProviderOut']
 export type Providers = Schemas['ProvidersOut']
 export type Model = Schemas['Model']
 export type FoundServer = Schemas['FoundOut']
+/** What lets somebody in: a browser's session, a token for programs, a login link. */
+export type Token = Schemas['TokenOut']
 export type Me = Schemas['AccountOut']
 export type ProviderChange = Schemas['ProviderChange']
 

@@ -2,6 +2,7 @@ import { useSyncExternalStore } from 'react'
 import { api } from '../api/client'
 import { currentHealth, noteHealth, onHealth } from '../api/health'
 import { liveNews } from '../api/live'
+import { isNewsRefused, onReach } from '../api/reach'
 import { outbox } from '../conversation/outbox'
 import { Button } from '../ui/Button'
 import { persistenceOf } from './persistence'
@@ -16,11 +17,13 @@ function retry(): void {
 /** Whether what is said can be saved: nothing while it can, else what is true and what to do. */
 export function AwayBanner() {
   const reach = useReach()
+  const refused = useSyncExternalStore(onReach, isNewsRefused)
   const health = useSyncExternalStore(onHealth, currentHealth)
   const entries = useSyncExternalStore(outbox.subscribe, outbox.entries)
   const { state, headline, advice, reasons } = persistenceOf({
     reach,
     health,
+    isNewsRefused: refused,
     waiting: entries.filter((entry) => entry.state !== 'refused').length,
     unsaved: entries.filter((entry) => entry.state === 'unsaved').length,
     isLasting: outbox.isLasting,

@@ -4,6 +4,7 @@ import { persistenceOf, type Seen } from './persistence'
 const fine: Seen = {
   reach: 'here',
   health: { state: 'available', reasons: [] },
+  isNewsRefused: false,
   waiting: 0,
   unsaved: 0,
   isLasting: true,
@@ -33,6 +34,13 @@ describe('whether what is said can be saved', () => {
     expect(trouble.state).toBe('unavailable')
     expect(trouble.advice).toContain(full.message)
     expect(trouble.reasons).toEqual([full])
+  })
+
+  it('is degraded, not away, while the server refuses to tell what is new', () => {
+    const refused = persistenceOf({ ...fine, isNewsRefused: true })
+    expect(refused).toMatchObject({ state: 'degraded', headline: 'This page does not hear what is new.' })
+    expect(refused.advice).toContain('What you write is saved.')
+    expect(persistenceOf({ ...fine, reach: 'away', isNewsRefused: true }).state).toBe('unavailable')
   })
 
   it('is degraded while something was tried in vain, or stands in the way', () => {

@@ -5,6 +5,8 @@ import type { Health } from '../api/types'
 export interface Seen {
   reach: Reach
   health: Health
+  /** The server answers, and refuses to tell this page what happens. */
+  isNewsRefused: boolean
   /** Messages that are not acknowledged yet. */
   waiting: number
   /** Those of them that were tried in vain. */
@@ -72,6 +74,14 @@ export function persistenceOf(seen: Seen): Persistence {
           ? 'They are tried again by themselves and stay in this browser until then.'
           : waitingWords(seen),
       ),
+      reasons: health.reasons,
+    }
+  }
+  if (seen.isNewsRefused) {
+    return {
+      state: 'degraded',
+      headline: 'This page does not hear what is new.',
+      advice: 'What you write is saved. Reload the page to see replies as they come.',
       reasons: health.reasons,
     }
   }

@@ -13,24 +13,40 @@ export function useNews(): void {
   useEffect(() => {
     const live = liveNews()
     void outbox.start()
-    const refetch = () => void queryClient.invalidateQueries({ queryKey: CONVERSATIONS })
+    const isSeen = () => document.visibilityState === 'visible'
+    // Nobody reads the lists of a hidden tab: they are fetched when somebody does again.
+    const refetch = () =>
+      void queryClient.invalidateQueries({
+        queryKey: CONVERSATIONS,
+        refetchType: isSeen() ? 'active' : 'none',
+      })
+    const catchUp = () =>
+      void queryClient.refetchQueries(
+        {
+          queryKey: CONVERSATIONS,
+          type: 'active',
+          predicate: (query) => query.state.isInvalidated,
+        },
+        { cancelRefetch: false },
+      )
     const leave = [
       live.subscribe((event) => {
         if (event.type === 'conversation.changed') noteConversation(event.conversation)
         if (event.type === 'message.changed' && event.conversation) noteConversation(event.conversation)
         if (event.type === 'conversation.gone') forgetConversation(event.conversation_id)
         if (event.type === 'health') noteHealth(event.health)
-        if (event.type === 'ready') refetch()
+        if (event.type === 'ready' && event.missed) refetch()
       }),
       onHealth(() => {
         if (currentHealth().state === 'available') outbox.retryAll()
       }),
       onReturn(() => {
+        if (!live.isFresh()) refetch()
         live.wake()
         outbox.retryAll()
-        refetch()
         // Another account may have come meanwhile: this page would begin again then.
         void api.me().catch(() => {})
+        catchUp()
       }),
       onReach(() => {
         if (currentReach() === 'stranger') {

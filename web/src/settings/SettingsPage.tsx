@@ -2,6 +2,7 @@ import { OpenRailButton } from '../app/OpenRailButton'
 import { useMe, useProviders } from '../app/queries'
 import { AccountSection } from './AccountSection'
 import { FoundServers } from './FoundServers'
+import { LoginsSection } from './LoginsSection'
 import { ProviderEntry } from './ProviderEntry'
 import { ProvidersLoading } from './ProvidersLoading'
 import { ThemeChoice } from './ThemeChoice'
@@ -44,6 +45,7 @@ export function SettingsPage() {
             )}
           </section>
           <ThemeChoice />
+          <LoginsSection />
           <AccountSection name={me.data?.name ?? null} />
         </div>
       </section>
