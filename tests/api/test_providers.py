@@ -65,19 +65,26 @@ async def test_how_replies_are_made_is_kept_sent_and_written_into_the_receipt(
     ):
         conversation_id = await _opened(app)
         plain = (await ask(app, "GET", f"/api/conversations/{conversation_id}", OWNER)).json()
-        assert plain["sampling"] == {"temperature": None, "top_p": None, "max_tokens": None}
+        assert plain["sampling"] == {
+            "temperature": None,
+            "top_p": None,
+            "max_tokens": None,
+            "longest_request": None,
+        }
         receipt = await _said(app, conversation_id)
-        assert receipt["sampling"] == {**plain["sampling"], "unheeded": []}
+        assert receipt["sampling"] == {**_wishes(plain["sampling"]), "unheeded": []}
         wished = b'{"sampling": {"temperature": 1, "top_p": 0.85, "max_tokens": 400}}'
         changed = (await _patched(app, conversation_id, wished)).json()
-        assert changed["sampling"] == {"temperature": 1.0, "top_p": 0.85, "max_tokens": 400}
+        asked_for = {"temperature": 1.0, "top_p": 0.85, "max_tokens": 400}
+        assert changed["sampling"] == {**asked_for, "longest_request": None}
         receipt = await _said(app, conversation_id)
-        assert receipt["sampling"] == {**changed["sampling"], "unheeded": []}
+        assert receipt["sampling"] == {**_wishes(changed["sampling"]), "unheeded": []}
         part = b'{"sampling": {"top_p": null, "temperature": 0.1}}'
         assert (await _patched(app, conversation_id, part)).json()["sampling"] == {
             "temperature": 0.1,
             "top_p": None,
             "max_tokens": 400,
+            "longest_request": None,
         }
         cleared = await _patched(app, conversation_id, b'{"sampling": null}')
         assert cleared.json()["sampling"] == plain["sampling"]
@@ -86,6 +93,11 @@ async def test_how_replies_are_made_is_kept_sent_and_written_into_the_receipt(
         {},
         {"temperature": 1.0, "top_p": 0.85, "max_tokens": 400},
     ]
+
+
+def _wishes(sampling: dict[str, Any]) -> dict[str, Any]:
+    """What is asked of the provider: how much of the talk it gets is the server's own affair."""
+    return {name: value for name, value in sampling.items() if name != "longest_request"}
 
 
 async def test_a_wish_that_was_not_heeded_stands_in_the_receipt(tmp_path: Path) -> None:

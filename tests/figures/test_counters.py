@@ -39,6 +39,7 @@ NOT_HOT = frozenset(
     {
         # At a start, or by whoever keeps the house: never while somebody waits for an answer.
         "generations._ABANDONED",
+        "generations._RUNNING_OF",
     }
 )
 HOT = ("messages", "walking", "events", "generations", "conversations", "units")

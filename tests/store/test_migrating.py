@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 
 import talekeeper.store.migrations
 from talekeeper.conversations.opening import list_conversations
@@ -146,3 +147,9 @@ async def test_a_title_of_the_first_version_is_never_replaced_by_a_made_one(
         CURRENT: "first_words",
         EMPTY: "first_words",
     }
+
+
+def test_the_revision_that_the_code_expects_is_the_last_migration() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    assert ScriptDirectory.from_config(config).get_heads() == [talekeeper.store.migrations.HEAD]
