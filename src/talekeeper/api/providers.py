@@ -174,7 +174,7 @@ def _shown(keeper: TheKeeper, overview: Overview) -> ProvidersOut:
 
 
 def _one(keeper: TheKeeper, item: Connected, overview: Overview) -> ProviderOut:
-    note = item.kind.unavailable
+    note = item.note
     is_configured = item.is_configured
     if item.kind.name == "local":
         try:

@@ -262,6 +262,42 @@ def _postgresql(settings: Settings) -> Iterator[Finding]:
         )
 
 
+def _stored_keys(settings: Settings) -> Iterator[Finding]:
+    from talekeeper.accounts.secrets import key_record, read_master_key
+    from talekeeper.errors import ConfigurationError, StoredKeyUnreadable, StoreError
+    from talekeeper.store.looking import sealed_keys_in
+
+    stored = []
+    with suppress(StoreError):  # the database's own examination says what is wrong with it
+        stored = sealed_keys_in(settings.data_dir, database_url=settings.database_url)
+    if not stored:
+        return
+    closed: list[str] = []
+    why = ""
+    try:
+        master_key = read_master_key(settings.key_file)
+    except ConfigurationError as error:
+        closed, why = [each.provider for each in stored], f" {error.message}"
+    else:
+        for each in stored:
+            try:
+                master_key.unseal(each.sealed, record_id=key_record(each.account_id, each.provider))
+            except StoredKeyUnreadable:
+                closed.append(each.provider)
+    if not closed:
+        yield Finding("stored keys", "well", f"{settings.key_file} opens all {len(stored)}")
+        return
+    told = StoredKeyUnreadable().message
+    yield Finding(
+        "stored keys",
+        "ill",
+        f"{told} ({len(closed)} of {len(stored)}: {', '.join(sorted(set(closed)))}.){why}",
+        f"Put the master key that sealed them at {settings.key_file}, or name it in "
+        "TALEKEEPER_KEY_FILE; or enter the providers' keys again in the settings. Conversations do "
+        "not depend on it.",
+    )
+
+
 def _server(settings: Settings) -> Iterator[Finding]:
     from talekeeper.cli.running import find_server
     from talekeeper.errors import TalekeeperError
@@ -385,4 +421,4 @@ def _reached(provider: str, address: str) -> Finding:
         )  # fmt: skip
 
 
-_EXAMINATIONS: Final = (_versions, _folder, _disk, _database, _server, _models)
+_EXAMINATIONS: Final = (_versions, _folder, _disk, _database, _stored_keys, _server, _models)

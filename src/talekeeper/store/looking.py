@@ -10,8 +10,10 @@ from typing import Any, Final, TypeVar
 from talekeeper.errors import DatabaseDamaged
 from talekeeper.store.installing import MARKER, said_by
 from talekeeper.store.migrations import HEAD
+from talekeeper.store.postgresql import Postgresql
 from talekeeper.store.prepared import prepared
-from talekeeper.store.provider_settings import answering_providers
+from talekeeper.store.provider_settings import SealedKey, answering_providers, sealed_keys
+from talekeeper.store.seam import EngineSeam
 from talekeeper.store.sql import chunks, conversations, messages, select
 from talekeeper.store.sqlite import Sqlite
 from talekeeper.store.store import DATABASE_NAME
@@ -82,7 +84,19 @@ def providers_in(data_dir: Path, *, usual: str) -> list[tuple[str, str | None]]:
     return _read(seam, lambda tx: answering_providers(tx, usual=usual))
 
 
-def _read(seam: Sqlite, unit: ReadUnit[T]) -> T:
+def sealed_keys_in(data_dir: Path, *, database_url: str | None) -> list[SealedKey]:
+    """Every stored provider key; none where there is no database with this version's schema.
+
+    Raises a StoreError when the database cannot be read.
+    """
+    path = data_dir / DATABASE_NAME
+    if database_url is None and not path.exists():
+        return []
+    seam = Sqlite(path) if database_url is None else Postgresql(database_url)
+    return [] if said_by(seam).revision != HEAD else _read(seam, sealed_keys)
+
+
+def _read(seam: EngineSeam, unit: ReadUnit[T]) -> T:
     try:
         connection = seam.connect_reader()
         try:
