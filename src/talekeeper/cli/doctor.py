@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import typer
 
+from talekeeper.cli.folder import ACCESS, fault_of
 from talekeeper.settings import Settings, load_settings
 
 app = typer.Typer(name="doctor")
@@ -78,8 +79,12 @@ _MARKS: Final[dict[State, str]] = {"well": "✓", "note": "·", "ill": "✗"}
 
 
 def examined(settings: Settings) -> list[Finding]:
-    """Everything that there is to find, in the order in which one would mend it."""
-    return [finding for examine in _EXAMINATIONS for finding in examine(settings)]
+    """Everything that there is to find, in the order in which one would mend it.
+
+    Where the data folder cannot be used, nothing in it is looked at.
+    """
+    examinations = _EXAMINATIONS if fault_of(settings.data_dir) is None else _WITHOUT_FOLDER
+    return [finding for examine in examinations for finding in examine(settings)]
 
 
 def _versions(_settings: Settings) -> Iterator[Finding]:
@@ -94,34 +99,21 @@ def _versions(_settings: Settings) -> Iterator[Finding]:
 
 def _folder(settings: Settings) -> Iterator[Finding]:
     folder = settings.data_dir
-    try:
-        about = folder.stat()
-    except FileNotFoundError:
+    if (fault := fault_of(folder)) is not None:
+        yield Finding("data folder", "ill", f"{folder} {fault}", ACCESS)
+    elif not folder.exists():
         yield Finding(
             "data folder", "note", f"{folder} is not there yet", "talekeeper serve makes it."
         )
-        return
-    except OSError as error:
-        yield Finding(
-            "data folder", "ill", f"{folder} cannot be looked at ({error.strerror})", _ACCESS
-        )
-        return
-    if not stat.S_ISDIR(about.st_mode):
-        yield Finding("data folder", "ill", f"{folder} is not a folder", _ACCESS)
-    elif not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        yield Finding("data folder", "ill", f"{folder} is not this user's to write in", _ACCESS)
-    elif about.st_mode & 0o077:
+    elif (mode := folder.stat().st_mode) & 0o077:
         yield Finding(
             "data folder",
             "ill",
-            f"{folder} is open to other users of this machine ({stat.filemode(about.st_mode)})",
+            f"{folder} is open to other users of this machine ({stat.filemode(mode)})",
             f"Close it: chmod 700 {folder}",
         )
     else:
         yield Finding("data folder", "well", f"{folder} is this user's alone")
-
-
-_ACCESS: Final = "Give access to it, or name another folder with --data-dir."
 
 
 def _disk(settings: Settings) -> Iterator[Finding]:
@@ -198,11 +190,14 @@ def _database(settings: Settings) -> Iterator[Finding]:
     if settings.database_url is not None:
         yield from _postgresql(settings)
         return
-    from talekeeper.errors import StoreError
+    from talekeeper.errors import DatabaseTooNew, StoreError
     from talekeeper.store.looking import look_into
 
     try:
         look = look_into(settings.data_dir)
+    except DatabaseTooNew as error:
+        yield Finding("database", "ill", error.message)
+        return
     except StoreError as error:
         yield Finding("database", "ill", error.message, _BACKUP)
         return
@@ -220,9 +215,8 @@ def _database(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "database",
             "note",
-            f"{megabytes}, whole; its schema {look.schema} is not this version's",
-            "An older one is brought up to date by the next start; a newer one needs the newer "
-            "Talekeeper.",
+            f"{megabytes}, whole; its schema {look.schema} is an older version's",
+            "The next start brings it up to date.",
         )
     elif look.size > _LARGE_DATABASE:
         yield Finding(
@@ -242,14 +236,17 @@ def _database(settings: Settings) -> Iterator[Finding]:
 
 
 def _postgresql(settings: Settings) -> Iterator[Finding]:
-    from talekeeper.errors import StoreError
-    from talekeeper.store.installing import said_by
+    from talekeeper.errors import DatabaseTooNew, StoreError
+    from talekeeper.store.installing import known_by
     from talekeeper.store.migrations import HEAD
     from talekeeper.store.postgresql import Postgresql
 
     assert settings.database_url is not None
     try:
-        said = said_by(Postgresql(settings.database_url))
+        said = known_by(Postgresql(settings.database_url))
+    except DatabaseTooNew as error:
+        yield Finding("database", "ill", error.message)
+        return
     except StoreError as error:
         yield Finding("database", "ill", error.message, "Look at the PostgreSQL server.")
         return
@@ -258,7 +255,10 @@ def _postgresql(settings: Settings) -> Iterator[Finding]:
         yield Finding("database", "well", f"PostgreSQL answers, {schema}")
     else:
         yield Finding(
-            "database", "note", f"PostgreSQL answers; its schema {said.revision} is not this one's"
+            "database",
+            "note",
+            f"PostgreSQL answers; its schema {said.revision} is an older version's",
+            "The next start brings it up to date.",
         )
 
 
@@ -421,4 +421,5 @@ def _reached(provider: str, address: str) -> Finding:
         )  # fmt: skip
 
 
+_WITHOUT_FOLDER: Final = (_versions, _folder)
 _EXAMINATIONS: Final = (_versions, _folder, _disk, _database, _stored_keys, _server, _models)

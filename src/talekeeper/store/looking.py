@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from talekeeper.errors import DatabaseDamaged
-from talekeeper.store.installing import MARKER, said_by
+from talekeeper.store.installing import (
+    MARKER,
+    check_marker,
+    known_by,
+    read_marker,
+    said_by,
+    unusable_files_refused,
+)
 from talekeeper.store.migrations import HEAD
 from talekeeper.store.postgresql import Postgresql
 from talekeeper.store.prepared import prepared
@@ -46,14 +53,14 @@ class Look:
 
     @property
     def is_current(self) -> bool:
-        """Its schema is this version's; else the next start brings it up to date, or refuses it."""
+        """Its schema is this version's; else the next start brings it up to date."""
         return self.schema == HEAD
 
 
 def look_into(data_dir: Path) -> Look:
     """What can be seen of the folder's database. Reads all of it.
 
-    Raises DatabaseDamaged or another StoreError when it must not be served.
+    Raises DatabaseDamaged, DatabaseTooNew or another StoreError when it must not be served.
     """
     path = data_dir / DATABASE_NAME
     size = path.stat().st_size if path.exists() else 0
@@ -62,9 +69,12 @@ def look_into(data_dir: Path) -> Look:
     seam = Sqlite(path)
     if not path.exists():
         raise DatabaseDamaged(f"{path} is missing, but {data_dir} has been in use.")
-    seam.check_database(is_installed=True)
+    with unusable_files_refused():
+        marker = read_marker(data_dir)
+        seam.check_database(is_installed=True)
     seam.forget_check()
-    said = said_by(seam)
+    said = known_by(seam)
+    check_marker(data_dir, marker, said)
     if said.revision != HEAD:
         return Look(True, said.revision, size, seam.log_size() or 0)
     found = _read(seam, lambda tx: violations(tx, seam.name))
