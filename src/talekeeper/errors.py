@@ -168,8 +168,8 @@ class StoredKeyUnreadable(ProviderError):
 
     code = "provider_key_unreadable"
 
-    def __init__(self) -> None:
-        super().__init__("The stored key cannot be opened; enter it again.")
+    def __init__(self, message: str = "The stored key cannot be opened; enter it again.") -> None:
+        super().__init__(message)
 
 
 class ProviderRateLimited(ProviderError):

@@ -10,7 +10,7 @@ to this machine it can even read the answers. So, before routing and before anyb
    where there is one, is same-origin or none.
 4. What changes something is `application/json`, which no page of another site can send unasked,
    even when its body is empty.
-5. A body is at most 1 MiB, counted as it comes, and is here within 30 seconds.
+5. A body is at most `MAX_BODY` bytes, counted as it comes, and is here within 30 seconds.
 
 Every answer bears the security headers, errors and files too. Nothing is buffered: answers pass
 through piece by piece. There are no CORS headers.
@@ -27,11 +27,13 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from talekeeper.api.problems import Problem, Refusal, lost
+from talekeeper.domain.conversations import MAX_CONTENT
 from talekeeper.settings import Settings
 
 MAX_URL = 4 * 1024
 MAX_HEADERS = 16 * 1024
-MAX_BODY = 1024 * 1024
+MAX_BODY = 12 * MAX_CONTENT + 64 * 1024
+"""Bytes. The longest message in JSON's longest spelling, `\\uXXXX\\uXXXX` a character, and the rest."""
 BODY_SECONDS = 30.0
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -218,7 +220,7 @@ def refusal(scope: Scope, doors: Doors) -> Problem | None:
         elif name == b"content-type":
             content_types.append(value)
         elif name == b"content-length":
-            length = int(value) if value.isdigit() and len(value) < 20 else MAX_BODY + 1
+            length = int(value) if value.isdigit() and len(value) < 20 else 10**19
             is_bodiless = is_bodiless and length == 0
         elif name == b"transfer-encoding":
             is_bodiless = False
@@ -229,10 +231,11 @@ def refusal(scope: Scope, doors: Doors) -> Problem | None:
     if host is None or host not in doors.hosts:
         return _UNKNOWN_HOST
     raw_path: bytes = scope.get("raw_path") or b""
-    if len(raw_path) + len(scope["query_string"]) > MAX_URL:
-        return _LONG_URL
+    address = len(raw_path) + len(scope["query_string"])
+    if address > MAX_URL:
+        return _too_large(414, "The address is too long", address, MAX_URL)
     if size > MAX_HEADERS:
-        return _LONG_HEADERS
+        return _too_large(431, "The header is too large", size, MAX_HEADERS)
 
     changes = scope["method"] not in READING
     if changes or scope["path"].startswith("/api"):
@@ -247,8 +250,12 @@ def refusal(scope: Scope, doors: Doors) -> Problem | None:
         if not needs_no_type and (len(content_types) != 1 or not _is_json(content_types[0])):
             return _NOT_JSON
         if length > MAX_BODY:
-            return _LONG_BODY
+            return _too_large(413, "The body is too large", length, MAX_BODY)
     return None
+
+
+def _too_large(status: int, what: str, size: int, most: int) -> Problem:
+    return Problem(status, "too_large", f"{what}: it has {size:,} bytes and may have {most:,}.")
 
 
 def _is_json(content_type: bytes) -> bool:
@@ -282,7 +289,9 @@ def _bounded(receive: Receive) -> Receive:
         if message["type"] == "http.request":
             size += len(message.get("body", b""))
             if size > MAX_BODY:
-                raise Refusal(_LONG_BODY.status, _LONG_BODY.code, _LONG_BODY.detail)
+                raise Refusal(
+                    413, "too_large", f"The body is too large: it may have {MAX_BODY:,} bytes."
+                )
             is_whole = not message.get("more_body", False)
         return message
 
@@ -295,9 +304,6 @@ _UNKNOWN_HOST = Problem(
     "This server does not answer under that host name. Use the address that it printed at its "
     "start, or add the name to TALEKEEPER_ALLOWED_HOSTS.",
 )
-_LONG_URL = Problem(414, "too_large", "The address is too long: 4 KiB are taken at most.")
-_LONG_HEADERS = Problem(431, "too_large", "The headers are too large: 16 KiB are taken at most.")
-_LONG_BODY = Problem(413, "too_large", "The body is too large: 1 MiB is taken at most.")
 _NOT_JSON = Problem(
     415, "invalid_input", "Send the body as JSON, with the header Content-Type: application/json."
 )

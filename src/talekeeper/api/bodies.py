@@ -18,10 +18,12 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from talekeeper.accounts.naming import MAX_NAME, account_name
-from talekeeper.api.problems import Refusal
+from talekeeper.api.problems import Refusal, too_long
 from talekeeper.domain.conversations import MAX_CONTENT, MAX_TITLE
 from talekeeper.errors import InvalidInput
 
+MAX_MODEL = 300
+"""Characters in a model's name."""
 MAX_DEPTH = 32
 MAX_KEYS = 200
 MAX_BRACKETS = 20_000
@@ -158,7 +160,7 @@ def _keepable(text: str) -> str:
 
 def _says_something(text: str) -> str:
     if len(text) > MAX_CONTENT:
-        raise _told(f"is too long: it takes {MAX_CONTENT:,} characters at most")
+        raise _told(too_long(len(text), MAX_CONTENT))
     if not text.strip():
         raise _told("is empty; write something")
     return text
@@ -169,7 +171,7 @@ def _title(text: str) -> str:
         raise _told("must be a single line without control characters")
     normal = unicodedata.normalize("NFC", text).strip()
     if len(normal) > MAX_TITLE:
-        raise _told(f"is too long: it takes {MAX_TITLE} characters at most")
+        raise _told(too_long(len(normal), MAX_TITLE))
     return normal
 
 
@@ -211,6 +213,8 @@ Title = Annotated[Text, AfterValidator(_title), Field(json_schema_extra={"maxLen
 """One line of at most 200 characters in NFC; it may be empty."""
 Name = Annotated[Text, AfterValidator(_name), Field(json_schema_extra={"maxLength": MAX_NAME})]
 """A person's name as it is shown."""
+ModelName = Annotated[Text, Field(min_length=1, max_length=MAX_MODEL)]
+"""The name of a language model, as its provider takes it."""
 Id = Annotated[str, AfterValidator(_canonical), Field(json_schema_extra={"format": "uuid"})]
 """A UUID in lower case."""
 Seq = Annotated[int, BeforeValidator(_digits), Field(ge=0, le=MAX_SEQ)]

@@ -12,11 +12,12 @@ from typing import Annotated, Any, Final
 import msgspec
 import structlog
 from fastapi import Header, Query
+from pydantic import Field
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from talekeeper.api.bodies import Id
-from talekeeper.api.health import HealthWatch, TheHealth
+from talekeeper.api.health import Health, HealthWatch, TheHealth
 from talekeeper.api.resources import CurrentAccount, TheKeeper, resource
 from talekeeper.conversations.following import (
     Gone,
@@ -35,6 +36,8 @@ router = resource("events")
 
 HEARTBEAT: Final = 15.0
 MOST_FOLLOWED: Final = 32
+Follow = Annotated[str, Field(max_length=60)]
+"""`ID` or `ID@SEQ`."""
 
 _HEADERS: Final = {
     "Cache-Control": "no-cache, no-transform",
@@ -74,13 +77,16 @@ class EventStream(Response):
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         await send(start)
+        known = None if self._health is None else self._health.look()
+        health = b"" if known is None else _event("health", known, None)
+        await _send(send, self._opening + health)
         tasks = [
             asyncio.create_task(self._pump(send)),
             asyncio.create_task(_beat(send)),
             asyncio.create_task(_left(receive)),
         ]
-        if self._health is not None:
-            tasks.append(asyncio.create_task(_tell_health(send, self._health)))
+        if self._health is not None and known is not None:
+            tasks.append(asyncio.create_task(_tell_health(send, self._health, known)))
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -94,7 +100,6 @@ class EventStream(Response):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _pump(self, send: Send) -> None:
-        await _send(send, self._opening)
         async for told in self._bursts:
             await _send(send, b"".join(_encoded(one, self._names) for one in told))
 
@@ -105,11 +110,10 @@ async def _beat(send: Send) -> None:
         await _send(send, b": still here\n\n")
 
 
-async def _tell_health(send: Send, watch: HealthWatch) -> None:
-    known = watch.look()
+async def _tell_health(send: Send, watch: HealthWatch, known: Health) -> None:
     while True:
-        await _send(send, _event("health", known, None))
         known = await watch.changed(known)
+        await _send(send, _event("health", known, None))
 
 
 async def _left(receive: Receive) -> None:
@@ -173,7 +177,7 @@ async def follow_account(
     keeper: TheKeeper,
     health: TheHealth,
     account: CurrentAccount,
-    follow_: Annotated[list[str] | None, Query(alias="follow", max_length=MOST_FOLLOWED)] = None,
+    follow_: Annotated[list[Follow] | None, Query(alias="follow", max_length=MOST_FOLLOWED)] = None,
     last_event_id: Annotated[str | None, Header(max_length=4_000)] = None,
 ) -> EventStream:
     """What happens in all the account's conversations, and everything of those followed.

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from talekeeper.accounts.connecting import Connected, Overview
 from talekeeper.accounts.health import ProviderHealth
-from talekeeper.api.bodies import Body, Nothing, Text
+from talekeeper.api.bodies import Body, ModelName, Nothing, Text
 from talekeeper.api.resources import CurrentAccount, TheKeeper, resource
 from talekeeper.domain.changes import KEPT
 from talekeeper.domain.replies import Model
@@ -23,7 +23,6 @@ router = resource("providers")
 
 Key = Annotated[Text, Field(min_length=1, max_length=4_000)]
 Address = Annotated[Text, Field(min_length=1, max_length=2_000)]
-ModelName = Annotated[Text, Field(min_length=1, max_length=300)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Searching: what a person types, which texts it finds, and how a finding is shown.
 
 Words must all be there, in any order and anywhere within other words; "a phrase" must stand
-together; -word and -"a phrase" must not be there. Nothing that can be typed is an error, but for
+together; -word and -"a phrase" must not be there. Where no word is left that must be there, as in `-5`
+or `"`, all that was typed is looked for as it stands. Nothing that can be typed is an error, but for
 saying nothing at all.
 """
 
@@ -113,13 +114,11 @@ def query_of(typed: str) -> Query:
         term = " ".join(folded(found["phrase"] or found["word"] or "").split())
         if term.strip("-"):
             (unwanted if found["without"] else wanted)[term] = None
-    if not wanted:
-        raise InvalidInput(
-            "Type a word that must be there, too: -word only leaves messages out."
-            if unwanted
-            else "Type at least one word to look for."
-        )
-    return Query(tuple(wanted), tuple(unwanted))
+    if wanted:
+        return Query(tuple(wanted), tuple(unwanted))
+    if literal := " ".join(folded(composed(typed)).split()):
+        return Query((literal,))
+    raise InvalidInput("Type at least one word to look for.")
 
 
 def _pattern(term: str) -> str:
