@@ -42,7 +42,7 @@ from talekeeper.store.sql import (
 )
 from talekeeper.store.units import Reader, Writer
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """How the tokens of a text are made. Count it up when that changes: every index is made anew."""
 
 _HALF: Final = 1 << 31
