@@ -5,6 +5,8 @@ unique for good, but not what they said.
 """
 
 import asyncio
+from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 import structlog
@@ -12,15 +14,20 @@ import structlog
 from talekeeper.clock import Clock, Millis
 from talekeeper.conversations.trashing import delete_for_good, remove_what_is_left
 from talekeeper.errors import NotFound, NotInTrash, StoreError, trail
-from talekeeper.store import Store
-from talekeeper.store.branches import OldBranch, empty_rows, next_to_be_emptied
+from talekeeper.store import Store, Writer
+from talekeeper.store.branches import (
+    OldBranch,
+    empty_rows,
+    next_to_be_emptied,
+    next_to_be_emptied_of,
+)
+from talekeeper.store.indexing import Entry
 from talekeeper.store.removing import long_in_trash
 
 log = structlog.get_logger(__name__)
 
 DAY_MS: Final = 86_400_000
 _EVERY: Final = 3_600.0
-_BATCH: Final = 500
 _NEVER: Final = Millis(-1)
 
 
@@ -47,11 +54,15 @@ async def empty_trash(store: Store, *, before: Millis) -> int:
 
 
 async def _empty_branch(store: Store, branch: OldBranch) -> None:
-    while await store.write(
-        lambda tx: empty_rows(tx, branch.key, limit=_BATCH),
-        conversation_id=branch.conversation_id,
-    ):
-        pass
+    while entries := await store.read(lambda tx: next_to_be_emptied_of(tx, branch.key)):
+        await store.write(
+            partial(_empty_rows, branch=branch, entries=entries),
+            conversation_id=branch.conversation_id,
+        )
+
+
+def _empty_rows(tx: Writer, *, branch: OldBranch, entries: Mapping[int, Entry]) -> None:
+    empty_rows(tx, branch, entries)
 
 
 class TrashEmptying:

@@ -28,7 +28,13 @@ _PLAIN: Final = {
     **dict.fromkeys("‘’‚‛′ʼʻ´", "'"),
     **dict.fromkeys("“”„‟″«»", '"'),
     **dict.fromkeys("‐‑‒–—―−", "-"),
-    "æ": "ae", "œ": "oe", "ð": "d", "þ": "th", "ŋ": "n", "ı": "i", "ȷ": "j",
+    "æ": "ae",
+    "œ": "oe",
+    "ð": "d",
+    "þ": "th",
+    "ŋ": "n",
+    "ı": "i",
+    "ȷ": "j",
     "\u0640": "",  # the tatweel only draws a word out
     "\u034f": "",  # the combining grapheme joiner, whose class is 0
     **{chr(hiragana): chr(hiragana + 0x60) for hiragana in range(0x3041, 0x3097)},
