@@ -7,7 +7,6 @@ before a value exists, with a message that says what to send instead.
 
 import json
 import re
-import unicodedata
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, Never
 from uuid import UUID
@@ -20,6 +19,7 @@ from pydantic_core import PydanticCustomError
 from talekeeper.accounts.naming import MAX_NAME, account_name
 from talekeeper.api.problems import Refusal, too_long
 from talekeeper.domain.conversations import MAX_CONTENT, MAX_TITLE
+from talekeeper.domain.titles import checked_title
 from talekeeper.errors import InvalidInput
 
 MAX_MODEL = 300
@@ -147,7 +147,6 @@ def _told(reason: str) -> PydanticCustomError:
 
 
 _UNKEEPABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
-_LINE_ENDS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def _keepable(text: str) -> str:
@@ -167,12 +166,10 @@ def _says_something(text: str) -> str:
 
 
 def _title(text: str) -> str:
-    if _LINE_ENDS.search(text) is not None:
-        raise _told("must be a single line without control characters")
-    normal = unicodedata.normalize("NFC", text).strip()
-    if len(normal) > MAX_TITLE:
-        raise _told(too_long(len(normal), MAX_TITLE))
-    return normal
+    try:
+        return checked_title(text)
+    except InvalidInput as error:
+        raise _told(error.message.removeprefix("A title ").rstrip(".")) from None
 
 
 def _name(text: str) -> str:

@@ -7,7 +7,6 @@ saying nothing at all.
 """
 
 import re
-import unicodedata
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +16,7 @@ from typing import Final
 from talekeeper.clock import Millis
 from talekeeper.domain.conversations import Conversation, Purpose, Role
 from talekeeper.domain.folding import composed, folded
+from talekeeper.domain.graphemes import hangs_together
 from talekeeper.errors import InvalidInput
 from talekeeper.ids import ConversationId, MessageId
 
@@ -211,25 +211,6 @@ def _cut(text: str, at: int, *, backwards: bool = False) -> int:
     if not backwards and (parted := near.rstrip()) and (spaces := list(_SPACES.finditer(parted))):
         return max(0, at - 12) + spaces[-1].start()
     step = -1 if backwards else 1
-    while 0 < at < len(text) and _hangs_together(text, at):
+    while 0 < at < len(text) and hangs_together(text, at):
         at += step
     return at
-
-
-def _hangs_together(text: str, at: int) -> bool:
-    """Whether the characters on both sides of `at` are seen as one."""
-    after, before = text[at], text[at - 1]
-    if before == "\u200d" or after == "\u200d" or "\U0001f3fb" <= after <= "\U0001f3ff":
-        return True
-    if unicodedata.category(after) in ("Mn", "Mc", "Me"):
-        return True
-    if not _is_flag(after):
-        return False
-    flags = 0
-    while at - flags > 0 and _is_flag(text[at - flags - 1]):
-        flags += 1
-    return flags % 2 == 1
-
-
-def _is_flag(character: str) -> bool:
-    return "\U0001f1e6" <= character <= "\U0001f1ff"
