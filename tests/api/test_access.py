@@ -72,6 +72,42 @@ async def test_a_request_for_another_host_is_refused(host: bytes | None):
 
 
 @pytest.mark.req("S1")
+@pytest.mark.parametrize(
+    "host", [b"localhost.:8000", b"LocalHost:8000", b"LOCALHOST.:8000", b"tales.lan.:8000"]
+)
+async def test_the_dot_of_a_full_name_and_its_case_are_no_matter(host: bytes):
+    app = an_app(allowed_hosts="Tales.LAN.")
+    assert (await ask(app, "GET", "/api/read", host=host)).status == 200
+    origin = ("origin", f"http://{host.decode().lower()}")
+    assert (await ask(app, "POST", "/api/act", JSON, origin, host=host)).status == 200
+    foreign = ("origin", "http://evil.example.:8000")
+    assert (await ask(app, "POST", "/api/act", JSON, foreign, host=host)).status == 403
+
+
+@pytest.mark.req("S1")
+@pytest.mark.parametrize(
+    "host", [b"localhost..:8000", b".localhost:8000", b".:8000", b"localhost:8000.", b"[::1].:8000"]
+)
+async def test_other_dots_make_another_host(host: bytes):
+    assert (await ask(an_app(), "GET", "/api/read", host=host)).status == 421
+
+
+@pytest.mark.req("S1")
+async def test_a_path_of_the_public_address_may_be_stripped_or_left():
+    app = an_app(behind_proxy=True, public_url="https://tales.example/tales/")
+    origin = ("origin", "https://tales.example")
+    for path in ("/api/act", "/tales/api/act"):
+        for host in (b"tales.example", HOST):
+            answer = await ask(app, "POST", path, JSON, origin, host=host)
+            assert answer.status == 200, (path, host)
+            refused = await ask(app, "POST", path, JSON, ("origin", "https://evil.example"))
+            assert refused.status == 403
+        assert "no-store" in (await ask(app, "GET", "/tales/api/read")).headers["cache-control"]
+    assert (await ask(app, "GET", "/talesapi/read")).status == 404
+    assert (await ask(app, "GET", "/tales/tales/api/read")).status == 404
+
+
+@pytest.mark.req("S1")
 async def test_a_doubled_host_is_refused():
     answer = await ask(an_app(), "GET", "/api/read", ("host", HOST.decode()))
     assert answer.status == 421

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 
-from api.asking import TOKEN, Answer, ask, bearing, post, served
+from api.asking import JSON, TOKEN, Answer, ask, bearing, post, served
 from talekeeper.accounts.entering import issue_login, issue_token
 
 
@@ -52,6 +52,25 @@ async def test_on_tls_the_cookie_is_bound_to_host_and_tls(app: FastAPI):
     assert cookie["path"] == "/"
     me = await ask(app, "GET", "/api/me", cookie_of(answer), scheme="https")
     assert me.status == 200
+
+
+@pytest.mark.req("S4")
+@pytest.mark.parametrize(("scheme", "name"), [("http", "tk_8000"), ("https", "__Secure-tk")])
+async def test_under_a_path_the_cookie_is_that_paths_and_no_other(
+    tmp_path: Path, scheme: str, name: str
+):
+    async with served(tmp_path / "data", public_url="http://tales.example/tales/") as app:
+        answer = await ask(app, "GET", f"/tales{await a_link(app)}", scheme=scheme)
+        assert (answer.status, answer.headers["location"]) == (303, "/tales/")
+        cookie = SimpleCookie(answer.headers["set-cookie"])[name]
+        assert cookie["path"] == "/tales"
+        assert bool(cookie["secure"]) == (scheme == "https")
+        me = await ask(app, "GET", "/tales/api/me", cookie_of(answer), scheme=scheme)
+        assert me.status == 200
+        out = await ask(
+            app, "POST", "/api/logout", JSON, cookie_of(answer), body=b"{}", scheme=scheme
+        )
+        assert SimpleCookie(out.headers["set-cookie"])[name]["path"] == "/tales"
 
 
 @pytest.mark.req("S2")

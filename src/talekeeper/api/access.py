@@ -3,7 +3,8 @@
 A page on another site can make a browser send requests here, and by rebinding a name of its own
 to this machine it can even read the answers. So, before routing and before anybody is known:
 
-1. The `Host` is one of ours, exactly, port included; missing or doubled ones are refused (421).
+1. The `Host` is one of ours, port included; missing or doubled ones are refused (421). Case is no
+   matter, nor is the dot that ends a fully qualified name.
 2. The URL is at most 4 KiB and the headers at most 16 KiB.
 3. What is under /api, and whatever changes something, comes from our own page or from no page:
    `Origin`, where there is one, is the origin that the request came to, and `Sec-Fetch-Site`,
@@ -11,6 +12,9 @@ to this machine it can even read the answers. So, before routing and before anyb
 4. What changes something is `application/json`, which no page of another site can send unasked,
    even when its body is empty.
 5. A body is at most `MAX_BODY` bytes, counted as it comes, and is here within 30 seconds.
+
+Where the public address has a path, everything stands under it. A proxy may strip that path or
+leave it: it is stripped here where it was left, so that nothing inside knows of it.
 
 Every answer bears the security headers, errors and files too. Nothing is buffered: answers pass
 through piece by piece. There are no CORS headers.
@@ -86,6 +90,8 @@ class Doors:
     public_origin: bytes | None = None
     tls_host: bytes | None = None
     """The host that a proxy serves over TLS, whether or not it says so in its headers."""
+    base_path: str = ""
+    """The path of the public address, without a slash at its end."""
     logs_all: bool = False
 
     @classmethod
@@ -103,13 +109,14 @@ class Doors:
         if settings.public_url is not None:
             parts = urlsplit(settings.public_url)
             hosts.update(_spellings(parts.netloc, _default_port(parts.scheme), parts.scheme))
-            origin = _origin(parts.scheme, parts.netloc.lower().encode())
+            origin = _origin(parts.scheme, _host(parts.netloc.encode()))
             if settings.behind_proxy and parts.scheme == "https":
                 tls_host = origin.removeprefix(b"https://")
         return cls(
-            frozenset(host.lower().encode() for host in hosts),
+            frozenset(_host(host.encode()) for host in hosts),
             origin,
             tls_host,
+            settings.base_path,
             settings.log_level == "debug",
         )
 
@@ -127,6 +134,18 @@ def _spellings(name: str, port: int, scheme: str) -> set[str]:
     full = name if _has_port(name) else f"{name}:{port}"
     default = _DEFAULT_PORTS[scheme]
     return {full, full.removesuffix(default)} if full.endswith(default) else {full}
+
+
+def _host(written: bytes) -> bytes:
+    """A host and its port as they are compared."""
+    name, colon, port = written.strip().lower().partition(b":")
+    return name.removesuffix(b".") + colon + port
+
+
+def _same_host(origin: bytes) -> bytes:
+    """A page's origin as it is compared."""
+    scheme, slashes, host = origin.partition(b"://")
+    return scheme + slashes + _host(host)
 
 
 def _origin(scheme: str, host: bytes) -> bytes:
@@ -150,10 +169,16 @@ class Access:
             return
 
         nonce = secrets.token_urlsafe(16)
-        scope.setdefault("state", {})["nonce"] = nonce
+        state = scope.setdefault("state", {})
+        state["nonce"] = nonce
+        state["base_path"] = self.doors.base_path
+        self._strip_base(scope)
         path: str = scope["path"]
         is_api = path.startswith("/api")
-        if self.doors.tls_host is not None and (b"host", self.doors.tls_host) in scope["headers"]:
+        if self.doors.tls_host is not None and any(
+            name == b"host" and _host(value) == self.doors.tls_host
+            for name, value in scope["headers"]
+        ):
             scope["scheme"] = "https"
         is_tls = scope.get("scheme") == "https"
         status = 0
@@ -196,6 +221,12 @@ class Access:
                 "api.answered", method=scope["method"], path=path[:200], status=status, ms=took
             )
 
+    def _strip_base(self, scope: Scope) -> None:
+        base, path = self.doors.base_path, scope["path"]
+        if base and (path == base or path.startswith(f"{base}/")):
+            scope["path"] = path[len(base) :] or "/"
+            scope["raw_path"] = scope["path"].encode()
+
 
 def refusal(scope: Scope, doors: Doors) -> Problem | None:
     """Why a request does not come in, or None when it does."""
@@ -227,7 +258,7 @@ def refusal(scope: Scope, doors: Doors) -> Problem | None:
         elif name == b"authorization":
             has_bearer = True
 
-    host = None if host is None or hosts != 1 else host.strip().lower()
+    host = None if host is None or hosts != 1 else _host(host)
     if host is None or host not in doors.hosts:
         return _UNKNOWN_HOST
     raw_path: bytes = scope.get("raw_path") or b""
@@ -240,7 +271,7 @@ def refusal(scope: Scope, doors: Doors) -> Problem | None:
     changes = scope["method"] not in READING
     if changes or scope["path"].startswith("/api"):
         own = _origin(scope.get("scheme", "http"), host)
-        if any(origin not in (own, doors.public_origin) for origin in origins):
+        if any(_same_host(origin) not in (own, doors.public_origin) for origin in origins):
             return _OTHER_ORIGIN
         if any(site not in _OWN_PAGE for site in sites):
             return _OTHER_ORIGIN

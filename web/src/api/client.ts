@@ -1,4 +1,5 @@
 /** Every request the page makes, one function a route. */
+import { BASE } from './base'
 import { ApiError, problemOf, unreachable } from './problems'
 import { noteReach } from './reach'
 import type {
@@ -38,7 +39,7 @@ async function request<T>(method: Method, path: string, body?: unknown, patience
   const giveUp = new AbortController()
   const timer = setTimeout(() => giveUp.abort(), patience)
   try {
-    const response = await fetch(path, {
+    const response = await fetch(BASE + path, {
       method,
       signal: giveUp.signal,
       headers: {

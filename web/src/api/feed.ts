@@ -5,6 +5,7 @@
  * reopens the stream with `follow=ID@SEQ`, from the earliest place anybody needs: what a tab is told twice
  * changes nothing, what it is never told would be missing.
  */
+import { BASE } from './base'
 import type { ServerEvent } from './events'
 import { parsedEvent } from './events'
 import { openStream } from './sse'
@@ -80,7 +81,7 @@ export class Feed {
     const follows = this.places().map((place) => `follow=${encodeURIComponent(place)}`)
     this.needed.clear()
     this.close = (this.options.open ?? openStream)({
-      url: `/api/events${follows.length > 0 ? `?${follows.join('&')}` : ''}`,
+      url: `${BASE}/api/events${follows.length > 0 ? `?${follows.join('&')}` : ''}`,
       onOpen: () => this.options.onStanding('open'),
       onLost: (status) => this.options.onStanding(status),
       onFrame: (frame) => {

@@ -1,4 +1,5 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from '@tanstack/react-router'
+import { BASE } from '../api/base'
 import { ConversationPage } from '../conversation/ConversationPage'
 import { placeIn } from '../search/asking'
 import { HomePage } from './HomePage'
@@ -58,6 +59,7 @@ const settings = createRoute({
 export const router = createRouter({
   routeTree: root.addChildren([home, conversation, search, archive, trash, storage, settings]),
   defaultPreload: false,
+  basepath: BASE || '/',
 })
 
 declare module '@tanstack/react-router' {

@@ -16,6 +16,7 @@
  *
  * Entries belong to an account. Whoever else logs in in this browser neither sees nor sends them.
  */
+import { BASE } from '../api/base'
 import { api, type MessageDraft } from '../api/client'
 import { newId } from '../api/ids'
 import { ApiError, inWords, referenceOf } from '../api/problems'
@@ -470,7 +471,7 @@ export class Outbox {
   }
 }
 
-const LOCK = 'talekeeper.outbox'
+const LOCK = `talekeeper.outbox${BASE}`
 const TAB = `${LOCK}.tab.`
 
 function tabLock(tab: string): string {
