@@ -112,7 +112,7 @@ async def test_a_step_is_small_and_no_text_is_divided_by_the_writer(
                 written.append(len(rows))
                 run_many(statement, rows)
 
-            tx.run_many = many  # type: ignore[method-assign]
+            tx.run_many = many
             return unit(tx)
 
         return await write(store, counting, **how)

@@ -187,7 +187,7 @@ def too_long(length: int, maximum: int, *, unit: str = "characters") -> str:
 def _of_length(kind: str, value: Any, context: dict[str, Any]) -> str:
     """`kind` is one of pydantic's four errors of length, of a text or of a list."""
     unit = "characters" if isinstance(value, str) else "items"
-    length = len(value) if isinstance(value, str | list | tuple) else 0
+    length = len(cast("str | list[object]", value)) if isinstance(value, str | list) else 0
     if kind.endswith("too_long"):
         return too_long(length, int(context["max_length"]), unit=unit)
     least = int(context["min_length"])

@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from talekeeper.clock import Clock, Millis
+from talekeeper.clock import Clock, Millis, SystemClock
 from talekeeper.conversations.trashing import delete_for_good, remove_what_is_left
 from talekeeper.errors import NotFound, NotInTrash, StoreError, trail
 from talekeeper.store import Store, Writer
@@ -31,13 +31,14 @@ _EVERY: Final = 3_600.0
 _NEVER: Final = Millis(-1)
 
 
-async def empty_trash(store: Store, *, before: Millis) -> int:
+async def empty_trash(store: Store, *, before: Millis, now: Millis | None = None) -> int:
     """What was deleted before then is gone for good; how many conversations and branches.
 
-    What a dead process had begun to remove goes in any case.
+    What a dead process had begun to remove, or to copy, goes in any case.
     """
     count = 0
-    while found := await store.read(lambda tx: long_in_trash(tx, before=before, limit=1)):
+    at = SystemClock().now() if now is None else now
+    while found := await store.read(lambda tx: long_in_trash(tx, before=before, now=at, limit=1)):
         conversation_id, owner_id, is_going = found[0]
         if is_going:
             await remove_what_is_left(store, conversation_id)
@@ -86,7 +87,7 @@ class TrashEmptying:
     async def empty(self) -> int:
         """What is older than the days that were set is gone; 0 days: only what was going already."""
         before = Millis(self._clock.now() - self._days * DAY_MS) if self._days else _NEVER
-        return await empty_trash(self._store, before=before)
+        return await empty_trash(self._store, before=before, now=self._clock.now())
 
     async def _empty_forever(self) -> None:
         while True:

@@ -20,12 +20,13 @@ from talekeeper.store.conversations import HeldConversation
 from talekeeper.store.indexing import Entry, entries_of, forget_entries
 from talekeeper.store.prepared import Row, prepared
 from talekeeper.store.sql import (
+    and_,
     bindparam,
-    case,
     conversations,
     delete,
     events,
     func,
+    literal,
     messages,
     null,
     or_,
@@ -45,7 +46,12 @@ _DUE = prepared(
     select(_c.id, _c.owner_id, _c.removed_at)
     .where(
         _c.deleted_at.is_not(None),
-        or_(_c.deleted_at < bindparam("before"), _c.removed_at.is_not(None)),
+        # A copy that is being made has a `removed_at` to come: see `copies`.
+        or_(
+            and_(_c.deleted_at < bindparam("before"), _c.removed_at.is_(None)),
+            and_(_c.deleted_at > literal(0), _c.removed_at.is_not(None)),
+            _c.removed_at <= bindparam("now"),
+        ),
     )
     .order_by(_c.deleted_at)
     .limit(bindparam("limit"))
@@ -67,10 +73,13 @@ _REMOVE_EVENTS = prepared(
         _e.conversation_id == bindparam("conversation_id"), _e.seq >= bindparam("first")
     )
 )
+_IS_GOING = prepared(
+    select(_c.id).where(_c.id == bindparam("conversation_id"), _c.removed_at.is_not(None))
+)
 _SHORTEN = prepared(
     update(conversations)
-    .where(_c.id == bindparam("conversation_id"), _c.removed_at.is_not(None))
-    .values(seq=case((_c.seq > bindparam("left"), bindparam("left")), else_=_c.seq))
+    .where(_c.id == bindparam("conversation_id"), _c.seq > bindparam("left"))
+    .values(seq=bindparam("left"))
 )
 _REMOVE_ROW = prepared(
     delete(conversations).where(_c.id == bindparam("conversation_id"), _c.removed_at.is_not(None))
@@ -125,8 +134,9 @@ def within_step(rows: Sequence[Row]) -> Sequence[Row]:
 def remove_rows(tx: Writer, removal: Removal) -> None:
     """What was read for this step is removed; as much of it as no other process removed."""
     conversation_id = removal.conversation_id
-    if not tx.run(_SHORTEN, conversation_id=conversation_id, left=removal.first - 1):
+    if tx.first(_IS_GOING, conversation_id=conversation_id) is None:
         return  # it is gone, and its id may be another conversation's
+    tx.run(_SHORTEN, conversation_id=conversation_id, left=removal.first - 1)
     forget_entries(tx, conversation_id, removal.entries)
     if removal.keys:
         tx.run_many(_REMOVE_MESSAGE, [{"at": key} for key in removal.keys])
@@ -139,8 +149,11 @@ def remove_last_row(tx: Writer, conversation_id: ConversationId) -> None:
 
 
 def long_in_trash(
-    tx: Reader, *, before: Millis, limit: int
+    tx: Reader, *, before: Millis, now: Millis, limit: int
 ) -> list[tuple[ConversationId, AccountId, bool]]:
-    """Conversations put in the trash before then, or going already, which the last value says."""
-    rows = tx.all(_DUE, before=before, limit=limit)
+    """Conversations put in the trash before then, or going already, which the last value says.
+
+    Abandoned copies are going, too; a copy that is being made is not.
+    """
+    rows = tx.all(_DUE, before=before, now=now, limit=limit)
     return [(ConversationId(row[0]), AccountId(row[1]), row[2] is not None) for row in rows]
