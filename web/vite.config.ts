@@ -5,6 +5,8 @@ import { defineConfig } from 'vitest/config'
 const server = 'http://127.0.0.1:8000'
 
 export default defineConfig({
+  // The server puts the path under which it is reached in front of what the page's index names.
+  base: './',
   plugins: [react(), tailwindcss()],
   resolve: {
     alias: {

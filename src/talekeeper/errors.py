@@ -24,6 +24,7 @@
     └── ProviderError           the model did not give a whole reply; the user's message is kept
         ├── ProviderUnreachable     refused, timed out or not found
         ├── ProviderRefusedKey      401 or 403
+        ├── StoredKeyUnreadable     the master key does not open the key that was stored
         ├── ProviderRateLimited     429, with how long to wait where it was said
         ├── ProviderFailed          5xx, or an error in the stream
         ├── ProviderStreamCut       the connection ended before the reply did
@@ -167,6 +168,15 @@ class ProviderUnreachable(ProviderError):
 
 class ProviderRefusedKey(ProviderError):
     code = "provider_refused_key"
+
+
+class StoredKeyUnreadable(ProviderError):
+    """The stored key was sealed with another master key, for another record, or is damaged."""
+
+    code = "provider_key_unreadable"
+
+    def __init__(self, message: str = "The stored key cannot be opened; enter it again.") -> None:
+        super().__init__(message)
 
 
 class ProviderRateLimited(ProviderError):

@@ -17,6 +17,7 @@ from talekeeper.accounts.entering import open_identities
 from talekeeper.accounts.identifying import Identities
 from talekeeper.accounts.secrets import open_master_key
 from talekeeper.clock import Clock, SystemClock
+from talekeeper.conversations.copying import abandon_copies
 from talekeeper.conversations.emptying import TrashEmptying
 from talekeeper.conversations.indexing import Heard, Indexing
 from talekeeper.conversations.sending import Sender
@@ -118,6 +119,8 @@ async def open_keeper(
         recovered = await recover_replies(store, boot_id=boot_id, predecessor=predecessor)
         if recovered:
             log.info("keeper.recovered", interrupted_replies=recovered)
+        if store.engine == "sqlite":  # the folder's lock says that no other process copies
+            await abandon_copies(store, now=clock.now())
         token = settings.token
         identities = await open_identities(
             store, clock=clock, owner_token=token.get_secret_value() if token else None

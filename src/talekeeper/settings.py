@@ -6,6 +6,7 @@ A setting `name` is read from the variable `TALEKEEPER_NAME`; a command's flag o
 
 import ipaddress
 import os
+import re
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
@@ -34,6 +35,16 @@ ProviderName = Literal["local", "openai", "anthropic", "google", "ollama", "scri
 LogLevel = Literal["debug", "info", "warning", "error"]
 Names = tuple[str, ...]
 """Several words in one variable, separated by commas."""
+
+
+_STEP = re.compile(r"[A-Za-z0-9._~-]+")
+_TAKEN_STEPS = frozenset(
+    {
+        *("api", "assets", "login", "healthz", "readyz", "metrics", "openapi.json"),
+        *("c", "search", "archive", "trash", "storage", "settings"),
+    }
+)
+"""What an address begins with below the base path: with or without it, an address means one thing."""
 
 
 def _data_dir() -> Path:
@@ -74,7 +85,8 @@ class Settings(BaseModel):
     )
     public_url: str | None = Field(
         default=None,
-        description="The address that people type when a proxy stands in front; for links.",
+        description="The address that people type when a proxy stands in front; for links. It may "
+        "have a path (https://host/tales/), which the proxy may strip or leave.",
     )
     tls_cert: Path | None = Field(default=None, description="The certificate chain, as a PEM file.")
     tls_key: Path | None = Field(
@@ -213,6 +225,24 @@ class Settings(BaseModel):
             raise ValueError("must not hold a name or password")
         return value.rstrip("/")
 
+    @field_validator("public_url")
+    @classmethod
+    def _has_a_path_of_its_own(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.query or parts.fragment:
+            raise ValueError("must end with its path, without ? and #")
+        path = parts.path.rstrip("/")
+        steps = path.split("/")[1:]
+        if any(not _STEP.fullmatch(step) or set(step) == {"."} for step in steps):
+            raise ValueError("must have a path of letters, digits and -._~ between single slashes")
+        if steps and steps[0] in _TAKEN_STEPS:
+            raise ValueError(
+                f"must not have a path that begins with /{steps[0]}, an address of ours"
+            )
+        return value
+
     @field_validator("database_url")
     @classmethod
     def _is_postgresql(cls, value: str | None) -> str | None:
@@ -244,6 +274,11 @@ class Settings(BaseModel):
                 "would hold the key"
             )
         return self
+
+    @property
+    def base_path(self) -> str:
+        """The path of the public address, under which everything is served: `/tales`, or empty."""
+        return "" if self.public_url is None else urlsplit(self.public_url).path
 
     @property
     def is_tls(self) -> bool:

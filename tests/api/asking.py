@@ -111,13 +111,13 @@ def guarded(**settings: Any) -> FastAPI:
 
 @asynccontextmanager
 async def served(
-    folder: Path, *, clock: Clock | None = None, page: Path | None = None
+    folder: Path, *, clock: Clock | None = None, page: Path | None = None, **settings: Any
 ) -> AsyncIterator[FastAPI]:
     """The accounts' routes and the page, over a real store in `folder`."""
     clock = clock or SystemClock()
     store = await Store.open(folder, clock=clock)
     try:
-        app = guarded()
+        app = guarded(**settings)
         app.include_router(accounts.router)
         mount_page(app, page)
         identities = await open_identities(store, clock=clock, owner_token=TOKEN)

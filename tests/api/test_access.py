@@ -13,6 +13,7 @@ from starlette.responses import PlainTextResponse, StreamingResponse
 
 from api.asking import HOST, JSON, ask, bearing, guarded
 from talekeeper.api import access
+from talekeeper.api.access import MAX_BODY
 
 ALWAYS = {
     "x-content-type-options": "nosniff",
@@ -68,6 +69,42 @@ async def test_a_request_for_another_host_is_refused(host: bytes | None):
     answer = await ask(an_app(), "GET", "/api/read", host=host)
     assert answer.status == 421
     assert answer.json()["code"] == "unknown_host"
+
+
+@pytest.mark.req("S1")
+@pytest.mark.parametrize(
+    "host", [b"localhost.:8000", b"LocalHost:8000", b"LOCALHOST.:8000", b"tales.lan.:8000"]
+)
+async def test_the_dot_of_a_full_name_and_its_case_are_no_matter(host: bytes):
+    app = an_app(allowed_hosts="Tales.LAN.")
+    assert (await ask(app, "GET", "/api/read", host=host)).status == 200
+    origin = ("origin", f"http://{host.decode().lower()}")
+    assert (await ask(app, "POST", "/api/act", JSON, origin, host=host)).status == 200
+    foreign = ("origin", "http://evil.example.:8000")
+    assert (await ask(app, "POST", "/api/act", JSON, foreign, host=host)).status == 403
+
+
+@pytest.mark.req("S1")
+@pytest.mark.parametrize(
+    "host", [b"localhost..:8000", b".localhost:8000", b".:8000", b"localhost:8000.", b"[::1].:8000"]
+)
+async def test_other_dots_make_another_host(host: bytes):
+    assert (await ask(an_app(), "GET", "/api/read", host=host)).status == 421
+
+
+@pytest.mark.req("S1")
+async def test_a_path_of_the_public_address_may_be_stripped_or_left():
+    app = an_app(behind_proxy=True, public_url="https://tales.example/tales/")
+    origin = ("origin", "https://tales.example")
+    for path in ("/api/act", "/tales/api/act"):
+        for host in (b"tales.example", HOST):
+            answer = await ask(app, "POST", path, JSON, origin, host=host)
+            assert answer.status == 200, (path, host)
+            refused = await ask(app, "POST", path, JSON, ("origin", "https://evil.example"))
+            assert refused.status == 403
+        assert "no-store" in (await ask(app, "GET", "/tales/api/read")).headers["cache-control"]
+    assert (await ask(app, "GET", "/talesapi/read")).status == 404
+    assert (await ask(app, "GET", "/tales/tales/api/read")).status == 404
 
 
 @pytest.mark.req("S1")
@@ -210,17 +247,17 @@ async def test_no_answer_opens_the_server_to_other_origins():
 
 
 @pytest.mark.req("S8")
-async def test_a_body_of_one_mebibyte_is_taken_and_a_byte_more_is_refused():
-    piece = b"x" * (256 * 1024)
-    assert (await ask(an_app(), "POST", "/api/act", JSON, body=[piece] * 4)).status == 200
-    answer = await ask(an_app(), "POST", "/api/act", JSON, body=[*[piece] * 4, b"x"])
+async def test_the_largest_body_is_taken_and_a_byte_more_is_refused():
+    pieces = [b"x" * (MAX_BODY // 4)] * 4
+    assert (await ask(an_app(), "POST", "/api/act", JSON, body=pieces)).status == 200
+    answer = await ask(an_app(), "POST", "/api/act", JSON, body=[*pieces, b"x"])
     assert (answer.status, answer.json()["code"]) == (413, "too_large")
 
 
 @pytest.mark.req("S8")
 async def test_the_bytes_count_and_not_what_the_length_says():
     lie = ("content-length", "2")
-    answer = await ask(an_app(), "POST", "/api/act", JSON, lie, body=[b"x" * 600_000] * 2)
+    answer = await ask(an_app(), "POST", "/api/act", JSON, lie, body=[b"x" * MAX_BODY] * 2)
     assert answer.status == 413
 
 

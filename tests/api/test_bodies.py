@@ -119,6 +119,8 @@ async def test_what_is_not_strict_json_is_refused(body: bytes | str):
         json.dumps({"content": "x" * 200_001}),
         '{"title": "one\\ntwo"}',
         '{"title": "one\\u2028two"}',
+        '{"title": "\\u200b\\u200d"}',
+        '{"title": "\\u202e"}',
         json.dumps({"title": "x" * 201}),
         '{"name": ""}',
         '{"name": " "}',

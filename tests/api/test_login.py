@@ -88,6 +88,24 @@ async def test_the_owner_ends_the_logins_of_an_account(app: FastAPI):
     assert (await ask(app, "GET", "/api/me", bearing(added["token"]))).status == 401
 
 
+@pytest.mark.parametrize(("scheme", "name"), [("http", "tk_8000"), ("https", "__Secure-tk")])
+async def test_under_a_path_the_cookie_is_that_paths_and_no_other(
+    tmp_path: Path, scheme: str, name: str
+):
+    async with served(tmp_path / "data", public_url="http://tales.example/tales/") as app:
+        answer = await ask(app, "GET", f"/tales{await a_link(app)}", scheme=scheme)
+        assert (answer.status, answer.headers["location"]) == (303, "/tales/")
+        cookie = SimpleCookie(answer.headers["set-cookie"])[name]
+        assert cookie["path"] == "/tales"
+        assert bool(cookie["secure"]) == (scheme == "https")
+        me = await ask(app, "GET", "/tales/api/me", cookie_of(answer), scheme=scheme)
+        assert me.status == 200
+        out = await ask(
+            app, "POST", "/api/logout", JSON, cookie_of(answer), body=b"{}", scheme=scheme
+        )
+        assert SimpleCookie(out.headers["set-cookie"])[name]["path"] == "/tales"
+
+
 @pytest.mark.req("S2")
 async def test_a_spent_link_says_how_to_get_another(app: FastAPI):
     link = await a_link(app)

@@ -43,6 +43,17 @@ async def test_every_address_that_is_not_a_file_shows_the_page_with_a_nonce(buil
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
 
 
+async def test_under_a_path_the_page_names_its_files_from_there(built: Path):
+    (built / "index.html").write_text('<script src="./assets/main.js" nonce="__TK_NONCE__">')
+    for base in ("", "/tales"):
+        app = guarded(**({"public_url": f"https://tales.example{base}/"} if base else {}))
+        mount_page(app, built, base_path=base)
+        for path in ("/", "/c/3f2b8c1e", f"{base}/c/3f2b8c1e", base or "/"):
+            answer = await ask(app, "GET", path)
+            assert f'src="{base}/assets/main.js"' in answer.body.decode()
+        assert (await ask(app, "GET", f"{base}/assets/main-a1b2.js")).body.decode() == SCRIPT
+
+
 async def test_assets_are_kept_by_the_browser_for_good(built: Path):
     answer = await ask(an_app(built), "GET", "/assets/main-a1b2.js")
     assert answer.body.decode() == SCRIPT

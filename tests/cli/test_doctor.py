@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from servers import Server, apart, served
+from talekeeper.accounts.secrets import open_master_key
 from talekeeper.cli import doctor
 from talekeeper.settings import load_settings
 from talekeeper.store import file_systems, folder_lock
@@ -254,3 +255,40 @@ def _doctor(server: Server, *words: str) -> dict[str, Any]:
     done = server.run("doctor", *words)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def keyed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a data folder that holds a sealed key, and the master key beside it."""
+    folder = tmp_path_factory.mktemp("keyed")
+    with served(folder) as server:
+
+        async def connect() -> None:
+            async with server.client() as client:
+                key = {"api_key": "sk-of-the-first-machine"}
+                assert (await client.ask("PUT", "/api/providers/openai", key)).status == 200
+
+        apart(connect)
+        server.stop()
+    (server.key_file).rename(folder / "the.key")
+    return folder
+
+
+@pytest.mark.req("S10")
+def test_a_stored_key_that_the_master_key_does_not_open_is_told(
+    keyed: Path, tmp_path: Path
+) -> None:
+    data_dir = _copied(keyed / "data", tmp_path)
+    master = tmp_path / "master.key"
+    missing = _found(data_dir)["stored keys"]
+    assert missing.state == "ill"
+    assert "openai" in missing.text
+    assert "The stored key cannot be opened; enter it again" in missing.text
+    assert not master.exists(), "looking made a key"
+    open_master_key(master)
+    assert _found(data_dir)["stored keys"].state == "ill", "another machine's key"
+    master.write_bytes((keyed / "the.key").read_bytes())
+    assert _found(data_dir)["stored keys"].state == "well"
+    master.chmod(0o644)
+    assert _found(data_dir)["stored keys"].state == "ill"
+    assert "chmod 600" in _found(data_dir)["stored keys"].text

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from talekeeper.conversations.archiving import archive_older
@@ -19,7 +19,7 @@ from talekeeper.conversations.indexing import rebuild_index
 from talekeeper.conversations.opening import open_conversation
 from talekeeper.conversations.searching import search_messages
 from talekeeper.conversations.trashing import delete_conversation, restore_conversation
-from talekeeper.domain.folding import composed, folded
+from talekeeper.domain.folding import composed, folded, tokens
 from talekeeper.domain.searching import Finding, FindingPage, Query, Sought, query_of, snippet
 from talekeeper.errors import InvalidInput, NotFound
 from talekeeper.ids import ConversationId, MessageId
@@ -117,6 +117,28 @@ async def test_words_of_chinese_japanese_and_korean_are_found_by_any_part(table:
         ("Ёлка", "елка"),
         ("ΟΔΥΣΣΕΥΣ", "οδυσσευς"),
         ("cafe\u0301 noir", "café"),
+        ("Nach Łódź!", "lodz"),
+        ("Hans Christian Ørsted", "orsted"),
+        ("Đường về nhà", "duong"),
+        ("le cœur", "coeur"),
+        ("le coeur", "cœur"),
+        ("Þórr og Guðrún", "thorr gudrun"),
+        ("Ŋaŋ ħabib", "nan habib"),
+        ("DIŞARI", "dışarı"),
+        ("dışarı", "DIŞARI"),
+        ("dışarı", "disari"),
+        ("İSTANBUL", "ıstanbul"),
+        ("שָׁלוֹם", "שלום"),
+        ("שלום", "שָׁלוֹם"),
+        ("مُحَمَّد", "محمد"),
+        ("الــسلام", "السلام"),
+        ("أحمد", "احمد"),
+        ("ὀδυσσεύς", "οδυσσευσ"),
+        ("क़लम", "कलम"),
+        ("ｶﾞﾚｰｼﾞ", "ガレージ"),
+        ("ガレージ", "がれーじ"),
+        ("Ｄ＆Ｄ", "d&d"),
+        ("Hawaiʻi", "hawai'i"),
         ("it’s — over", "it's -- over -never"),
         ("the old\n\n  mill", '"old mill"'),
         ("ＡＢＣ wide", "abc"),
@@ -135,12 +157,33 @@ async def test_a_word_is_found_however_it_is_spelled(table: Table, said: str, ty
 
 
 @pytest.mark.req("U21")
-@pytest.mark.parametrize("typed", ["", "   ", '"', '""', "-", "--", '-"', "\u00ad"])
-async def test_nothing_to_look_for_is_said_clearly(typed: str) -> None:
+@pytest.mark.parametrize("typed", ["", "   ", "\u00ad", "\u200b \n"])
+def test_nothing_to_look_for_is_said_clearly(typed: str) -> None:
     with pytest.raises(InvalidInput, match="at least one word"):
         query_of(typed)
-    with pytest.raises(InvalidInput, match="must be there"):
-        query_of("-only -excluded")
+
+
+@pytest.mark.req("U21")
+@pytest.mark.parametrize(
+    "typed",
+    [
+        *("-5", '"', '""', "'", "-", "--", '-"', '-"a', "*", "(", ")", "((", "^", ":"),
+        *("+", "~", "?", "a:b", "NEAR", "NOT", "AND", "OR", "\\", "%", "_", "{", "[", "/", "-*"),
+        *("-only -excluded", '-"two words"', "col:", "*a", "“", "—"),
+    ],
+)
+async def test_operators_are_plain_text_and_never_an_error(table: Table, typed: str) -> None:
+    (name,) = await _tell(table, f"He says {typed} and waits.")
+    await _tell(table, "something else")
+    assert await _found(table, typed) == [name]
+
+
+@pytest.mark.req("U21")
+async def test_a_word_to_leave_out_still_leaves_out_beside_one_that_must_be_there(
+    table: Table,
+) -> None:
+    plain, _ = await _tell(table, "a sword", "a sword -5")
+    assert await _found(table, "sword -5") == [plain]
 
 
 @pytest.mark.req("U21")
@@ -281,7 +324,8 @@ async def test_a_snippet_shows_the_match_and_where_it_was_cut(table: Table) -> N
 
 _LETTERS = st.sampled_from(
     [
-        *"aAbB sSß éÉeё ЁИй '’\"-–",
+        *"aAbB sSß éÉeё ЁИй '’\"-–łŁøæœıİIđ",
+        *("ש\u05c1", "ש", "م\u064e", "م", "\u0640"),
         "龍",
         "門",
         "客",
@@ -336,11 +380,16 @@ def _plain(text: str) -> str:
     """The reference's own folding, for the letters that the property draws."""
     text = "".join(
         each
-        for each in unicodedata.normalize("NFKD", text)
-        if not "\u0300" <= each <= "\u036f" and each != "\u200d"
+        for each in unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+        if not "\u0300" <= each <= "\u036f" and each not in "\u05c1\u064e\u0640\u200d"
     )
-    text = unicodedata.normalize("NFC", text.casefold())
-    return " ".join(text.replace("’", "'").replace("–", "-").split())
+    for letter, plain in {
+        **dict(zip("łøıđ’–", "loid'-", strict=True)),
+        "æ": "ae",
+        "œ": "oe",
+    }.items():
+        text = text.replace(letter, plain)
+    return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 @pytest.mark.req("U21")
@@ -378,9 +427,7 @@ async def test_what_is_found_is_what_a_plain_look_at_every_text_finds(
     wanted = [each for each in wanted if each.strip("-")]
     without = [each for each in without if each.strip("-")]
     if not wanted:
-        with pytest.raises(InvalidInput):
-            query_of(typed)
-        return
+        wanted, without = [_plain(typed)], []
     expected = [
         name
         for name, content in corpus.said.items()
@@ -423,6 +470,56 @@ def test_a_snippet_is_never_cut_within_what_is_seen_as_one_character(
     head, _, tail = shown.partition("dragon")
     assert head in {"".join(said[0][n:]) for n in range(before + 1)}
     assert tail in {"".join(said[1][:n]) for n in range(after + 1)}
+
+
+@pytest.mark.req("U21")
+@given(text=st.text(min_size=1, max_size=80), how=st.sampled_from(["upper", "lower", "title"]))
+def test_every_text_is_found_by_itself_in_every_case_and_spelling(text: str, how: str) -> None:
+    text = text.replace('"', "'")
+    said = composed(text)
+    assume(folded(said).strip(" -"))
+    for form in ("NFC", "NFD", "NFKC", "NFKD"):
+        typed = f'"{unicodedata.normalize(form, getattr(text, how)())}"'
+        query = query_of(typed)
+        assert query.finds(said), (text, typed)
+        assert all(tokens(term) <= tokens(folded(said)) for term in query.wanted)
+        assert any(part.is_match for part in snippet(said, query))
+
+
+@pytest.mark.req("U21")
+@pytest.mark.parametrize(
+    ("said", "typed", "shown"),
+    [
+        ("in Łódź, fern", "lodz", "in [Łódź], fern"),
+        ("mon cœur bat", "coeur", "mon [cœur] bat"),
+        ("mon cœur bat", "eur", "mon c[œur] bat"),
+        ("אמר שָׁלוֹם לך", "שלום", "אמר [שָׁלוֹם] לך"),
+        ("قال مُحَمَّدٌ لي", "محمد", "قال [مُحَمَّدٌ] لي"),
+        ("Straße 5", "ss", "Stra[ß]e 5"),
+        ("x 🐉 Ørsted", "orsted", "x 🐉 [Ørsted]"),
+    ],
+)
+def test_a_match_is_marked_on_the_letters_that_were_written(
+    said: str, typed: str, shown: str
+) -> None:
+    parts = snippet(composed(said), query_of(typed))
+    assert "".join(f"[{each.text}]" if each.is_match else each.text for each in parts) == composed(
+        shown
+    )
+
+
+def test_every_character_folds_to_what_its_other_cases_and_forms_fold_to() -> None:
+    for code in range(0x110000):
+        sign = chr(code)
+        if unicodedata.category(sign) in ("Cn", "Co", "Cs"):
+            continue
+        plain = folded(composed(sign))
+        assert folded(plain) == plain, hex(code)
+        for other in (sign.upper(), sign.lower(), sign.title()):
+            assert folded(composed(other)) == plain, hex(code)
+        for form in ("NFD", "NFKC", "NFKD"):
+            other = unicodedata.normalize(form, sign)
+            assert folded(composed(other)).split() == plain.split(), hex(code)
 
 
 @given(left=st.text(max_size=30), right=st.text(max_size=30))

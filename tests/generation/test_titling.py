@@ -236,6 +236,26 @@ async def test_a_person_who_confirms_the_first_words_has_chosen_them(
         assert await verify(table.store) == []
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ["Sure! Here's a title for the conversation:", "\n\n", "The ", "Mill", "\nIt is short."],
+        ["```json\n", '{\n  "title":', ' "The Mill"\n', "}\n```"],
+        ['{"title": "The Mill"}'],
+        ["<title>", "\nThe Mill\n", "</title>"],
+    ],
+)
+async def test_the_title_is_taken_out_of_an_answer_of_several_lines(
+    tmp_path: Path, answer: list[str]
+) -> None:
+    script = Script(["Nobody."], answer)
+    async with a_table(tmp_path, script=script, on_job=lambda: None) as table:
+        await _said(table)
+        async with a_runner(table):
+            await until(lambda: _are_done(table))
+        assert await _title(table) == "The Mill"
+
+
 async def test_an_answer_that_is_no_title_leaves_the_first_words(tmp_path: Path) -> None:
     script = Script(["Nobody."], ["Here is a long explanation of why " * 10])
     async with a_table(tmp_path, script=script, on_job=lambda: None) as table:

@@ -3,6 +3,7 @@ import { QueryClientProvider } from '@tanstack/react-query'
 import { RouterProvider } from '@tanstack/react-router'
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
+import { BASE, isOutside } from './api/base'
 import { adoptNonce } from './app/nonce'
 import { queryClient } from './app/queries'
 import { router } from './app/router'
@@ -12,7 +13,9 @@ adoptNonce()
 keepComposingFromPage()
 
 const page = document.getElementById('page')
-if (page !== null) {
+if (isOutside(location.pathname)) {
+  location.replace(BASE + location.pathname + location.search + location.hash)
+} else if (page !== null) {
   createRoot(page).render(
     <StrictMode>
       <QueryClientProvider client={queryClient}>

@@ -15,13 +15,20 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from talekeeper.accounts.health import UNKNOWN, HealthBook, ProviderHealth
-from talekeeper.accounts.secrets import MasterKey
+from talekeeper.accounts.secrets import MasterKey, key_record
 from talekeeper.clock import Clock
 from talekeeper.domain.accounts import Account, ProviderSettings
 from talekeeper.domain.changes import KEPT, Kept
 from talekeeper.domain.conversations import ReplyError
 from talekeeper.domain.replies import Model, Provider
-from talekeeper.errors import Forbidden, InvalidInput, ModelMissing, NotFound, ProviderError
+from talekeeper.errors import (
+    Forbidden,
+    InvalidInput,
+    ModelMissing,
+    NotFound,
+    ProviderError,
+    StoredKeyUnreadable,
+)
 from talekeeper.generation.beginning import ServerChoice
 from talekeeper.generation.running import Ended, Reached
 from talekeeper.ids import AccountId
@@ -57,6 +64,7 @@ Find = Callable[[], Awaitable[tuple[FoundServer, ...]]]
 class Connected:
     """A provider as its account sees it. `is_configured`: it can be asked now.
 
+    `note` says what the account has to do before that, None where there is nothing to do.
     `health` is how it answered when it was last asked.
     """
 
@@ -64,6 +72,7 @@ class Connected:
     settings: ProviderSettings
     is_configured: bool
     is_remote: bool
+    note: str | None
     health: ProviderHealth = UNKNOWN
 
 
@@ -157,7 +166,7 @@ class Connections:
             base_url = checked_base_url(base_url, _reach(account))
         sealed: str | None = None
         if isinstance(api_key, str):
-            sealed = self._master_key.seal(api_key, record_id=_record_id(account.id, provider))
+            sealed = self._master_key.seal(api_key, record_id=key_record(account.id, provider))
 
         def unit(tx: Writer) -> StoredProviderSettings:
             before = find_provider_settings(tx, account.id, provider) or _nothing(provider)
@@ -199,8 +208,8 @@ class Connections:
         """What the provider offers, asked of it now. Raises ProviderError."""
         _known(provider)
         kept = await self._store.read(lambda tx: find_provider_settings(tx, account.id, provider))
-        connection = self._connection(account, provider, kept)
         try:
+            connection = self._connection(account, provider, kept)
             models = await self._provider(account, connection).models()
         except ProviderError as error:
             told = ReplyError(error.code, error.message, error.retryable, error.retry_after)
@@ -252,8 +261,8 @@ class Connections:
     def reach(self, tx: Reader, owner_id: AccountId, provider: str, model: str) -> Reached:
         """The provider ready to be asked, the model to name, and its window where it is known.
 
-        Raises NotFound when the account is gone, ModelMissing when no model is chosen and the
-        provider has none of its own.
+        Raises NotFound when the account is gone, StoredKeyUnreadable, and ModelMissing when no
+        model is chosen and the provider has none of its own.
         """
         owner = account_of_id(tx, owner_id)
         if owner is None:
@@ -285,15 +294,27 @@ class Connections:
         if settings.base_url is not None and settings.base_url != default.base_url:
             key = None
         if kept.sealed_key is not None:
-            key = self._master_key.unseal(
-                kept.sealed_key, record_id=_record_id(account.id, provider)
-            )
+            key = self._unsealed(account, provider, kept.sealed_key)
         return Connection(
             provider=provider,
             base_url=settings.base_url or default.base_url,
             api_key=key,
             model=settings.model or default.model,
         )
+
+    def _unsealed(self, account: Account, provider: str, sealed_key: str) -> str:
+        return self._master_key.unseal(sealed_key, record_id=key_record(account.id, provider))
+
+    def _note(
+        self, account: Account, kind: ProviderKind, kept: StoredProviderSettings | None
+    ) -> str | None:
+        """What stands in the way of asking this provider, other than a key that was never given."""
+        if kind.unavailable is None and kept is not None and kept.sealed_key is not None:
+            try:
+                self._unsealed(account, kind.name, kept.sealed_key)
+            except StoredKeyUnreadable as error:
+                return error.message
+        return kind.unavailable
 
     def _connected(
         self, account: Account, kind: ProviderKind, kept: StoredProviderSettings | None
@@ -309,11 +330,13 @@ class Connections:
             settings, base_url=address, model=settings.model or default.model or kind.default_model
         )
         needs_key = kind.needs_key and address == kind.base_url
+        note = self._note(account, kind, kept)
         return Connected(
             kind=kind,
             settings=shown,
-            is_configured=kind.unavailable is None and (has_key or not needs_key),
+            is_configured=note is None and (has_key or not needs_key),
             is_remote=kind.is_remote if address is None else not _is_here(address),
+            note=note,
             health=self.health.of(account.id, kind.name),
         )
 
@@ -348,10 +371,6 @@ def _is_here(address: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _record_id(owner_id: AccountId, provider: str) -> str:
-    return f"provider_settings/{owner_id}/{provider}"
 
 
 def _nothing(provider: str) -> StoredProviderSettings:

@@ -21,7 +21,9 @@ def account_name(text: str) -> str:
     if not name:
         raise InvalidInput("A name must not be empty.")
     if len(name) > MAX_NAME:
-        raise InvalidInput(f"A name is too long: it takes {MAX_NAME} characters at most.")
+        raise InvalidInput(
+            f"A name is too long: it has {len(name)} characters and may have {MAX_NAME}."
+        )
     if any(unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp") for sign in name):
         raise InvalidInput("A name must be a single line without control characters.")
     if _DECEIVING.search(name) is not None:

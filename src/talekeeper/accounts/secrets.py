@@ -14,7 +14,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from talekeeper.errors import ConfigurationError
+from talekeeper.errors import ConfigurationError, StoredKeyUnreadable
+from talekeeper.ids import AccountId
 from talekeeper.syncing import sync_file, sync_folder
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class MasterKey:
         return base64.b64encode(_VERSION + nonce + sealed).decode()
 
     def unseal(self, sealed: str, *, record_id: str) -> str:
-        """The text that was sealed for `record_id`. Raises ConfigurationError."""
+        """The text that was sealed for `record_id`. Raises StoredKeyUnreadable."""
         from cryptography.exceptions import InvalidTag
 
         try:
@@ -59,10 +60,12 @@ class MasterKey:
             nonce, body = whole[1 : 1 + _NONCE_BYTES], whole[1 + _NONCE_BYTES :]
             return self._cipher.decrypt(nonce, body, record_id.encode()).decode()
         except (InvalidTag, ValueError, binascii.Error) as error:
-            raise ConfigurationError(
-                f"A stored provider key was not sealed with the master key in {self._path}. Put "
-                "the right file there (TALEKEEPER_KEY_FILE), or enter the provider's key again."
-            ) from error
+            raise StoredKeyUnreadable from error
+
+
+def key_record(owner_id: AccountId, provider: str) -> str:
+    """The record that an account's key for a provider is sealed for."""
+    return f"provider_settings/{owner_id}/{provider}"
 
 
 def open_master_key(path: Path) -> MasterKey:
@@ -74,13 +77,24 @@ def open_master_key(path: Path) -> MasterKey:
     try:
         if not path.exists():
             _make(path)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The master key {path} cannot be made ({error.strerror}). Make its folder writable "
+            "for this user, or name another file in TALEKEEPER_KEY_FILE."
+        ) from error
+    return read_master_key(path)
+
+
+def read_master_key(path: Path) -> MasterKey:
+    """The master key of `path`. Raises ConfigurationError when it is missing or cannot be used."""
+    try:
         with path.open("rb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             text = file.read(1024)
     except OSError as error:
         raise ConfigurationError(
-            f"The master key {path} cannot be read or made ({error.strerror}). Make it readable "
-            "for this user, or name another file in TALEKEEPER_KEY_FILE."
+            f"The master key {path} cannot be read ({error.strerror}). Make it readable for this "
+            "user, or name another file in TALEKEEPER_KEY_FILE."
         ) from error
     if mode & 0o007:
         raise ConfigurationError(

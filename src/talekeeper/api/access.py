@@ -3,14 +3,18 @@
 A page on another site can make a browser send requests here, and by rebinding a name of its own
 to this machine it can even read the answers. So, before routing and before anybody is known:
 
-1. The `Host` is one of ours, exactly, port included; missing or doubled ones are refused (421).
+1. The `Host` is one of ours, port included; missing or doubled ones are refused (421). Case is no
+   matter, nor is the dot that ends a fully qualified name.
 2. The URL is at most 4 KiB and the headers at most 16 KiB.
 3. What is under /api, and whatever changes something, comes from our own page or from no page:
    `Origin`, where there is one, is the origin that the request came to, and `Sec-Fetch-Site`,
    where there is one, is same-origin or none.
 4. What changes something is `application/json`, which no page of another site can send unasked,
    even when its body is empty.
-5. A body is at most 1 MiB, counted as it comes, and is here within 30 seconds.
+5. A body is at most `MAX_BODY` bytes, counted as it comes, and is here within 30 seconds.
+
+Where the public address has a path, everything stands under it. A proxy may strip that path or
+leave it: it is stripped here where it was left, so that nothing inside knows of it.
 
 Every answer bears the security headers, errors and files too. Nothing is buffered: answers pass
 through piece by piece. There are no CORS headers.
@@ -27,11 +31,13 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from talekeeper.api.problems import Problem, Refusal, lost
+from talekeeper.domain.conversations import MAX_CONTENT
 from talekeeper.settings import Settings
 
 MAX_URL = 4 * 1024
 MAX_HEADERS = 16 * 1024
-MAX_BODY = 1024 * 1024
+MAX_BODY = 12 * MAX_CONTENT + 64 * 1024
+"""Bytes. The longest message in JSON's longest spelling, `\\uXXXX\\uXXXX` a character, and the rest."""
 BODY_SECONDS = 30.0
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -84,6 +90,8 @@ class Doors:
     public_origin: bytes | None = None
     tls_host: bytes | None = None
     """The host that a proxy serves over TLS, whether or not it says so in its headers."""
+    base_path: str = ""
+    """The path of the public address, without a slash at its end."""
     logs_all: bool = False
 
     @classmethod
@@ -101,13 +109,14 @@ class Doors:
         if settings.public_url is not None:
             parts = urlsplit(settings.public_url)
             hosts.update(_spellings(parts.netloc, _default_port(parts.scheme), parts.scheme))
-            origin = _origin(parts.scheme, parts.netloc.lower().encode())
+            origin = _origin(parts.scheme, _host(parts.netloc.encode()))
             if settings.behind_proxy and parts.scheme == "https":
                 tls_host = origin.removeprefix(b"https://")
         return cls(
-            frozenset(host.lower().encode() for host in hosts),
+            frozenset(_host(host.encode()) for host in hosts),
             origin,
             tls_host,
+            settings.base_path,
             settings.log_level == "debug",
         )
 
@@ -125,6 +134,18 @@ def _spellings(name: str, port: int, scheme: str) -> set[str]:
     full = name if _has_port(name) else f"{name}:{port}"
     default = _DEFAULT_PORTS[scheme]
     return {full, full.removesuffix(default)} if full.endswith(default) else {full}
+
+
+def _host(written: bytes) -> bytes:
+    """A host and its port as they are compared."""
+    name, colon, port = written.strip().lower().partition(b":")
+    return name.removesuffix(b".") + colon + port
+
+
+def _same_host(origin: bytes) -> bytes:
+    """A page's origin as it is compared."""
+    scheme, slashes, host = origin.partition(b"://")
+    return scheme + slashes + _host(host)
 
 
 def _origin(scheme: str, host: bytes) -> bytes:
@@ -148,10 +169,16 @@ class Access:
             return
 
         nonce = secrets.token_urlsafe(16)
-        scope.setdefault("state", {})["nonce"] = nonce
+        state = scope.setdefault("state", {})
+        state["nonce"] = nonce
+        state["base_path"] = self.doors.base_path
+        self._strip_base(scope)
         path: str = scope["path"]
         is_api = path.startswith("/api")
-        if self.doors.tls_host is not None and (b"host", self.doors.tls_host) in scope["headers"]:
+        if self.doors.tls_host is not None and any(
+            name == b"host" and _host(value) == self.doors.tls_host
+            for name, value in scope["headers"]
+        ):
             scope["scheme"] = "https"
         is_tls = scope.get("scheme") == "https"
         status = 0
@@ -194,6 +221,12 @@ class Access:
                 "api.answered", method=scope["method"], path=path[:200], status=status, ms=took
             )
 
+    def _strip_base(self, scope: Scope) -> None:
+        base, path = self.doors.base_path, scope["path"]
+        if base and (path == base or path.startswith(f"{base}/")):
+            scope["path"] = path[len(base) :] or "/"
+            scope["raw_path"] = scope["path"].encode()
+
 
 def refusal(scope: Scope, doors: Doors) -> Problem | None:
     """Why a request does not come in, or None when it does."""
@@ -218,26 +251,27 @@ def refusal(scope: Scope, doors: Doors) -> Problem | None:
         elif name == b"content-type":
             content_types.append(value)
         elif name == b"content-length":
-            length = int(value) if value.isdigit() and len(value) < 20 else MAX_BODY + 1
+            length = int(value) if value.isdigit() and len(value) < 20 else 10**19
             is_bodiless = is_bodiless and length == 0
         elif name == b"transfer-encoding":
             is_bodiless = False
         elif name == b"authorization":
             has_bearer = True
 
-    host = None if host is None or hosts != 1 else host.strip().lower()
+    host = None if host is None or hosts != 1 else _host(host)
     if host is None or host not in doors.hosts:
         return _UNKNOWN_HOST
     raw_path: bytes = scope.get("raw_path") or b""
-    if len(raw_path) + len(scope["query_string"]) > MAX_URL:
-        return _LONG_URL
+    address = len(raw_path) + len(scope["query_string"])
+    if address > MAX_URL:
+        return _too_large(414, "The address is too long", address, MAX_URL)
     if size > MAX_HEADERS:
-        return _LONG_HEADERS
+        return _too_large(431, "The header is too large", size, MAX_HEADERS)
 
     changes = scope["method"] not in READING
     if changes or scope["path"].startswith("/api"):
         own = _origin(scope.get("scheme", "http"), host)
-        if any(origin not in (own, doors.public_origin) for origin in origins):
+        if any(_same_host(origin) not in (own, doors.public_origin) for origin in origins):
             return _OTHER_ORIGIN
         if any(site not in _OWN_PAGE for site in sites):
             return _OTHER_ORIGIN
@@ -247,8 +281,12 @@ def refusal(scope: Scope, doors: Doors) -> Problem | None:
         if not needs_no_type and (len(content_types) != 1 or not _is_json(content_types[0])):
             return _NOT_JSON
         if length > MAX_BODY:
-            return _LONG_BODY
+            return _too_large(413, "The body is too large", length, MAX_BODY)
     return None
+
+
+def _too_large(status: int, what: str, size: int, most: int) -> Problem:
+    return Problem(status, "too_large", f"{what}: it has {size:,} bytes and may have {most:,}.")
 
 
 def _is_json(content_type: bytes) -> bool:
@@ -282,7 +320,9 @@ def _bounded(receive: Receive) -> Receive:
         if message["type"] == "http.request":
             size += len(message.get("body", b""))
             if size > MAX_BODY:
-                raise Refusal(_LONG_BODY.status, _LONG_BODY.code, _LONG_BODY.detail)
+                raise Refusal(
+                    413, "too_large", f"The body is too large: it may have {MAX_BODY:,} bytes."
+                )
             is_whole = not message.get("more_body", False)
         return message
 
@@ -295,9 +335,6 @@ _UNKNOWN_HOST = Problem(
     "This server does not answer under that host name. Use the address that it printed at its "
     "start, or add the name to TALEKEEPER_ALLOWED_HOSTS.",
 )
-_LONG_URL = Problem(414, "too_large", "The address is too long: 4 KiB are taken at most.")
-_LONG_HEADERS = Problem(431, "too_large", "The headers are too large: 16 KiB are taken at most.")
-_LONG_BODY = Problem(413, "too_large", "The body is too large: 1 MiB is taken at most.")
 _NOT_JSON = Problem(
     415, "invalid_input", "Send the body as JSON, with the header Content-Type: application/json."
 )

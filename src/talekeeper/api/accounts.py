@@ -43,6 +43,10 @@ def _keeper(request: Request) -> _Keeper:
     return cast("_Keeper", request.app.state.keeper)
 
 
+def _base_path(request: Request) -> str:
+    return request.scope.get("state", {}).get("base_path", "")
+
+
 def cookie_name(request: Request) -> str:
     """The session cookie's name, which is bound to this server.
 
@@ -50,7 +54,8 @@ def cookie_name(request: Request) -> str:
     cannot be told to keep it to one origin.
     """
     if request.scope.get("scheme") == "https":
-        return "__Host-tk"
+        # The stricter prefix is for cookies of a whole host.
+        return "__Secure-tk" if _base_path(request) else "__Host-tk"
     return f"tk_{request.url.port or 80}"
 
 
@@ -171,20 +176,21 @@ router = APIRouter(route_class=StrictRoute)
 @router.get("/login", include_in_schema=False)
 async def open_login_link(request: Request) -> Response:
     """The browser is logged in and the token used up; or a page says how to get another link."""
+    home = f"{_base_path(request)}/"
     try:
         if request.headers.get("sec-fetch-dest", "document") != "document":
             raise Unauthenticated("A login link is for a person to open.")
         session = await log_in(_keeper(request).store, request.query_params.get("token", ""))
     except Unauthenticated:
         if await _is_logged_in(request):
-            return RedirectResponse("/", status_code=303)
+            return RedirectResponse(home, status_code=303)
         return HTMLResponse(_SPENT_PAGE, status_code=401, headers={"Cache-Control": "no-store"})
-    answer = RedirectResponse("/", status_code=303, headers={"Cache-Control": "no-store"})
+    answer = RedirectResponse(home, status_code=303, headers={"Cache-Control": "no-store"})
     answer.set_cookie(
         cookie_name(request),
         session.token,
         max_age=session.seconds,
-        path="/",
+        path=_base_path(request) or "/",
         secure=request.scope.get("scheme") == "https",
         httponly=True,
         samesite="strict",
@@ -215,7 +221,7 @@ async def leave(request: Request, asking: Asking, _body: Nothing | None = None) 
     answer = Response(status_code=204)
     answer.delete_cookie(
         cookie_name(request),
-        path="/",
+        path=_base_path(request) or "/",
         secure=request.scope.get("scheme") == "https",
         httponly=True,
         samesite="strict",

@@ -68,7 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
     ):
         app.router.routes.extend(router.routes)
     mount_metrics(app, metrics)
-    mount_page(app)
+    mount_page(app, base_path=settings.base_path)
     mount_access(app, settings)
     return app
 

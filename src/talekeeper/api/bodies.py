@@ -7,7 +7,6 @@ before a value exists, with a message that says what to send instead.
 
 import json
 import re
-import unicodedata
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, Never
 from uuid import UUID
@@ -18,10 +17,13 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from talekeeper.accounts.naming import MAX_NAME, account_name
-from talekeeper.api.problems import Refusal
+from talekeeper.api.problems import Refusal, too_long
 from talekeeper.domain.conversations import MAX_CONTENT, MAX_TITLE
+from talekeeper.domain.titles import checked_title
 from talekeeper.errors import InvalidInput
 
+MAX_MODEL = 300
+"""Characters in a model's name."""
 MAX_DEPTH = 32
 MAX_KEYS = 200
 MAX_BRACKETS = 20_000
@@ -145,7 +147,6 @@ def _told(reason: str) -> PydanticCustomError:
 
 
 _UNKEEPABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
-_LINE_ENDS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def _keepable(text: str) -> str:
@@ -158,19 +159,17 @@ def _keepable(text: str) -> str:
 
 def _says_something(text: str) -> str:
     if len(text) > MAX_CONTENT:
-        raise _told(f"is too long: it takes {MAX_CONTENT:,} characters at most")
+        raise _told(too_long(len(text), MAX_CONTENT))
     if not text.strip():
         raise _told("is empty; write something")
     return text
 
 
 def _title(text: str) -> str:
-    if _LINE_ENDS.search(text) is not None:
-        raise _told("must be a single line without control characters")
-    normal = unicodedata.normalize("NFC", text).strip()
-    if len(normal) > MAX_TITLE:
-        raise _told(f"is too long: it takes {MAX_TITLE} characters at most")
-    return normal
+    try:
+        return checked_title(text)
+    except InvalidInput as error:
+        raise _told(error.message.removeprefix("A title ").rstrip(".")) from None
 
 
 def _name(text: str) -> str:
@@ -211,6 +210,8 @@ Title = Annotated[Text, AfterValidator(_title), Field(json_schema_extra={"maxLen
 """One line of at most 200 characters in NFC; it may be empty."""
 Name = Annotated[Text, AfterValidator(_name), Field(json_schema_extra={"maxLength": MAX_NAME})]
 """A person's name as it is shown."""
+ModelName = Annotated[Text, Field(min_length=1, max_length=MAX_MODEL)]
+"""The name of a language model, as its provider takes it."""
 Id = Annotated[str, AfterValidator(_canonical), Field(json_schema_extra={"format": "uuid"})]
 """A UUID in lower case."""
 Seq = Annotated[int, BeforeValidator(_digits), Field(ge=0, le=MAX_SEQ)]

@@ -13,9 +13,9 @@ from talekeeper.api.bodies import (
     Id,
     Limit,
     MessageText,
+    ModelName,
     Nothing,
     Seq,
-    Text,
     Title,
 )
 from talekeeper.api.resources import CurrentAccount, TheKeeper, resource
@@ -72,7 +72,7 @@ class ConversationIn(Body):
     title: Title | None = None
     purpose: Purpose = "general"
     provider: ProviderName | None = None
-    model: Text | None = None
+    model: ModelName | None = None
 
 
 class SamplingIn(Body):
@@ -95,7 +95,7 @@ class ConversationChange(Body):
 
     title: Title | None = None
     provider: ProviderName | None = None
-    model: Text | None = None
+    model: ModelName | None = None
     sampling: SamplingIn | None = None
     leaf_id: Id | None = None
     archived: bool | None = None

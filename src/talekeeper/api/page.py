@@ -100,10 +100,15 @@ def _guessed(name: str) -> str:
 class Page:
     """The ASGI application for everything that no route takes."""
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, *, base_path: str = "") -> None:
         self._files = {} if folder is None else read_page(folder)
         index = self._files.pop("/index.html", None)
-        self._index = None if index is None else index.body.split(NONCE_MARK)
+        if index is not None:
+            # The build's own references are relative, and a deep link is several steps below.
+            body = index.body.replace(b'="./', b'="' + base_path.encode() + b"/")
+            self._index = body.split(NONCE_MARK)
+        else:
+            self._index = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -156,6 +161,9 @@ _NOT_BUILT = """<!doctype html>
 """
 
 
-def mount_page(app: FastAPI, folder: Path | None = None) -> None:
-    """Whatever no route of `app` takes is answered by the page of `folder`, or of the build."""
-    app.router.default = Page(folder or page_folder())
+def mount_page(app: FastAPI, folder: Path | None = None, *, base_path: str = "") -> None:
+    """Whatever no route of `app` takes is answered by the page of `folder`, or of the build.
+
+    Browsers ask for everything under `base_path`.
+    """
+    app.router.default = Page(folder or page_folder(), base_path=base_path)

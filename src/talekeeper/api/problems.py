@@ -155,6 +155,7 @@ def _asked(scope: Scope) -> dict[str, str]:
     return {"method": str(scope.get("method", "")), "path": str(scope.get("path", ""))[:200]}
 
 
+_LENGTHS = frozenset({"string_too_long", "too_long", "string_too_short", "too_short"})
 _REASONS: dict[str, str] = {
     "missing": "is missing",
     "extra_forbidden": "is not known here; leave it out",
@@ -169,9 +170,6 @@ _REASONS: dict[str, str] = {
     "model_type": "must be an object",
     "model_attributes_type": "must be an object",
     "dict_type": "must be an object",
-    "string_too_short": "is too short; it takes {min_length} characters or more",
-    "string_too_long": "is too long; it takes {max_length} characters at most",
-    "too_long": "has too many items; it takes {max_length} at most",
     "greater_than_equal": "must be {ge} or more",
     "greater_than": "must be more than {gt}",
     "less_than_equal": "must be {le} or less",
@@ -179,6 +177,23 @@ _REASONS: dict[str, str] = {
     "literal_error": "must be one of {expected}",
     "json_invalid": "is not valid JSON",
 }
+
+
+def too_long(length: int, maximum: int, *, unit: str = "characters") -> str:
+    """What a client is told of a value with more than `maximum` characters, items or bytes."""
+    return f"is too long: it has {length:,} {unit} and may have {maximum:,}"
+
+
+def _of_length(kind: str, value: Any, context: dict[str, Any]) -> str:
+    """`kind` is one of pydantic's four errors of length, of a text or of a list."""
+    unit = "characters" if isinstance(value, str) else "items"
+    length = len(cast("str | list[object]", value)) if isinstance(value, str | list) else 0
+    if kind.endswith("too_long"):
+        return too_long(length, int(context["max_length"]), unit=unit)
+    least = int(context["min_length"])
+    if length == 0:
+        return "must not be empty"
+    return f"is too short: it has {length:,} {unit} and must have {least:,} or more"
 
 
 def described(error: RequestValidationError) -> str:
@@ -193,7 +208,10 @@ def described(error: RequestValidationError) -> str:
             reason = str(each.get("msg", ""))
         else:
             context = cast("dict[str, Any]", each.get("ctx") or {})
-            reason = _REASONS.get(kind, "is not valid").format_map(_Known(context))
+            if kind in _LENGTHS:
+                reason = _of_length(kind, each.get("input"), context)
+            else:
+                reason = _REASONS.get(kind, "is not valid").format_map(_Known(context))
         sentences.append(f"{field} {reason}.")
     return " ".join(sentences) or "The request is not valid."
 

@@ -11,7 +11,7 @@ from pydantic import Field
 from talekeeper.accounts.connecting import Connected, Overview
 from talekeeper.accounts.health import ProviderHealth
 from talekeeper.api.accounts import Asking
-from talekeeper.api.bodies import Body, Nothing, Text
+from talekeeper.api.bodies import Body, ModelName, Nothing, Text
 from talekeeper.api.resources import CurrentAccount, TheKeeper, resource
 from talekeeper.domain.changes import KEPT
 from talekeeper.domain.conversations import MAX_LONGEST_REQUEST, MIN_LONGEST_REQUEST
@@ -25,7 +25,6 @@ router = resource("providers")
 
 Key = Annotated[Text, Field(min_length=1, max_length=4_000)]
 Address = Annotated[Text, Field(min_length=1, max_length=2_000)]
-ModelName = Annotated[Text, Field(min_length=1, max_length=300)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +188,7 @@ def _shown(keeper: TheKeeper, overview: Overview) -> ProvidersOut:
 
 
 def _one(keeper: TheKeeper, item: Connected, overview: Overview) -> ProviderOut:
-    note = item.kind.unavailable
+    note = item.note
     is_configured = item.is_configured
     if item.kind.name == "local":
         try:

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import typer
 
+from talekeeper.cli.folder import ACCESS, fault_of
 from talekeeper.settings import Settings, load_settings
 from talekeeper.syncing import sync_file
 
@@ -79,8 +80,12 @@ _MARKS: Final[dict[State, str]] = {"well": "✓", "note": "·", "ill": "✗"}
 
 
 def examined(settings: Settings) -> list[Finding]:
-    """Everything that there is to find, in the order in which one would mend it."""
-    return [finding for examine in _EXAMINATIONS for finding in examine(settings)]
+    """Everything that there is to find, in the order in which one would mend it.
+
+    Where the data folder cannot be used, nothing in it is looked at.
+    """
+    examinations = _EXAMINATIONS if fault_of(settings.data_dir) is None else _WITHOUT_FOLDER
+    return [finding for examine in examinations for finding in examine(settings)]
 
 
 def _versions(_settings: Settings) -> Iterator[Finding]:
@@ -95,34 +100,21 @@ def _versions(_settings: Settings) -> Iterator[Finding]:
 
 def _folder(settings: Settings) -> Iterator[Finding]:
     folder = settings.data_dir
-    try:
-        about = folder.stat()
-    except FileNotFoundError:
+    if (fault := fault_of(folder)) is not None:
+        yield Finding("data folder", "ill", f"{folder} {fault}", ACCESS)
+    elif not folder.exists():
         yield Finding(
             "data folder", "note", f"{folder} is not there yet", "talekeeper serve makes it."
         )
-        return
-    except OSError as error:
-        yield Finding(
-            "data folder", "ill", f"{folder} cannot be looked at ({error.strerror})", _ACCESS
-        )
-        return
-    if not stat.S_ISDIR(about.st_mode):
-        yield Finding("data folder", "ill", f"{folder} is not a folder", _ACCESS)
-    elif not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        yield Finding("data folder", "ill", f"{folder} is not this user's to write in", _ACCESS)
-    elif about.st_mode & 0o077:
+    elif (mode := folder.stat().st_mode) & 0o077:
         yield Finding(
             "data folder",
             "ill",
-            f"{folder} is open to other users of this machine ({stat.filemode(about.st_mode)})",
+            f"{folder} is open to other users of this machine ({stat.filemode(mode)})",
             f"Close it: chmod 700 {folder}",
         )
     else:
         yield Finding("data folder", "well", f"{folder} is this user's alone")
-
-
-_ACCESS: Final = "Give access to it, or name another folder with --data-dir."
 
 
 def _disk(settings: Settings) -> Iterator[Finding]:
@@ -200,11 +192,14 @@ def _database(settings: Settings) -> Iterator[Finding]:
     if settings.database_url is not None:
         yield from _postgresql(settings)
         return
-    from talekeeper.errors import StoreError
+    from talekeeper.errors import DatabaseTooNew, StoreError
     from talekeeper.store.looking import look_into
 
     try:
         look = look_into(settings.data_dir)
+    except DatabaseTooNew as error:
+        yield Finding("database", "ill", error.message)
+        return
     except StoreError as error:
         yield Finding("database", "ill", error.message, _BACKUP)
         return
@@ -222,9 +217,8 @@ def _database(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "database",
             "note",
-            f"{megabytes}, whole; its schema {look.schema} is not this version's",
-            "An older one is brought up to date by the next start; a newer one needs the newer "
-            "Talekeeper.",
+            f"{megabytes}, whole; its schema {look.schema} is an older version's",
+            "The next start brings it up to date.",
         )
     elif look.size > _LARGE_DATABASE:
         yield Finding(
@@ -244,14 +238,17 @@ def _database(settings: Settings) -> Iterator[Finding]:
 
 
 def _postgresql(settings: Settings) -> Iterator[Finding]:
-    from talekeeper.errors import StoreError
-    from talekeeper.store.installing import said_by
+    from talekeeper.errors import DatabaseTooNew, StoreError
+    from talekeeper.store.installing import known_by
     from talekeeper.store.migrations import HEAD
     from talekeeper.store.postgresql import Postgresql
 
     assert settings.database_url is not None
     try:
-        said = said_by(Postgresql(settings.database_url))
+        said = known_by(Postgresql(settings.database_url))
+    except DatabaseTooNew as error:
+        yield Finding("database", "ill", error.message)
+        return
     except StoreError as error:
         yield Finding("database", "ill", error.message, "Look at the PostgreSQL server.")
         return
@@ -260,8 +257,47 @@ def _postgresql(settings: Settings) -> Iterator[Finding]:
         yield Finding("database", "well", f"PostgreSQL answers, {schema}")
     else:
         yield Finding(
-            "database", "note", f"PostgreSQL answers; its schema {said.revision} is not this one's"
+            "database",
+            "note",
+            f"PostgreSQL answers; its schema {said.revision} is an older version's",
+            "The next start brings it up to date.",
         )
+
+
+def _stored_keys(settings: Settings) -> Iterator[Finding]:
+    from talekeeper.accounts.secrets import key_record, read_master_key
+    from talekeeper.errors import ConfigurationError, StoredKeyUnreadable, StoreError
+    from talekeeper.store.looking import sealed_keys_in
+
+    stored = []
+    with suppress(StoreError):  # the database's own examination says what is wrong with it
+        stored = sealed_keys_in(settings.data_dir, database_url=settings.database_url)
+    if not stored:
+        return
+    closed: list[str] = []
+    why = ""
+    try:
+        master_key = read_master_key(settings.key_file)
+    except ConfigurationError as error:
+        closed, why = [each.provider for each in stored], f" {error.message}"
+    else:
+        for each in stored:
+            try:
+                master_key.unseal(each.sealed, record_id=key_record(each.account_id, each.provider))
+            except StoredKeyUnreadable:
+                closed.append(each.provider)
+    if not closed:
+        yield Finding("stored keys", "well", f"{settings.key_file} opens all {len(stored)}")
+        return
+    told = StoredKeyUnreadable().message
+    yield Finding(
+        "stored keys",
+        "ill",
+        f"{told} ({len(closed)} of {len(stored)}: {', '.join(sorted(set(closed)))}.){why}",
+        f"Put the master key that sealed them at {settings.key_file}, or name it in "
+        "TALEKEEPER_KEY_FILE; or enter the providers' keys again in the settings. Conversations do "
+        "not depend on it.",
+    )
 
 
 def _server(settings: Settings) -> Iterator[Finding]:
@@ -387,4 +423,5 @@ def _reached(provider: str, address: str) -> Finding:
         )  # fmt: skip
 
 
-_EXAMINATIONS: Final = (_versions, _folder, _disk, _database, _server, _models)
+_WITHOUT_FOLDER: Final = (_versions, _folder)
+_EXAMINATIONS: Final = (_versions, _folder, _disk, _database, _stored_keys, _server, _models)

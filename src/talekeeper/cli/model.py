@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+from talekeeper.cli.folder import check_data_dir
 from talekeeper.errors import ModelMissing
 from talekeeper.providers import weights
 from talekeeper.settings import load_settings
@@ -64,8 +65,10 @@ def print_path(data_dir: DataDir = None) -> None:
 
 
 def models_folder(data_dir: Path | None) -> Path:
-    """Where the weights lie in the data folder."""
-    return load_settings(data_dir=data_dir).data_dir / "models"
+    """Where the weights lie in the data folder. Raises ConfigurationError."""
+    folder = load_settings(data_dir=data_dir).data_dir
+    check_data_dir(folder)
+    return folder / "models"
 
 
 @contextmanager

@@ -21,7 +21,7 @@ app = typer.Typer(name="torture")
 
 def _in_a_folder(report: Path | None) -> Path | None:
     """Known before hours of torture, and not after them."""
-    if report is not None and not os.access(report.parent, os.W_OK):
+    if report is not None and not (report.parent.is_dir() and os.access(report.parent, os.W_OK)):
         raise typer.BadParameter(f"Nothing can be written to the folder '{report.parent}'.")
     return report
 

@@ -1,27 +1,46 @@
 """Copying: a branch, or the whole tree, as a conversation of its own.
 
 A copied message's id is made of the new conversation's and its own, so that copying again with the
-same id finds what was copied.
+same id finds what was copied. A long copy is written in steps, between which other writers come
+through, and is shown when the last one is on disk (`store/copies.py`). A copy that its process did
+not finish is never shown; its rows are removed with what the trash empties, or when the same copy is
+asked for again.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from functools import partial
 from uuid import UUID, uuid5
 
-from talekeeper.domain.conversations import IN_FLIGHT, Conversation, Message
-from talekeeper.errors import GenerationRunning, IdReused, NotFound
+from talekeeper.clock import Millis
+from talekeeper.conversations.trashing import remove_what_is_left
+from talekeeper.domain.conversations import Conversation, Message, TitleBy
+from talekeeper.errors import IdReused, NotFound, StoreBusy, TalekeeperError
 from talekeeper.ids import AccountId, ConversationId, MessageId
-from talekeeper.store import Store, Writer
+from talekeeper.store import Reader, Store, Writer
 from talekeeper.store.conversations import (
     HeldConversation,
     find_conversation,
+    get_conversation,
     hold_conversation,
     insert_conversation,
+    is_known,
+    title_giver,
+)
+from talekeeper.store.copies import (
+    Promise,
+    abandon_all_copies,
+    abandon_copy,
+    first_to_copy,
+    has_promised_copies,
+    hide_copy,
+    is_promised,
+    keys_to_copy,
+    next_to_copy,
+    promise_of,
+    show_copy,
 )
 from talekeeper.store.messages import add_copies, find_message
-from talekeeper.store.walking import path_to, tree_page
-
-_ALL: Final = 2_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +49,25 @@ class CopyOutcome:
 
     conversation: Conversation
     is_repeated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is to be copied: the keys of the messages, parents first, and the copy's active leaf."""
+
+    source: Conversation
+    title_by: TitleBy
+    keys: list[int]
+    leaf_id: MessageId | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """Messages that one transaction copies. `so_far` were copied before; `is_last`: none are left."""
+
+    originals: Sequence[Message]
+    so_far: int
+    is_last: bool
 
 
 async def copy_conversation(
@@ -43,58 +81,132 @@ async def copy_conversation(
     """A conversation with the path to `leaf_id`, or with the whole tree where it is None.
 
     Title, purpose and choices go over, and of the messages everything but their generations.
-    Raises GenerationRunning while a copied reply grows, NotFound, IdReused.
+    Raises GenerationRunning while a copied reply grows, NotFound, IdReused, and StoreBusy while
+    another request makes the same copy.
     """
 
-    def unit(tx: Writer) -> CopyOutcome:
-        held = hold_conversation(tx, conversation_id, owner_id=owner_id)
-        originals = _originals(tx, held, leaf_id)
+    def look(tx: Reader) -> CopyOutcome | _Plan | Promise:
+        source = get_conversation(tx, conversation_id, owner_id=owner_id)
+        leaf_key = None if leaf_id is None else _leaf_key(tx, source, leaf_id)
+        promise = promise_of(tx, new_id, owner_id=owner_id)
+        if promise is not None:
+            return promise
         known = find_conversation(tx, new_id, owner_id=owner_id)
         if known is not None:
-            if originals:
-                is_copy = find_message(tx, _copied_id(new_id, originals[0].id)) is not None
-            else:
-                is_copy = known.message_count == 0
-            if not is_copy:
-                raise IdReused("This id was used before for something else. Take a new one.")
-            return CopyOutcome(known, True)
-        for message in originals:
-            if message.status in IN_FLIGHT:
-                raise GenerationRunning(
-                    "The AI is still answering in what is to be copied. Wait for it or stop it.",
-                    generation_id=message.generation_id or "",
+            return _repeated(tx, known, source, leaf_key=leaf_key)
+        keys = keys_to_copy(tx, conversation_id, leaf_key=leaf_key)
+        title_by = title_giver(tx, conversation_id) or "first_words"
+        return _Plan(source, title_by, keys, leaf_id or source.leaf_id)
+
+    while True:
+        found = await store.read(look)
+        if isinstance(found, CopyOutcome):
+            return found
+        if isinstance(found, Promise):
+            if await store.write(lambda tx: is_promised(tx, new_id), conversation_id=new_id):
+                raise StoreBusy(
+                    "This copy is being made by another request. Try again in a moment."
                 )
-        before = held.conversation
-        copy = insert_conversation(
-            tx,
-            new_id,
-            owner_id=owner_id,
-            title=before.title,
-            title_by=held.title_by,
-            purpose=before.purpose,
-            provider=before.provider,
-            model=before.model,
-        )
-        copy.change(sampling=before.sampling)
-        copies = [_copied(new_id, message) for message in originals]
-        leaf = _copied_id(new_id, leaf_id or before.leaf_id or MessageId(""))
-        add_copies(tx, copy, copies, leaf_id=leaf if copies else None)
+            await remove_what_is_left(store, new_id)
+            continue
+        copy = await _copied_in_steps(store, found, new_id, owner_id=owner_id)
+        if copy is not None:
+            return CopyOutcome(copy, False)
+
+
+async def _copied_in_steps(
+    store: Store, plan: _Plan, new_id: ConversationId, *, owner_id: AccountId
+) -> Conversation | None:
+    """The whole copy; None where another request began it meanwhile."""
+    so_far = 0
+    try:
+        while True:
+            left = plan.keys[so_far:]
+            originals = await store.read(partial(next_to_copy, keys=left))
+            step = _Step(originals, so_far, is_last=len(originals) == len(left))
+            copy = await store.write(
+                partial(_copy_step, plan=plan, step=step, new_id=new_id, owner_id=owner_id),
+                conversation_id=new_id,
+            )
+            if step.is_last or copy is None:
+                return copy
+            so_far += len(originals)
+    except TalekeeperError:
+        if so_far:
+            await store.write(lambda tx: abandon_copy(tx, new_id), conversation_id=new_id)
+            await remove_what_is_left(store, new_id)
+        raise
+
+
+def _copy_step(
+    tx: Writer, *, plan: _Plan, step: _Step, new_id: ConversationId, owner_id: AccountId
+) -> Conversation | None:
+    if step.so_far:
+        if not show_copy(tx, new_id, so_far=step.so_far):
+            raise StoreBusy("The copy was not finished in time. Try again.")
+        copy = hold_conversation(tx, new_id, owner_id=owner_id)
+    elif is_known(tx, new_id):
+        return None
+    else:
+        copy = _begun(tx, plan, new_id, owner_id=owner_id)
+    leaf = plan.leaf_id if step.is_last and plan.keys else None
+    add_copies(
+        tx,
+        copy,
+        [_copied(new_id, message) for message in step.originals],
+        leaf_id=None if leaf is None else _copied_id(new_id, leaf),
+    )
+    if step.is_last:
         copy.changed()
-        return CopyOutcome(copy.save(tx), False)
+        return copy.save(tx)
+    saved = copy.save(tx)
+    hide_copy(tx, new_id)
+    return saved
 
-    return await store.write(unit, conversation_id=conversation_id)
+
+def _begun(
+    tx: Writer, plan: _Plan, new_id: ConversationId, *, owner_id: AccountId
+) -> HeldConversation:
+    source = plan.source
+    copy = insert_conversation(
+        tx,
+        new_id,
+        owner_id=owner_id,
+        title=source.title,
+        title_by=plan.title_by,
+        purpose=source.purpose,
+        provider=source.provider,
+        model=source.model,
+    )
+    copy.change(sampling=source.sampling)
+    return copy
 
 
-def _originals(
-    tx: Writer, held: HeldConversation, leaf_id: MessageId | None
-) -> tuple[Message, ...]:
-    """What is copied, parents before their children."""
-    if leaf_id is None:
-        return tree_page(tx, held.id, after=0, limit=_ALL).items
+def _repeated(
+    tx: Reader, known: Conversation, source: Conversation, *, leaf_key: int | None
+) -> CopyOutcome:
+    """What was copied before. Raises IdReused when the id names something else."""
+    first = first_to_copy(tx, source.id, leaf_key=leaf_key)
+    if first is None:
+        is_copy = known.message_count == 0
+    else:
+        is_copy = find_message(tx, _copied_id(known.id, first)) is not None
+    if not is_copy:
+        raise IdReused("This id was used before for something else. Take a new one.")
+    return CopyOutcome(known, True)
+
+
+def _leaf_key(tx: Reader, source: Conversation, leaf_id: MessageId) -> int:
     leaf = find_message(tx, leaf_id)
-    if leaf is None or leaf.message.conversation_id != held.id or leaf.is_hidden:
+    if leaf is None or leaf.message.conversation_id != source.id or leaf.is_hidden:
         raise NotFound("There is no such message in this conversation.")
-    return path_to(tx, leaf.key, limit=_ALL)
+    return leaf.key
+
+
+async def abandon_copies(store: Store, *, now: Millis) -> None:
+    """What dead processes had begun to copy can be removed. No other process writes here."""
+    if await store.read(partial(has_promised_copies, now=now)):
+        await store.write(abandon_all_copies)
 
 
 def _copied_id(new_id: ConversationId, message_id: MessageId) -> MessageId:

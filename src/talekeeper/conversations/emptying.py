@@ -5,15 +5,23 @@ unique for good, but not what they said.
 """
 
 import asyncio
+from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 import structlog
 
-from talekeeper.clock import Clock, Millis
+from talekeeper.clock import Clock, Millis, SystemClock
 from talekeeper.conversations.trashing import delete_for_good, remove_what_is_left
 from talekeeper.errors import NotFound, NotInTrash, StoreError, trail
-from talekeeper.store import Store
-from talekeeper.store.branches import OldBranch, empty_rows, next_to_be_emptied
+from talekeeper.store import Store, Writer
+from talekeeper.store.branches import (
+    OldBranch,
+    empty_rows,
+    next_to_be_emptied,
+    next_to_be_emptied_of,
+)
+from talekeeper.store.indexing import Entry
 from talekeeper.store.removing import long_in_trash
 from talekeeper.tasks import Duty, OwnTasks
 
@@ -21,18 +29,18 @@ log = structlog.get_logger(__name__)
 
 DAY_MS: Final = 86_400_000
 _EVERY: Final = 3_600.0
-_BATCH: Final = 500
 _NEVER: Final = Millis(-1)
 _DUTY: Final = Duty("trash", "The trash is not emptied.")
 
 
-async def empty_trash(store: Store, *, before: Millis) -> int:
+async def empty_trash(store: Store, *, before: Millis, now: Millis | None = None) -> int:
     """What was deleted before then is gone for good; how many conversations and branches.
 
-    What a dead process had begun to remove goes in any case.
+    What a dead process had begun to remove, or to copy, goes in any case.
     """
     count = 0
-    while found := await store.read(lambda tx: long_in_trash(tx, before=before, limit=1)):
+    at = SystemClock().now() if now is None else now
+    while found := await store.read(lambda tx: long_in_trash(tx, before=before, now=at, limit=1)):
         conversation_id, owner_id, is_going = found[0]
         if is_going:
             await remove_what_is_left(store, conversation_id)
@@ -49,11 +57,15 @@ async def empty_trash(store: Store, *, before: Millis) -> int:
 
 
 async def _empty_branch(store: Store, branch: OldBranch) -> None:
-    while await store.write(
-        lambda tx: empty_rows(tx, branch.key, limit=_BATCH),
-        conversation_id=branch.conversation_id,
-    ):
-        pass
+    while entries := await store.read(lambda tx: next_to_be_emptied_of(tx, branch.key)):
+        await store.write(
+            partial(_empty_rows, branch=branch, entries=entries),
+            conversation_id=branch.conversation_id,
+        )
+
+
+def _empty_rows(tx: Writer, *, branch: OldBranch, entries: Mapping[int, Entry]) -> None:
+    empty_rows(tx, branch, entries)
 
 
 class TrashEmptying:
@@ -77,7 +89,7 @@ class TrashEmptying:
     async def empty(self) -> int:
         """What is older than the days that were set is gone; 0 days: only what was going already."""
         before = Millis(self._clock.now() - self._days * DAY_MS) if self._days else _NEVER
-        return await empty_trash(self._store, before=before)
+        return await empty_trash(self._store, before=before, now=self._clock.now())
 
     async def _empty_forever(self) -> None:
         while True:

@@ -15,6 +15,7 @@ from talekeeper.domain.conversations import (
     Purpose,
     Sampling,
 )
+from talekeeper.domain.titles import checked_title
 from talekeeper.errors import IdReused, InvalidInput
 from talekeeper.ids import AccountId, ConversationId, MessageId, fresh_id
 from talekeeper.store import Reader, Store, Writer
@@ -79,11 +80,12 @@ async def open_under(
     Raises IdReused when the id names something else.
     """
     _check_choice(provider, model)
+    title = checked_title(title or "")
 
     def unit(tx: Writer) -> OpenOutcome:
         known = find_conversation(tx, new_id, owner_id=owner_id)
         if known is not None:
-            asked = (purpose, title or "", provider, model)
+            asked = (purpose, title, provider, model)
             # Only the purpose never changes; the rest is compared while nothing has.
             is_same = (known.purpose, known.title, known.provider, known.model) == asked
             if known.purpose != purpose or (known.seq == 1 and not is_same):
@@ -93,7 +95,7 @@ async def open_under(
             tx,
             new_id,
             owner_id=owner_id,
-            title=title or "",
+            title=title,
             purpose=purpose,
             provider=provider,
             model=model,
@@ -146,8 +148,11 @@ async def change_conversation(
     """What is given is changed, in one transaction.
 
     A `leaf_id` switches to the branch of that message: the active leaf becomes the newest message
-    under it. Raises InvalidInput when the message is not of this conversation.
+    under it. Raises InvalidInput when the message is not of this conversation, or the title cannot
+    be one.
     """
+    if not isinstance(title, Kept):
+        title = checked_title(title)
 
     def unit(tx: Writer) -> Conversation:
         held = hold_conversation(tx, conversation_id, owner_id=owner_id)

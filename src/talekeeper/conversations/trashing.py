@@ -20,15 +20,19 @@ from talekeeper.store.generations import (
     running_generation,
 )
 from talekeeper.store.messages import close_message, message_at
-from talekeeper.store.removing import remove_conversation, remove_rows
+from talekeeper.store.removing import (
+    Removal,
+    next_removal,
+    remove_conversation,
+    remove_last_row,
+    remove_rows,
+)
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 _TRIES: Final = 3
 """How often somebody else may begin a reply between our stopping one and our writing."""
-_BATCH: Final = 500
-"""Events removed in one transaction, with their messages."""
 
 
 async def delete_conversation(
@@ -131,10 +135,15 @@ async def delete_for_good(
 
 async def remove_what_is_left(store: Store, conversation_id: ConversationId) -> None:
     """The rows of a conversation that is gone are gone, too."""
-    while await store.write(
-        lambda tx: remove_rows(tx, conversation_id, limit=_BATCH), conversation_id=conversation_id
-    ):
-        pass
+    while (removal := await store.read(lambda tx: next_removal(tx, conversation_id))) is not None:
+        await store.write(partial(_remove, removal=removal), conversation_id=conversation_id)
+    await store.write(
+        lambda tx: remove_last_row(tx, conversation_id), conversation_id=conversation_id
+    )
+
+
+def _remove(tx: Writer, *, removal: Removal) -> None:
+    remove_rows(tx, removal)
 
 
 class QuietUnit(Protocol[T_co]):

@@ -1,12 +1,12 @@
 """Searching: what a person types, which texts it finds, and how a finding is shown.
 
 Words must all be there, in any order and anywhere within other words; "a phrase" must stand
-together; -word and -"a phrase" must not be there. Nothing that can be typed is an error, but for
+together; -word and -"a phrase" must not be there. Where no word is left that must be there, as in `-5`
+or `"`, all that was typed is looked for as it stands. Nothing that can be typed is an error, but for
 saying nothing at all.
 """
 
 import re
-import unicodedata
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +16,7 @@ from typing import Final
 from talekeeper.clock import Millis
 from talekeeper.domain.conversations import Conversation, Purpose, Role
 from talekeeper.domain.folding import composed, folded
+from talekeeper.domain.graphemes import hangs_together
 from talekeeper.errors import InvalidInput
 from talekeeper.ids import ConversationId, MessageId
 
@@ -113,13 +114,11 @@ def query_of(typed: str) -> Query:
         term = " ".join(folded(found["phrase"] or found["word"] or "").split())
         if term.strip("-"):
             (unwanted if found["without"] else wanted)[term] = None
-    if not wanted:
-        raise InvalidInput(
-            "Type a word that must be there, too: -word only leaves messages out."
-            if unwanted
-            else "Type at least one word to look for."
-        )
-    return Query(tuple(wanted), tuple(unwanted))
+    if wanted:
+        return Query(tuple(wanted), tuple(unwanted))
+    if literal := " ".join(folded(composed(typed)).split()):
+        return Query((literal,))
+    raise InvalidInput("Type at least one word to look for.")
 
 
 def _pattern(term: str) -> str:
@@ -212,25 +211,6 @@ def _cut(text: str, at: int, *, backwards: bool = False) -> int:
     if not backwards and (parted := near.rstrip()) and (spaces := list(_SPACES.finditer(parted))):
         return max(0, at - 12) + spaces[-1].start()
     step = -1 if backwards else 1
-    while 0 < at < len(text) and _hangs_together(text, at):
+    while 0 < at < len(text) and hangs_together(text, at):
         at += step
     return at
-
-
-def _hangs_together(text: str, at: int) -> bool:
-    """Whether the characters on both sides of `at` are seen as one."""
-    after, before = text[at], text[at - 1]
-    if before == "\u200d" or after == "\u200d" or "\U0001f3fb" <= after <= "\U0001f3ff":
-        return True
-    if unicodedata.category(after) in ("Mn", "Mc", "Me"):
-        return True
-    if not _is_flag(after):
-        return False
-    flags = 0
-    while at - flags > 0 and _is_flag(text[at - flags - 1]):
-        flags += 1
-    return flags % 2 == 1
-
-
-def _is_flag(character: str) -> bool:
-    return "\U0001f1e6" <= character <= "\U0001f1ff"

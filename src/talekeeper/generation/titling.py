@@ -23,7 +23,7 @@ from talekeeper.store.walking import tree_page
 _LOOKED_AT: Final = 50
 """Messages among which the first exchange is looked for."""
 _ENOUGH: Final = 400
-"""Characters after which an answer is no title any more."""
+"""Characters of an answer that are waited for: a title stands in them, or it says none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +85,15 @@ def _first_exchange(tx: Reader, conversation_id: ConversationId) -> _Exchange | 
 
 
 async def _answered(provider: Provider, request: ReplyRequest) -> str:
-    """What the model says, as far as its first line or what a title may be."""
+    """What the model says, as far as a line that gives a title, or what a title may take."""
     said = ""
     async with aclosing(provider.stream(request)) as parts:
         async for part in parts:
             if isinstance(part, TextDelta):
                 said += part.text
-                if "\n" in said.lstrip() or len(said) > _ENOUGH:
+                if len(said) > _ENOUGH:
                     break
+                lines, is_line, _ = said.rpartition("\n")
+                if is_line and "\n" in part.text and cleaned_title(lines):
+                    return lines
     return said

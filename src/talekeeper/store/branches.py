@@ -5,13 +5,14 @@ one column only. Of two branches one above the other each keeps its own rows: wh
 before stays so when the larger one is given back.
 """
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from talekeeper.clock import Millis
 from talekeeper.ids import ConversationId
-from talekeeper.store.indexing import forget_messages
+from talekeeper.store.indexing import Entry, entries_of, forget_entries
 from talekeeper.store.prepared import prepared
+from talekeeper.store.removing import STEP, within_step
 from talekeeper.store.sql import (
     CTE,
     bindparam,
@@ -105,13 +106,20 @@ _TO_BE_EMPTIED = prepared(
 )
 # The message that was taken back comes last: while it is not emptied, there is still something to do.
 _EMPTIED_NEXT = prepared(
-    select(_m.key)
+    select(_m.key, func.length(_m.content))
     .where(
         _m.deleted_by == bindparam("top"),
         _m.emptied_at.is_(None),
     )
     .order_by(_m.key.desc())
     .limit(bindparam("limit"))
+)
+_STILL_DELETED = prepared(
+    select(_m.key).where(
+        _m.deleted_by == bindparam("top"),
+        _m.key >= bindparam("first"),
+        _m.key <= bindparam("last"),
+    )
 )
 _EMPTY = prepared(
     update(messages)
@@ -189,18 +197,26 @@ def next_to_be_emptied(tx: Reader, *, before: Millis) -> OldBranch | None:
     return None if row is None else OldBranch(row[0], ConversationId(row[1]))
 
 
-def empty_rows(tx: Writer, key: int, *, limit: int) -> int:
-    """Up to `limit` messages that went with this one say nothing any more; how many it were."""
-    keys = [row[0] for row in tx.all(_EMPTIED_NEXT, top=key, limit=limit)]
-    forget_messages(tx, keys)
-    _for_each(tx, keys)
-    return len(keys)
+def next_to_be_emptied_of(tx: Reader, key: int, *, limit: int = STEP) -> dict[int, Entry]:
+    """Messages of the deleted branch that still say something, youngest first, with their entries.
+
+    They are as many as one transaction may empty.
+    """
+    taken = within_step(tx.all(_EMPTIED_NEXT, top=key, limit=limit))
+    entries = entries_of(tx, [row[0] for row in taken])
+    return {row[0]: entries.get(row[0], Entry(row[0], frozenset())) for row in taken}
 
 
-def _for_each(tx: Writer, keys: Collection[int]) -> None:
-    places = [{"at": key} for key in keys]
-    if not places:
+def empty_rows(tx: Writer, branch: OldBranch, entries: Mapping[int, Entry]) -> None:
+    """These messages say nothing any more, except those that were restored since they were read."""
+    found = tx.all(_STILL_DELETED, top=branch.key, first=min(entries), last=max(entries))
+    keys = [row[0] for row in found if row[0] in entries]
+    if not keys:
         return
+    forget_entries(
+        tx, branch.conversation_id, [entries[key] for key in keys if entries[key].tokens]
+    )
+    places = [{"at": key} for key in keys]
     tx.run_many(_FORGET_CHUNKS, places)
     tx.run_many(_FORGET_RECEIPTS, places)
     now = tx.now()

@@ -440,9 +440,14 @@ def find_conversation(
     row = tx.first(_GET, id=conversation_id, owner_id=owner_id)
     if row is not None:
         return conversation_in(row)
-    if tx.first(_IS_KNOWN, id=conversation_id) is not None:
+    if is_known(tx, conversation_id):
         raise IdReused("This id was used before for something else. Send again with a new id.")
     return None
+
+
+def is_known(tx: Reader, conversation_id: ConversationId) -> bool:
+    """Whether a row has this id: anybody's, shown or not."""
+    return tx.first(_IS_KNOWN, id=conversation_id) is not None
 
 
 def title_giver(tx: Reader, conversation_id: ConversationId) -> TitleBy | None:

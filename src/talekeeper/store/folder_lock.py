@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from talekeeper.errors import DataFolderInUse
 from talekeeper.ids import BootId
+from talekeeper.store.installing import unusable_files_refused
 
 LOCK: Final = "server.lock"
 LOCKS: Final = Path("/proc/locks")
@@ -25,9 +26,10 @@ class FolderLock:
 
     @classmethod
     def take(cls, data_dir: Path, *, boot_id: BootId) -> "FolderLock":
-        """Raises DataFolderInUse, naming the process that holds it."""
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(data_dir / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """Raises DataFolderInUse, naming the process that holds it, or InstallationRefused."""
+        with unusable_files_refused():
+            data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(data_dir / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -15,8 +15,8 @@ candidate: whoever searches looks into the text itself. Three things follow from
   reads their state from their own rows.
 - Both engines find exactly the same, since the same function looks at the text in the end.
 
-What is removed for good leaves the index by `forget_messages`, before it goes, since only the text
-tells which tokens there are.
+What is removed for good leaves the index by `forget_entries` in the transaction that removes it,
+under the tokens that `entries_of` read before.
 """
 
 from collections.abc import Iterable
@@ -42,7 +42,7 @@ from talekeeper.store.sql import (
 )
 from talekeeper.store.units import Reader, Writer
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """How the tokens of a text are made. Count it up when that changes: every index is made anew."""
 
 _HALF: Final = 1 << 31
@@ -100,8 +100,11 @@ _ERASE_ON_SQLITE = prepared(
     text("INSERT INTO search_index (search_index, rowid, tokens) VALUES ('delete', :key, :words)")
 )
 # Every entry has its conversation's token. Erasing what was never entered would damage the index.
-_IS_ENTERED_ON_SQLITE = prepared(
-    text("SELECT rowid FROM search_index WHERE search_index MATCH :scope AND rowid = :key")
+_ENTERED_AMONG_ON_SQLITE = prepared(
+    text(
+        "SELECT rowid FROM search_index"
+        " WHERE search_index MATCH :scope AND rowid BETWEEN :first AND :last"
+    )
 )
 _ERASE_ON_POSTGRESQL = prepared(text("DELETE FROM search_index WHERE message_key = :key"))
 
@@ -185,14 +188,6 @@ _TO_BE_ENTERED = prepared(
         )
     )
     .where(_m.content != "")
-)
-
-_ADDED_SINCE = prepared(
-    select(_e.message_key).where(
-        _e.conversation_id == bindparam("conversation_id"),
-        _e.seq >= bindparam("first"),
-        _e.kind == "message_added",
-    )
 )
 
 
@@ -348,31 +343,38 @@ def enter_news(tx: Writer, news: Iterable[News]) -> None:
         )
 
 
-def forget_messages(tx: Writer, keys: Iterable[int]) -> None:
-    """Nothing of these messages is in the index any more.
+def entries_of(tx: Reader, keys: Iterable[int]) -> dict[int, Entry]:
+    """What these messages are entered under, or would be; without those that say nothing.
 
-    To be called before their rows are removed, or what they say is: only the text tells which
-    tokens there are.
+    To be read before their rows are removed, or what they say is: only the text tells which
+    tokens there are. It is no writer's work: a long text takes longer to divide than to remove.
     """
-    if not is_made(tx):
-        return
+    entries: dict[int, Entry] = {}
     for key in keys:
         row = tx.first(_SAID, key=key)
-        if row is None:
-            continue
-        scopes = (owner_token(row[0]), conversation_token(row[1]))
-        if tx.engine == "sqlite":
-            entered = tx.first(_IS_ENTERED_ON_SQLITE, scope=words(scopes[1:]), key=key)
-            if entered is None:
-                continue
-        entry = Entry(key, tokens_of(row[2], scopes=scopes))
-        tx.run(_own(tx, _ERASE_ON_SQLITE, _ERASE_ON_POSTGRESQL), **entry.for_engine(tx))
+        if row is not None:
+            scopes = (owner_token(row[0]), conversation_token(row[1]))
+            entries[key] = Entry(key, tokens_of(row[2], scopes=scopes))
+    return entries
 
 
-def forget_added_since(tx: Writer, conversation_id: ConversationId, *, first: int) -> None:
-    """Nothing that was added to the conversation at `first` or later is in the index any more."""
-    rows = tx.all(_ADDED_SINCE, conversation_id=conversation_id, first=first)
-    forget_messages(tx, [row[0] for row in rows])
+def forget_entries(tx: Writer, conversation_id: ConversationId, entries: Iterable[Entry]) -> None:
+    """Nothing of these messages of the conversation is in the index any more."""
+    by_key = {entry.key: entry for entry in entries}
+    if not by_key or not is_made(tx):
+        return
+    if tx.engine == "postgresql":
+        tx.run_many(_ERASE_ON_POSTGRESQL, [{"key": key} for key in by_key])
+        return
+    entered = tx.all(
+        _ENTERED_AMONG_ON_SQLITE,
+        scope=words([conversation_token(conversation_id)]),
+        first=min(by_key),
+        last=max(by_key),
+    )
+    erased = [by_key[key].for_engine(tx) for (key,) in entered if key in by_key]
+    if erased:
+        tx.run_many(_ERASE_ON_SQLITE, erased)
 
 
 def misindexed(tx: Reader) -> list[str]:

@@ -8,12 +8,14 @@ acknowledged here, so an unfinished first start is simply finished.
 """
 
 import json
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from talekeeper.clock import Clock
-from talekeeper.errors import DatabaseDamaged, FolderOnNetwork
+from talekeeper.errors import DatabaseDamaged, FolderOnNetwork, InstallationRefused
 from talekeeper.store.file_systems import file_system_of, is_network
 from talekeeper.store.migrations import HEAD
 from talekeeper.store.seam import EngineSeam
@@ -49,11 +51,39 @@ def opened_installation(
 
     Raises InstallationRefused (see the module), or StoreUnavailable when no server answers.
     """
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    warnings = _of_the_disk(data_dir, seam, allows_network_folder=allows_network_folder)
-    marker = _read_marker(data_dir)
-    seam.check_database(is_installed=marker is not None)
+    with unusable_files_refused():
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        warnings = _of_the_disk(data_dir, seam, allows_network_folder=allows_network_folder)
+        marker = read_marker(data_dir)
+        seam.check_database(is_installed=marker is not None)
     found = said_by(seam)
+    check_marker(data_dir, marker, found)
+    if found.installation_id is None or found.revision != HEAD:
+        # The migration tool is slow to import, and most starts have nothing to migrate.
+        from talekeeper.store.migrating import migrate
+
+        migrate(seam, clock)
+        found = said_by(seam)
+    assert found.installation_id is not None
+    if marker is None:
+        _write_marker(data_dir, found.installation_id, clock)
+    return Installation(id=found.installation_id, schema=HEAD, warnings=warnings)
+
+
+@contextmanager
+def unusable_files_refused() -> Generator[None]:
+    """What cannot be opened in the data folder is raised as InstallationRefused."""
+    try:
+        yield
+    except OSError as error:
+        raise InstallationRefused(
+            f"{error.filename} cannot be used ({error.strerror}). Give this user access to it, or "
+            "name another folder with --data-dir. Nothing was changed."
+        ) from error
+
+
+def check_marker(data_dir: Path, marker: str | None, found: Said) -> None:
+    """The database belongs to the folder. Raises DatabaseDamaged."""
     if marker is not None and found.installation_id is None:
         raise DatabaseDamaged(
             f"{data_dir} holds installation {marker}, but its database is empty. Restore a "
@@ -65,16 +95,6 @@ def opened_installation(
             f"{found.installation_id}. Put the right database back, or give the right --data-dir. "
             "Nothing was changed."
         )
-    if found.installation_id is None or found.revision != HEAD:
-        # The migration tool is slow to import, and most starts have nothing to migrate.
-        from talekeeper.store.migrating import migrate
-
-        migrate(seam, clock)
-        found = said_by(seam)
-    assert found.installation_id is not None
-    if marker is None:
-        _write_marker(data_dir, found.installation_id, clock)
-    return Installation(id=found.installation_id, schema=HEAD, warnings=warnings)
 
 
 def _of_the_disk(
@@ -116,12 +136,26 @@ def said_by(seam: EngineSeam) -> Said:
     return Said(installation_id, revision)
 
 
+def known_by(seam: EngineSeam) -> Said:
+    """What the database says of itself, at this version's schema or an older one.
+
+    Raises DatabaseTooNew.
+    """
+    said = said_by(seam)
+    if said.revision != HEAD:
+        from talekeeper.store.migrating import check_known
+
+        check_known(said.revision)
+    return said
+
+
 def _first(cursor: Any, sql: str) -> str | None:
     rows = cursor.execute(sql).fetchall()
     return rows[0][0] if rows else None
 
 
-def _read_marker(data_dir: Path) -> str | None:
+def read_marker(data_dir: Path) -> str | None:
+    """The id of the installation that the folder holds; None without one. Raises DatabaseDamaged."""
     path = data_dir / MARKER
     try:
         content: Any = json.loads(path.read_bytes())

@@ -8,10 +8,19 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from talekeeper.errors import DatabaseDamaged
-from talekeeper.store.installing import MARKER, said_by
+from talekeeper.store.installing import (
+    MARKER,
+    check_marker,
+    known_by,
+    read_marker,
+    said_by,
+    unusable_files_refused,
+)
 from talekeeper.store.migrations import HEAD
+from talekeeper.store.postgresql import Postgresql
 from talekeeper.store.prepared import prepared
-from talekeeper.store.provider_settings import answering_providers
+from talekeeper.store.provider_settings import SealedKey, answering_providers, sealed_keys
+from talekeeper.store.seam import EngineSeam
 from talekeeper.store.sql import chunks, conversations, messages, select
 from talekeeper.store.sqlite import Sqlite
 from talekeeper.store.store import DATABASE_NAME
@@ -44,14 +53,14 @@ class Look:
 
     @property
     def is_current(self) -> bool:
-        """Its schema is this version's; else the next start brings it up to date, or refuses it."""
+        """Its schema is this version's; else the next start brings it up to date."""
         return self.schema == HEAD
 
 
 def look_into(data_dir: Path) -> Look:
     """What can be seen of the folder's database. Reads all of it.
 
-    Raises DatabaseDamaged or another StoreError when it must not be served.
+    Raises DatabaseDamaged, DatabaseTooNew or another StoreError when it must not be served.
     """
     path = data_dir / DATABASE_NAME
     size = path.stat().st_size if path.exists() else 0
@@ -60,9 +69,12 @@ def look_into(data_dir: Path) -> Look:
     seam = Sqlite(path)
     if not path.exists():
         raise DatabaseDamaged(f"{path} is missing, but {data_dir} has been in use.")
-    seam.check_database(is_installed=True)
+    with unusable_files_refused():
+        marker = read_marker(data_dir)
+        seam.check_database(is_installed=True)
     seam.forget_check()
-    said = said_by(seam)
+    said = known_by(seam)
+    check_marker(data_dir, marker, said)
     if said.revision != HEAD:
         return Look(True, said.revision, size, seam.log_size() or 0)
     found = _read(seam, lambda tx: violations(tx, seam.name))
@@ -82,7 +94,19 @@ def providers_in(data_dir: Path, *, usual: str) -> list[tuple[str, str | None]]:
     return _read(seam, lambda tx: answering_providers(tx, usual=usual))
 
 
-def _read(seam: Sqlite, unit: ReadUnit[T]) -> T:
+def sealed_keys_in(data_dir: Path, *, database_url: str | None) -> list[SealedKey]:
+    """Every stored provider key; none where there is no database with this version's schema.
+
+    Raises a StoreError when the database cannot be read.
+    """
+    path = data_dir / DATABASE_NAME
+    if database_url is None and not path.exists():
+        return []
+    seam = Sqlite(path) if database_url is None else Postgresql(database_url)
+    return [] if said_by(seam).revision != HEAD else _read(seam, sealed_keys)
+
+
+def _read(seam: EngineSeam, unit: ReadUnit[T]) -> T:
     try:
         connection = seam.connect_reader()
         try:

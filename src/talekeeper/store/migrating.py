@@ -48,15 +48,24 @@ def migrate(seam: EngineSeam, clock: Clock) -> None:
         engine.dispose()
 
 
-def _upgrade(connection: sa.Connection) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.attributes["connection"] = connection
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    current = MigrationContext.configure(connection).get_current_revision()
-    if current is not None and current not in known:
+def check_known(revision: str | None) -> None:
+    """This version of the code knows the schema. Raises DatabaseTooNew."""
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if revision is not None and revision not in known:
         raise DatabaseTooNew(
-            f"This database was written by a newer Talekeeper (schema {current}). Install that "
+            f"This database was written by a newer Talekeeper (schema {revision}). Install that "
             "version, or restore a backup made with this one. Nothing was changed."
         )
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
+
+
+def _upgrade(connection: sa.Connection) -> None:
+    check_known(MigrationContext.configure(connection).get_current_revision())
+    config = _config()
+    config.attributes["connection"] = connection
     command.upgrade(config, "head")

@@ -62,6 +62,11 @@ _ANSWERING = prepared(
     .where(or_(accounts.c.is_admin == 1, _p.base_url.is_(None)))
     .distinct()
 )
+_SEALED = prepared(
+    select(_p.account_id, _p.provider, _p.sealed_key)
+    .where(_p.sealed_key.is_not(None))
+    .order_by(_p.account_id, _p.provider)
+)
 _CHOOSE = prepared(
     update(accounts)
     .where(accounts.c.id == bindparam("owner_id"))
@@ -75,6 +80,20 @@ class StoredProviderSettings:
 
     settings: ProviderSettings
     sealed_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SealedKey:
+    """An account's key for a provider, as it was sealed."""
+
+    account_id: AccountId
+    provider: str
+    sealed: str
+
+
+def sealed_keys(tx: Reader) -> list[SealedKey]:
+    """Every stored key of every account."""
+    return [SealedKey(AccountId(row[0]), row[1], row[2]) for row in tx.all(_SEALED)]
 
 
 def provider_settings_of(tx: Reader, owner_id: AccountId) -> dict[str, StoredProviderSettings]:

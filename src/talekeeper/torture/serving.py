@@ -12,6 +12,7 @@ When a server is left, its process is gone, however the block ended.
 """
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -131,12 +132,19 @@ class Server:
         for line in self.process.stdout:
             greeting += line
             if "Ctrl-C" in line:
-                found = _ADDRESS.search(greeting)
-                assert found is not None, greeting
-                self.port = int(found[1])
+                self.port = self._port_in(greeting)
                 return time.monotonic() - began
         code = self._reap(PATIENCE)
         raise DidNotStart(code, self.log[where:])
+
+    def _port_in(self, greeting: str) -> int:
+        """Where it listens. With a public address the greeting names that one."""
+        if "TALEKEEPER_PUBLIC_URL" in self.environment:
+            told = json.loads((self.data_dir / "server.json").read_bytes())["url"]
+            return int(told.rpartition(":")[2])
+        found = _ADDRESS.search(greeting)
+        assert found is not None, greeting
+        return int(found[1])
 
     def kill(self) -> None:
         """The process is gone, as if its power had been cut."""

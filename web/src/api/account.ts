@@ -4,8 +4,9 @@
  * again, so that nothing in its memory is shown to another account or sent by it. What lies in the
  * browser's stores (drafts, unsent messages) is kept there under the account's id until it is back.
  */
+import { BASE } from './base'
 
-const CHANNEL = 'talekeeper.account'
+const CHANNEL = `talekeeper.account${BASE}`
 
 type Told = { account: string | null }
 

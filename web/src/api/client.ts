@@ -1,5 +1,6 @@
 /** Every request the page makes, one function a route. */
 import { noteAccount, noteLogout } from './account'
+import { BASE } from './base'
 import { ApiError, problemOf, unreachable } from './problems'
 import { noteReach } from './reach'
 import type {
@@ -40,7 +41,7 @@ async function request<T>(method: Method, path: string, body?: unknown, patience
   const giveUp = new AbortController()
   const timer = setTimeout(() => giveUp.abort(), patience)
   try {
-    const response = await fetch(path, {
+    const response = await fetch(BASE + path, {
       method,
       signal: giveUp.signal,
       headers: {

@@ -10,6 +10,7 @@
  * What a tab is told twice changes nothing, what it is never told would be missing: so everything begins
  * at the earliest place that any tab needs.
  */
+import { BASE } from './base'
 import { api } from './client'
 import type { ServerEvent } from './events'
 import { parsedEvent } from './events'
@@ -144,7 +145,7 @@ export class Feed {
         opening = this.chosen()
         const follows = [...opening].map(([id, seq]) => `follow=${encodeURIComponent(`${id}@${seq}`)}`)
         const query = follows.length > 0 ? `?${follows.join('&')}` : ''
-        return { url: `/api/events${query}`, lastEventId: this.place }
+        return { url: `${BASE}/api/events${query}`, lastEventId: this.place }
       },
       onOpen: () => this.options.onStanding('open'),
       onLost: (status) => {

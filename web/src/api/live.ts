@@ -7,13 +7,14 @@
  * not heard its leader for a while (a phone freezes tabs in the background) takes the lock over. Where
  * locks or channels are missing, each tab leads itself.
  */
+import { BASE } from './base'
 import type { ServerEvent } from './events'
 import { Feed, type FollowChange, type Wish } from './feed'
 import { newId } from './ids'
 import { noteNews, noteReach } from './reach'
 import type { openStream } from './sse'
 
-const LOCK = 'talekeeper.live'
+const LOCK = `talekeeper.live${BASE}`
 const BEAT = 10_000
 const SILENCE = 35_000
 /** A leader that has not been heard for so long may be gone. */

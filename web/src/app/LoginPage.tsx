@@ -1,4 +1,5 @@
 import { useState } from 'react'
+import { BASE } from '../api/base'
 import { Button } from '../ui/Button'
 import { Fleuron } from '../ui/Fleuron'
 import { Wordmark } from '../ui/Wordmark'
@@ -25,7 +26,7 @@ export function LoginPage() {
           className="mt-8 text-left"
           onSubmit={(event) => {
             event.preventDefault()
-            if (pasted.trim() !== '') location.assign(`/login?token=${tokenIn(pasted)}`)
+            if (pasted.trim() !== '') location.assign(`${BASE}/login?token=${tokenIn(pasted)}`)
           }}
         >
           <label htmlFor="token" className="mb-1.5 block text-[0.9375rem] text-quiet">

@@ -49,4 +49,19 @@ describe('titles for a few typed letters', () => {
     expect(found('水車', titled('古い水車小屋'), titled('古い小屋'))).toEqual(['古い水車小屋'])
     expect(found('طاحونة', titled('قصة طاحونة'))).toEqual(['قصة طاحونة'])
   })
+  it('are found by plain letters for those with strokes, ligatures, points and Turkish dots', () => {
+    const pairs = [
+      ['lodz', 'Nach Łódź'],
+      ['orsted', 'Ørsted'],
+      ['coeur', 'Le cœur'],
+      ['duong', 'Đường về'],
+      ['strasse', 'Die Straße'],
+      ['disari', 'DIŞARI'],
+      ['DIŞARI', 'dışarı'],
+      ['שלום', 'שָׁלוֹם'],
+      ['محمد', 'مُحَمَّد'],
+      ["it's", 'It’s over'],
+    ] as const
+    for (const [typed, title] of pairs) expect(found(typed, titled(title)), typed).toEqual([title])
+  })
 })

@@ -2,9 +2,22 @@
 import type { Conversation } from '../api/types'
 import { byListOrder, shelfOf } from './ordering'
 
-/** Letters as they are compared: without case, accents and width. */
+/** Letters that do not decompose and are compared as plain ones, as the server's search does. */
+const PLAIN: Record<string, string> = {
+  ...{ ł: 'l', ø: 'o', đ: 'd', ħ: 'h', ŧ: 't', ƀ: 'b', ƶ: 'z', ɨ: 'i', ð: 'd', ŋ: 'n', ı: 'i', ȷ: 'j' },
+  ...{ æ: 'ae', œ: 'oe', þ: 'th', ß: 'ss', ς: 'σ', '’': "'", '‘': "'", ʼ: "'", ʻ: "'" },
+  ...{ '“': '"', '”': '"', '„': '"', '–': '-', '—': '-', '‐': '-', '‑': '-' },
+}
+const KEYS = new RegExp(`[${Object.keys(PLAIN).join('')}]`, 'gu')
+
+/** Letters as they are compared: without case, accents, strokes, width and what cannot be seen. */
 export function folded(text: string): string {
-  return text.normalize('NFKD').replace(/\p{M}/gu, '').toLowerCase()
+  const plain = text
+    .normalize('NFKD')
+    .toLowerCase()
+    .normalize('NFKD')
+    .replace(/[\p{M}\p{Cf}\u0640]/gu, '')
+  return plain.replace(KEYS, (letter) => PLAIN[letter] ?? letter)
 }
 
 const WORD_STARTS = /(?<![\p{L}\p{N}])[\p{L}\p{N}]/gu

@@ -1,4 +1,5 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from '@tanstack/react-router'
+import { BASE } from '../api/base'
 import { ConversationPage } from '../conversation/ConversationPage'
 import { placeIn } from '../search/asking'
 import { HomePage } from './HomePage'
@@ -61,6 +62,7 @@ export const router = createRouter({
   defaultPreload: false,
   // A page that breaks leaves the rail alone.
   defaultErrorComponent: PageFailed,
+  basepath: BASE || '/',
 })
 
 declare module '@tanstack/react-router' {

@@ -18,6 +18,7 @@
  * in this browser neither sees nor sends it, and it is there when its own account is back.
  */
 import { currentAccount, onLeaving } from '../api/account'
+import { BASE } from '../api/base'
 import { api } from '../api/client'
 import { newId } from '../api/ids'
 import { ApiError, inWords, referenceOf } from '../api/problems'
@@ -452,7 +453,7 @@ export class Outbox {
   }
 }
 
-const CHANNEL = 'talekeeper.outbox'
+const CHANNEL = `talekeeper.outbox${BASE}`
 
 export const outbox = new Outbox({
   post: (conversationId, draft) => api.send(conversationId, draft),

@@ -1,7 +1,8 @@
 /** The tabs of one browser: which of them live, and one at a time among them. */
+import { BASE } from '../api/base'
 import { newId } from '../api/ids'
 
-const LOCK = 'talekeeper.outbox'
+const LOCK = `talekeeper.outbox${BASE}`
 const TAB = `${LOCK}.tab.`
 /** A lock that is not had by then belongs to a tab that sleeps; posting twice is harmless. */
 const ASLEEP = 30_000

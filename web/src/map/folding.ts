@@ -8,6 +8,7 @@
  * Total for any list: what has no parent in it, or one that was not stored before it, is a root.
  */
 import type { Message } from '../api/types'
+import { beginningOf, shortened } from '../ui/cutting'
 
 export interface TreeNode {
   readonly id: string
@@ -48,12 +49,11 @@ export type MapRow = MessageRow | RunRow
 const MOST_WORDS = 90
 
 export function wordsOf(content: string): string {
-  const line = content
-    .slice(0, 4 * MOST_WORDS)
+  const line = beginningOf(content, 4 * MOST_WORDS)
     .replace(/[*_`#>|~]+/g, '')
     .replace(/\s+/g, ' ')
     .trim()
-  return line.length > MOST_WORDS ? `${line.slice(0, MOST_WORDS).trimEnd()}…` : line
+  return shortened(line, MOST_WORDS + 1)
 }
 
 interface Place {

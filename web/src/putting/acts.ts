@@ -9,6 +9,7 @@ import { withRetries } from '../api/retrying'
 import type { Conversation } from '../api/types'
 import { forgetConversation, noteConversation } from '../app/queries'
 import { router } from '../app/router'
+import { shortened } from '../ui/cutting'
 import { say } from '../ui/notices'
 import { titleOf } from '../ui/titles'
 
@@ -41,8 +42,7 @@ async function trying(failing: string, work: () => Promise<unknown>): Promise<vo
 }
 
 function quoted(conversation: Conversation): string {
-  const title = titleOf(conversation)
-  return title.length > 48 ? `“${title.slice(0, 46).trimEnd()}…”` : `“${title}”`
+  return `“${shortened(titleOf(conversation), 48)}”`
 }
 
 export function pin(conversation: Conversation, pinned: boolean): Promise<void> {

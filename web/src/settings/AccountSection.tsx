@@ -1,9 +1,10 @@
 import { useMutation } from '@tanstack/react-query'
+import { BASE } from '../api/base'
 import { api } from '../api/client'
 import { Button } from '../ui/Button'
 
 export function AccountSection({ name }: { name: string | null }) {
-  const logout = useMutation({ mutationFn: api.logout, onSuccess: () => location.assign('/') })
+  const logout = useMutation({ mutationFn: api.logout, onSuccess: () => location.assign(`${BASE}/`) })
   return (
     <section aria-labelledby="account">
       <h2 id="account" className="mb-3 font-tale text-2xl">

@@ -66,7 +66,7 @@ export function ProviderEntry({ provider, chosen }: ProviderEntryProps) {
         </p>
       )}
       <p className="pl-6 text-[0.9375rem] empty:hidden">
-        <ProviderHealth provider={provider} withReason />
+        <ProviderHealth provider={provider} withReason={provider.health.error?.message !== provider.note} />
       </p>
       {choose.isError && (
         <p role="alert" className="mt-1 pl-6 text-[0.9375rem] text-accent">
