@@ -26,10 +26,12 @@ from talekeeper.domain.replies import (
     Finished,
     Provider,
     ReasoningDelta,
+    TakenBack,
     TextDelta,
     Unheeded,
     Usage,
     Wish,
+    counted,
 )
 from talekeeper.errors import NotFound, ProviderError, ProviderStreamCut, StoreError, trail
 from talekeeper.generation.beginning import Begun
@@ -238,10 +240,15 @@ class Generations:
                 match part:
                     case TextDelta(text):
                         self._grow(growing, growing.taken(text))
+                    case TakenBack():
+                        growing.take_back()
                     case Usage():
-                        growing.usage = part
-                    case Finished():
+                        growing.usage = Usage(
+                            counted(part.input_tokens), counted(part.output_tokens)
+                        )
+                    case Finished(reason):
                         is_finished = True
+                        growing.finish_reason = reason
                     case Unheeded(wish):
                         unheeded.append(wish)
                         growing.receipt = partial(asked.receipt, unheeded=tuple(unheeded))
@@ -332,6 +339,7 @@ class Generations:
                 model=growing.model or None,
                 input_tokens=measures.input_tokens,
                 output_tokens=measures.output_tokens,
+                finish_reason=growing.finish_reason if ending == "finished" else None,
                 error=error,
             )
             try:
