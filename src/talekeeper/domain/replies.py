@@ -76,7 +76,12 @@ def counted(value: object) -> int | None:
 
     A whole number may come as a float or as a text of digits.
     """
-    if isinstance(value, str) and len(value) <= _MOST_DIGITS and value.isascii() and value.isdigit():
+    if (
+        isinstance(value, str)
+        and len(value) <= _MOST_DIGITS
+        and value.isascii()
+        and value.isdigit()
+    ):
         value = int(value)
     elif isinstance(value, float) and value.is_integer():
         value = int(value)

@@ -279,9 +279,7 @@ class AnthropicAnswer(Answer):
         kind, message = text_in(told, "type"), text_in(told, "message") or str(error)
         if kind not in _STATUSES and (wrong_address := endpoint_failure(message)):
             return wrong_address
-        return failure(
-            _STATUSES.get(kind, 500), said=message, model=self.model, retry_after=None
-        )
+        return failure(_STATUSES.get(kind, 500), said=message, model=self.model, retry_after=None)
 
 
 class _Said(msgspec.Struct, gc=False):

@@ -144,7 +144,10 @@ class GoogleAnswer(Answer):
     def _listen(self, candidate: "_Candidate") -> None:
         for piece in _pieces_of(candidate.content):
             if text := words_in(piece):
-                if isinstance(piece, dict) and cast("dict[str, object]", piece).get("thought") is True:
+                if (
+                    isinstance(piece, dict)
+                    and cast("dict[str, object]", piece).get("thought") is True
+                ):
                     self.think(text)
                 else:
                     self.say(text)

@@ -43,7 +43,7 @@ _CHANNEL_ENDS: Final = ("<|end|>", "<|return|>", "<|call|>", "<|start|>", "<|cha
 _CHANNEL_END: Final = re.compile(r"<\|(?:end|return|call)\|>|(?=<\|(?:start|channel)\|>)")
 _CANDIDATES: Final = 8
 """Closing marks that are looked at in one reply: each look reads all that was said."""
-_SENTENCE_END: Final = ".!?…。!?:)]*\"”’»」"
+_SENTENCE_END: Final = '.!?…。!?:)]*"”’»」'
 _QUOTES: Final = tuple("\"'“‘«‹„「(")
 
 
@@ -81,9 +81,7 @@ class Thinking:
 
     def leaves(self, text: str) -> bool:
         """Whether `text` is the reply's as it stands. Where it is, it only needs to be in `said`."""
-        return self._state == "reply" and (
-            self._candidates < 0 or not (">" in text or "]" in text)
-        )
+        return self._state == "reply" and (self._candidates < 0 or not (">" in text or "]" in text))
 
     def parts(self, text: str) -> list[Part]:
         """What is clear once `text` came."""
