@@ -422,7 +422,7 @@ def _on_the_openai_wire(provider: str) -> Iterator[Quirk]:
 
 
 def _on_claudes_wire() -> Iterator[Quirk]:
-    one, two = halves()
+    one, _ = halves()
 
     def row(name: str, *sent: bytes | float, comes: Came | None = None) -> Quirk:
         return Quirk("anthropic", name, sent, comes or Came(TEXT))
@@ -475,7 +475,7 @@ def _on_geminis_wire() -> Iterator[Quirk]:
     def parts(*several: object, **odd: object) -> bytes:
         return event({"candidates": [{"content": {"parts": several}, **odd}]})
 
-    one, two = halves()
+    one, _ = halves()
     words, end = [GEMINI.piece(text) for text in halves()], GEMINI.end()
     for odd in ("no", 0, None, [], "false"):
         yield row(
@@ -538,7 +538,7 @@ class _Handler(BaseHTTPRequestHandler):
             if not row.ends:
                 self.is_over.wait(60)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as it is called there
+    def log_message(self, format: str, *args: object) -> None:
         pass
 
 

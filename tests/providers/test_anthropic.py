@@ -16,7 +16,6 @@ from talekeeper.errors import (
     ProviderFailed,
     ProviderRejected,
     ProviderStalled,
-    ProviderStreamCut,
 )
 from talekeeper.providers.anthropic import Anthropic
 

@@ -25,7 +25,7 @@ from tests.providers.faulty_server import (
 from tests.providers.google_server import GoogleServer
 from tests.providers.hearing import KEY, QUESTION, SOME, a_request, heard, reasoning_of, text_of
 
-from talekeeper.domain.replies import Finished, ReplyRequest, Turn, Usage
+from talekeeper.domain.replies import Finished, Usage
 from talekeeper.errors import (
     ContextTooLong,
     ProviderError,

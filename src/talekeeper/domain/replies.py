@@ -81,9 +81,7 @@ def counted(value: object) -> int | None:
         and len(value) <= _MOST_DIGITS
         and value.isascii()
         and value.isdigit()
-    ):
-        value = int(value)
-    elif isinstance(value, float) and value.is_integer():
+    ) or (isinstance(value, float) and value.is_integer()):
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_COUNT:
         return value

@@ -246,12 +246,10 @@ class AnthropicAnswer(Answer):
     def _say_blocks(self, blocks: object) -> None:
         """The blocks of a whole message."""
         for block in cast("list[object]", blocks) if isinstance(blocks, list) else [blocks]:
-            thought = None
-            if isinstance(block, dict):
-                thought = cast("dict[str, object]", block).get("thinking")
-            if thought:
-                self.think(words_in(thought))
-            elif text := words_in(block):
+            fields = cast("dict[str, object]", block) if isinstance(block, dict) else {}
+            if thought := words_in(fields.get("thinking")):
+                self.think(thought)
+            elif text := words_in(cast("object", block)):
                 self.say(text)
 
     def _end_for(self, reason: object) -> None:
@@ -276,7 +274,10 @@ class AnthropicAnswer(Answer):
 
     def _fault(self, error: object) -> ProviderError:
         told = cast("dict[str, object]", error) if isinstance(error, dict) else {}
-        kind, message = text_in(told, "type"), text_in(told, "message") or str(error)
+        kind, message = (
+            text_in(told, "type"),
+            text_in(told, "message") or str(cast("object", error)),
+        )
         if kind not in _STATUSES and (wrong_address := endpoint_failure(message)):
             return wrong_address
         return failure(_STATUSES.get(kind, 500), said=message, model=self.model, retry_after=None)

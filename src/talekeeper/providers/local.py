@@ -170,7 +170,7 @@ class _Request:
             self._tell_parts()
         except ContextTooLong as error:
             self._fault = _too_long(error)
-        except ProviderError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it ends the reply
             self._fault = _failed(error)
         return self.is_given_up or self._fault is not None
 

@@ -114,7 +114,7 @@ class OpenAIAnswer(Answer):
                     thought = words_in(cast("dict[str, object]", part)["thinking"])
                     if thought:
                         self.think(thought)
-        if text := words_in(content):
+        if text := words_in(cast("object", content)):
             self.say(text)
 
     def _count(self, usage: object) -> None:

@@ -41,7 +41,7 @@ _HEADER_STARTS: Final = ("<|start|>", "<|channel|>")
 _LONGEST_HEADER: Final = 200
 _CHANNEL_ENDS: Final = ("<|end|>", "<|return|>", "<|call|>", "<|start|>", "<|channel|>")
 _CHANNEL_END: Final = re.compile(r"<\|(?:end|return|call)\|>|(?=<\|(?:start|channel)\|>)")
-_CANDIDATES: Final = 8
+_LOOKS: Final = 8
 """Closing marks that are looked at in one reply: each look reads all that was said."""
 _SENTENCE_END: Final = '.!?…。!?:)]*"”’»」'
 _QUOTES: Final = tuple("\"'“‘«‹„「(")
@@ -54,11 +54,11 @@ class Thinking:
     """
 
     __slots__ = (
-        "_candidates",
         "_closing",
         "_has_thought",
         "_held",
         "_is_final",
+        "_looks_left",
         "_state",
         "begins_in_thought",
         "is_unmarked",
@@ -77,11 +77,13 @@ class Thinking:
         self._closing = ""
         self._is_final = False
         self._has_thought = False
-        self._candidates = 0
+        self._looks_left: int = _LOOKS
 
     def leaves(self, text: str) -> bool:
         """Whether `text` is the reply's as it stands. Where it is, it only needs to be in `said`."""
-        return self._state == "reply" and (self._candidates < 0 or not (">" in text or "]" in text))
+        if self._state != "reply":
+            return False
+        return not (self._looks_left and (">" in text or "]" in text))
 
     def parts(self, text: str) -> list[Part]:
         """What is clear once `text` came."""
@@ -139,7 +141,7 @@ class Thinking:
             self._held = text
             return ""
         if self._has_thought:
-            self._state, self._candidates = "reply", -1
+            self._state, self._looks_left = "reply", 0
         else:
             self._state = "unmarked" if self.begins_in_thought else "reply"
         return text
@@ -182,7 +184,7 @@ class Thinking:
 
     def _replied(self, text: str, found: list[Part]) -> None:
         """Hand out the reply, and look for a closing mark without an opening one."""
-        mark = None if self._candidates < 0 else self._closing_mark(text)
+        mark = self._closing_mark(text) if self._looks_left else None
         if mark is not None:
             whole = "".join(self.said)
             follows = whole[mark[1] :].lstrip()
@@ -191,13 +193,11 @@ class Thinking:
                 return
             if _ends_thinking(whole[: mark[0]], whole[mark[1] :]):
                 self.is_unmarked = True
-                self._candidates = -1
+                self._looks_left = 0
                 found.append(TakenBack())
                 text = follows
             else:
-                self._candidates += 1
-                if self._candidates > _CANDIDATES:
-                    self._candidates = -1
+                self._looks_left -= 1
         self._state = "reply"
         found.append(TextDelta(text))
 
@@ -205,9 +205,19 @@ class Thinking:
         """Where in all that was said a closing mark stands that ends within `text`, its last part."""
         if ">" not in text and "]" not in text:
             return None
-        whole = "".join(self.said)
-        mark = _CLOSING.search(whole, max(0, len(whole) - len(text) - _LONGEST_CLOSING))
-        return None if mark is None else mark.span()
+        newest: list[str] = []
+        size = 0
+        for piece in reversed(self.said):
+            newest.append(piece)
+            size += len(piece)
+            if size >= len(text) + _LONGEST_CLOSING:
+                break
+        end = "".join(reversed(newest))
+        mark = _CLOSING.search(end, max(0, len(end) - len(text) - _LONGEST_CLOSING))
+        if mark is None:
+            return None
+        before = sum(map(len, self.said)) - len(end)
+        return before + mark.start(), before + mark.end()
 
 
 def _ends_thinking(before: str, after: str) -> bool:

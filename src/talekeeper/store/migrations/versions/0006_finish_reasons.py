@@ -1,6 +1,5 @@
 """Why a model ended a reply."""
 
-import sqlalchemy as sa
 from alembic import op
 
 revision = "0006"
