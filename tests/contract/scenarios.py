@@ -49,7 +49,7 @@ _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9
 _STALLING: Final = "[[tokens 9]] [[stall after 4]] [[pace 0ms]]"
 _LINES: Final = (
     "Who keeps the inn? [[say Hanne, since the flood.]] [[pace 0ms]]",
-    "And the mill? [[say It turns 🐉 at night.]] [[pace 0ms]]",
+    "And the mill? [[say It turns 🐉 at night.]] [[finish length]] [[pace 0ms]]",
     "We knock. [[say Nobody answers.]] [[pace 0ms]]",
     "Roll for it. [[fail 429 retry 7]]",
     "Go on. [[tokens 9]] [[cut after 3]] [[pace 0ms]]",

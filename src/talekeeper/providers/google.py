@@ -40,7 +40,7 @@ from talekeeper.providers.answers import (
 )
 from talekeeper.providers.failures import failure, not_the_protocol
 from talekeeper.providers.http import Line, Refusal
-from talekeeper.providers.reach import Reach
+from talekeeper.providers.reach import Reach, mended_address
 from talekeeper.providers.turns import apart
 
 _PAGES: Final = 10
@@ -67,7 +67,7 @@ class Google:
         clock: Clock | None = None,
     ) -> None:
         self._line = Line(
-            _with_version(base_url),
+            _with_version(mended_address(base_url)),
             api_key=api_key,
             key_header="x-goog-api-key",
             key_prefix="",

@@ -46,7 +46,7 @@ from talekeeper.providers.failures import (
 )
 from talekeeper.providers.guard import AddressRefused, guarded_connector
 from talekeeper.providers.patience import Patience
-from talekeeper.providers.reach import Reach, checked_base_url
+from talekeeper.providers.reach import Reach, checked_base_url, mended_address
 
 _MAX_REFUSAL: Final = 64 << 10
 _AT_ONCE: Final = 64 << 10
@@ -285,7 +285,7 @@ class Line:
         return self._session
 
     def _unreachable(self, error: Exception) -> ProviderError:
-        place = urlsplit(self._base_url).netloc
+        place = urlsplit(mended_address(self._base_url)).netloc
         reason = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else None
         if isinstance(reason, AddressRefused):
             return ProviderRejected(str(reason))

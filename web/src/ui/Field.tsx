@@ -4,6 +4,7 @@ interface FieldProps {
   label: string
   value: string
   onChange: (value: string) => void
+  onBlur?: (() => void) | undefined
   type?: 'text' | 'url' | 'password'
   placeholder?: string
   note?: string | undefined
@@ -16,6 +17,7 @@ export function Field({
   label,
   value,
   onChange,
+  onBlur,
   type = 'text',
   placeholder,
   note,
@@ -36,6 +38,7 @@ export function Field({
           list={list}
           placeholder={placeholder}
           onChange={(event) => onChange(event.target.value)}
+          onBlur={onBlur}
           autoComplete="off"
           autoCapitalize="none"
           spellCheck={false}
