@@ -149,7 +149,7 @@ async def test_an_address_with_a_path_too_many_and_no_scheme_is_mended_and_the_f
 ):
     typed = f"127.0.0.1:{host.port}/v1/chat/completions"
     reader = await readers(server)
-    await reader.open("/settings")
+    await reader.page.goto(f"{server.url}/settings")
     await reader.page.get_by_role("button", name=re.compile("^OpenAI")).click()
     address = reader.page.get_by_label("Base URL")
     await address.fill(typed)
