@@ -88,7 +88,7 @@ async def test_a_text_that_is_too_long_is_told_with_its_length_and_its_limit(
     tmp_path: Path, place: Place, most: int
 ) -> None:
     path = place.path
-    for name in ("conversation_id", "message_id", "generation_id"):
+    for name in ("conversation_id", "message_id", "generation_id", "stream_id"):
         path = path.replace(f"{{{name}}}", AN_ID)
     path = path.replace("{name}", "openai")
     field = place.field.removesuffix(".0")
@@ -97,7 +97,8 @@ async def test_a_text_that_is_too_long_is_told_with_its_length_and_its_limit(
         if place.part == "query":
             answer = await ask(app, "GET", f"{path}?{field}={text}", OWNER)
         else:
-            body = json.dumps({field: text}).encode()
+            value = [text] if place.field.endswith(".0") else text
+            body = json.dumps({field: value}).encode()
             answer = await ask(app, place.method.upper(), path, JSON, OWNER, body=body)
     assert answer.status == 422
     told = f"{place.field} is too long: it has {most + 1:,} characters and may have {most:,}."

@@ -170,6 +170,28 @@ async def failed(stage: Stage) -> Reader:
     return reader
 
 
+async def cut_at_length(stage: Stage) -> Reader:
+    """A reply that reached its longest length goes on with Continue."""
+    return await _ended_for(stage, "length", "Cut at the length limit.")
+
+
+async def filtered(stage: Stage) -> Reader:
+    return await _ended_for(stage, "filtered", "Stopped by the provider’s filter.")
+
+
+async def refused(stage: Stage) -> Reader:
+    return await _ended_for(stage, "refused", "The model refused.")
+
+
+async def _ended_for(stage: Stage, reason: str, words: str) -> Reader:
+    reader = await stage.reader(await begun(stage.client, *INN))
+    await reader.say(f"{QUESTION} {said(ANSWER[:190])} [[finish {reason}]]")
+    await expect(reader.text(words)).to_be_visible()
+    await expect(reader.button("Continue")).to_have_count(int(reason == "length"))
+    await _hide_orders(reader)
+    return reader
+
+
 async def saving(stage: Stage) -> Reader:
     """The server has just gone."""
     reader = await stage.reader(await begun(stage.client, *INN))
@@ -559,6 +581,9 @@ SCENES: Final[tuple[Scene, ...]] = (
     unanswered,
     interrupted,
     failed,
+    cut_at_length,
+    filtered,
+    refused,
     saving,
     not_saved,
     not_loaded,

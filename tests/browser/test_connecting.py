@@ -142,3 +142,24 @@ async def test_a_model_server_on_this_machine_is_offered_and_used_with_one_butto
             await reader.say("Who is there?")
             await expect(reader.reply).to_contain_text(WORDS)
             assert host.asked[0]["model"] == "bard"
+
+
+async def test_an_address_with_a_path_too_many_and_no_scheme_is_mended_and_the_form_says_so(
+    server: Server, readers: Readers, host: Host
+):
+    typed = f"127.0.0.1:{host.port}/v1/chat/completions"
+    reader = await readers(server)
+    await reader.page.goto(f"{server.url}/settings")
+    await reader.page.get_by_role("button", name=re.compile("^OpenAI")).click()
+    address = reader.page.get_by_label("Base URL")
+    await address.fill(typed)
+    await address.press("Enter")
+    await expect(reader.text("Saved.")).to_be_visible()
+    await expect(address).to_have_value(host.url)
+    await expect(reader.text(f"Mended: you typed {typed}.")).to_be_visible()
+    await reader.button("Test connection").click()
+    await expect(reader.text("8,192 tokens")).to_be_visible()
+    async with server.client() as client:
+        providers = (await client.get("/api/providers"))["items"]
+    kept = next(each["base_url"] for each in providers if each["name"] == "openai")
+    assert kept == host.url

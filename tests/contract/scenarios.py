@@ -49,7 +49,7 @@ _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9
 _STALLING: Final = "[[tokens 9]] [[stall after 4]] [[pace 0ms]]"
 _LINES: Final = (
     "Who keeps the inn? [[say Hanne, since the flood.]] [[pace 0ms]]",
-    "And the mill? [[say It turns 🐉 at night.]] [[pace 0ms]]",
+    "And the mill? [[say It turns 🐉 at night.]] [[finish length]] [[pace 0ms]]",
     "We knock. [[say Nobody answers.]] [[pace 0ms]]",
     "Roll for it. [[fail 429 retry 7]]",
     "Go on. [[tokens 9]] [[cut after 3]] [[pace 0ms]]",
@@ -350,6 +350,14 @@ def _renumber(scenario: Scenario) -> None:
         known.setdefault(each["id"], set()).add(each["revision"])
     for each in messages:
         each["revision"] = sorted(known[each["id"]]).index(each["revision"]) + 1
+    # How much happened in the account before is chance as well.
+    conversations = [
+        each.data["conversation"] for each in scenario.heard.events if each.data.get("conversation")
+    ]
+    conversations += [each["conversation"] for each in scenario.fetches]
+    activities = sorted({each["activity"] for each in conversations})
+    for each in conversations:
+        each["activity"] = activities.index(each["activity"]) + 1
 
 
 def _written(name: str, scenario: Scenario) -> str:

@@ -57,7 +57,6 @@ FAULTS: dict[str, Fault] = {
     "cut_without_end": Fault("provider_stream_cut", SOME),
     "cut_in_an_event": Fault("provider_stream_cut", SOME),
     "broken_framing": Fault("provider_stream_cut", SOME),
-    "done_without_finish": Fault("provider_stream_cut", SOME),
     "huge_token": Fault("provider_sent_garbage", SOME),
     "garbage": Fault("provider_sent_garbage"),
     "garbage_mid_stream": Fault("provider_sent_garbage", SOME),
@@ -87,6 +86,7 @@ ODDITIES: dict[str, str] = {
         ],
         TEXT,
     ),
+    "done_without_finish": SOME,
     "hostile": HOSTILE.replace("\x1b", ""),
 }
 """What is strange and still a whole reply, with its text."""

@@ -11,7 +11,7 @@ from talekeeper.domain.conversations import AS_THE_PROVIDER_DOES, Line, Role, Sa
 from talekeeper.domain.replies import Turn
 from talekeeper.ids import MessageId
 from talekeeper.prompts import Composed, composed
-from talekeeper.prompts.composing import UNANSWERED
+from talekeeper.prompts.composing import LEFT_OUT, OPENED, UNANSWERED
 from talekeeper.prompts.fitting import estimated_tokens, fitted, limits_of
 from talekeeper.prompts.receipts import shown_receipt
 
@@ -131,6 +131,48 @@ def test_neighbours_of_one_role_become_one_turn() -> None:
     turns = _composed(history).request.turns
     assert [turn.role for turn in turns] == ["system", "user"]
     assert turns[1].content == "A\n\nB"
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["user", "assistant", "system"]), st.sampled_from(["", " ", "word"])
+        ),
+        max_size=30,
+    ),
+    st.sampled_from([None, 200, 300]),
+    st.booleans(),
+)
+def test_whatever_was_said_the_turns_are_legal_for_every_template(
+    said: list[tuple[Role, str]], window: int | None, continues: bool
+) -> None:
+    said = [*said, ("user", "asked")]
+    if continues:
+        said.append(("assistant", "begun"))
+    history = [Line(MessageId(str(n)), role, content) for n, (role, content) in enumerate(said)]
+    for continues_text in (True, False):
+        turns = _composed(
+            history, window=window, continues=continues, continues_text=continues_text
+        ).request.turns
+        roles = [turn.role for turn in turns]
+        expected = ["system", *(["user", "assistant"] * len(roles))]
+        assert roles == expected[: len(roles)]
+        assert roles[-1] == ("assistant" if continues and continues_text else "user")
+        assert all(turn.content.strip() for turn in turns)
+
+
+def test_an_opening_by_the_assistant_and_a_talk_that_was_cut_are_told_apart() -> None:
+    whole = _composed(_talk("Rain.", "We knock.", first="assistant"))
+    assert [turn.content for turn in whole.request.turns[1:]] == [OPENED, "Rain.", "We knock."]
+    long = _talk(*["word " * 300] * 11)
+    cut = _composed(long, window=1_500)
+    assert [turn.role for turn in cut.request.turns] == ["system", "user", "assistant", "user"]
+    assert cut.request.turns[1].content == LEFT_OUT
+    for made, words in ((whole, OPENED), (cut, LEFT_OUT)):
+        receipt = shown_receipt(made.receipt(), lambda _: "")
+        assert receipt["turns"][1] == {"role": "user", "content": words}
+        told = [part for part in receipt["parts"] if part["part"] == "opening"]
+        assert [part["source"] for part in told] == [words]
 
 
 @pytest.mark.req("U24")

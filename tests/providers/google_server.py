@@ -258,7 +258,7 @@ GoogleServer.modes = {
     "overloaded_in_stream": _then(event(_error(503, "The model is overloaded."))),
     "rate_limit_in_stream": _then(event(_error(429, _QUOTA))),
     "bare_error": _bare_error,
-    "garbage_mid_stream": _then(event({"candidates": [{"content": "spam"}]})),
+    "garbage_mid_stream": _then(event({"candidates": [{"content": {"parts": [{"text": 7}]}}]})),
     "document": _document,
     "error_in_document": _error_in_document,
     "odd_parts": _odd_parts,

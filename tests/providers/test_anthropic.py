@@ -16,7 +16,6 @@ from talekeeper.errors import (
     ProviderFailed,
     ProviderRejected,
     ProviderStalled,
-    ProviderStreamCut,
 )
 from talekeeper.providers.anthropic import Anthropic
 
@@ -95,7 +94,7 @@ async def test_a_model_that_only_pings_stalls_in_the_end(server: AnthropicServer
 
 @pytest.mark.parametrize(
     ("mode", "reason"),
-    [("length", "length"), ("context_full", "length"), ("refusal", "filtered")],
+    [("length", "length"), ("context_full", "length"), ("refusal", "refused")],
 )
 async def test_why_it_stopped_is_told_and_what_was_said_is_kept(
     server: AnthropicServer, claude: Anthropic, mode: str, reason: Any
@@ -117,8 +116,7 @@ async def test_why_it_stopped_is_told_and_what_was_said_is_kept(
         ("overloaded_in_stream", ProviderFailed, "overloaded"),
         ("context_and_reply_too_long", ContextTooLong, "too long"),
         ("too_long_in_stream", ContextTooLong, "too long"),
-        ("refusal_at_once", ProviderRejected, "safety filter"),
-        ("stop_without_reason", ProviderStreamCut, "broke off"),
+        ("refusal_at_once", ProviderRejected, "refused"),
     ],
 )
 async def test_its_own_faults_are_told_in_plain_words(
@@ -129,6 +127,16 @@ async def test_its_own_faults_are_told_in_plain_words(
     assert error is not None
     assert type(error) is kind
     assert word in error.message
+
+
+async def test_the_protocols_last_word_ends_a_reply_that_was_given_no_reason(
+    server: AnthropicServer, claude: Anthropic
+) -> None:
+    server.mode = "stop_without_reason"
+    parts, error = await heard(claude)
+    assert error is None
+    assert text_of(parts) == SOME
+    assert parts[-1] == Finished(None)
 
 
 @pytest.mark.req("R13")

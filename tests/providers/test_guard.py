@@ -4,6 +4,7 @@ The decision is made on the address that is connected to, so the table below is 
 connector as well as on the rule.
 """
 
+import json
 import socket
 from typing import Any
 
@@ -11,9 +12,19 @@ import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from conftest import ROOT
 from talekeeper.errors import InvalidInput
 from talekeeper.providers.guard import AddressRefused, GuardedResolver, guarded_connector
-from talekeeper.providers.reach import Reach, checked_base_url, is_allowed
+from talekeeper.providers.reach import Reach, checked_base_url, is_allowed, mended_address
+
+ADDRESSES: list[tuple[str, str]] = [
+    (typed, mended)
+    for typed, mended in json.loads(
+        (ROOT / "web" / "src" / "settings" / "addresses.json").read_text(encoding="utf-8")
+    )
+]
+"""Addresses as people copy them, and what the page makes of them."""
+
 
 pytestmark = pytest.mark.req("S6")
 
@@ -215,17 +226,28 @@ async def test_the_administrator_reaches_this_machine_but_not_the_metadata() -> 
         ("http://localhost:11434//", "http://localhost:11434/v1"),
         (" http://[::1]:8080/v1 ", "http://[::1]:8080/v1"),
         ("https://openrouter.ai/api/v1", "https://openrouter.ai/api/v1"),
+        ("https://api.openai.com/v1/chat/completions", "https://api.openai.com/v1"),
+        ("localhost:1234", "http://localhost:1234/v1"),
+        ("api.openai.com", "https://api.openai.com/v1"),
     ],
 )
 def test_a_base_url_is_brought_into_one_form(given: str, kept: str) -> None:
     assert checked_base_url(given) == kept
 
 
+@pytest.mark.parametrize(("typed", "mended"), ADDRESSES)
+def test_an_address_is_mended_as_the_page_mends_it(typed: str, mended: str) -> None:
+    assert mended_address(typed) == mended
+    assert mended_address(mended) == mended
+
+
 @pytest.mark.parametrize(
     "url",
     [
         "",
-        "api.openai.com",
+        "javascript:alert(1)",
+        "user@example.com",
+        "169.254.169.254/v1",
         "ftp://x",
         "file:///etc/passwd",
         "http://",

@@ -21,6 +21,7 @@ from talekeeper.domain.replies import (
     Finished,
     ReplyRequest,
     StreamPart,
+    TakenBack,
     TextDelta,
     Turn,
     Usage,
@@ -229,6 +230,50 @@ async def test_an_engine_that_fails_is_a_typed_error_and_the_next_request_is_ser
             await heard(provider, a_request(order))
     assert text_of(await heard(provider, a_request("well?"))) == "well?"
     await provider.aclose()
+
+
+@pytest.mark.parametrize(
+    ("pieces", "said"),
+    [
+        (["<thi", "nk>Hm.</th", "ink>\n\nYes."], "Yes."),
+        (["[THINK]Hm.[/THINK]", "Yes."], "Yes."),
+        (["<|channel|>analysis<|message|>Hm.<|end|>", "<|channel|>final<|message|>Yes."], "Yes."),
+        (["Hm.\n</think>\n\n", "Yes."], "Yes."),
+        (["Write <think>.", " Yes."], "Write <think>. Yes."),
+    ],
+)
+async def test_what_it_thinks_aloud_is_no_part_of_the_reply(
+    tmp_path: Path, pieces: list[str], said: str
+) -> None:
+    def play(_request: dict[str, Any], hear: Callable[[bytes], bool]) -> None:
+        for text in pieces:
+            hear(piece(text))
+        hear(piece(finish="length"))
+
+    provider, _ = a_model(tmp_path, play)
+    parts = await heard(provider, a_request("well?"))
+    await provider.aclose()
+    kept = parts[parts.index(TakenBack()) :] if TakenBack() in parts else parts
+    assert text_of(kept) == said
+    assert parts[-1] == Finished("length")
+
+
+async def test_counts_that_are_none_and_odd_fields_cost_no_word(tmp_path: Path) -> None:
+    def play(_request: dict[str, Any], hear: Callable[[bytes], bool]) -> None:
+        odd = {"id": [], "usage": {"prompt_tokens": -1, "completion_tokens": 2**64 - 1}}
+        choice = {
+            "index": "first",
+            "delta": {"content": "Yes.", "role": 7},
+            "finish_reason": "null",
+        }
+        hear(json.dumps({**odd, "choices": [choice]}).encode())
+        hear(piece(finish="stop"))
+
+    provider, _ = a_model(tmp_path, play)
+    parts = await heard(provider, a_request("well?"))
+    await provider.aclose()
+    assert text_of(parts) == "Yes."
+    assert parts[1:] == [Usage(None, None), Finished("stop")]
 
 
 async def test_an_engine_that_cannot_be_opened_is_tried_again(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from tests.providers.faulty_server import (
 from tests.providers.google_server import GoogleServer
 from tests.providers.hearing import KEY, QUESTION, SOME, a_request, heard, reasoning_of, text_of
 
-from talekeeper.domain.replies import Finished, ReplyRequest, Turn, Usage
+from talekeeper.domain.replies import Finished, Usage
 from talekeeper.errors import (
     ContextTooLong,
     ProviderError,
@@ -96,7 +96,7 @@ async def test_the_key_goes_in_a_header_of_its_own_and_never_in_the_address(wire
 @pytest.mark.parametrize("mode", ["split_utf8", "stays_open", "garbage_after_the_end"])
 async def test_odd_but_whole_replies_are_taken(wire: Wire, mode: str) -> None:
     wire.server.mode = mode
-    async with wire.provider(stall_seconds=30.0) as provider, asyncio.timeout(5):
+    async with wire.provider(stall_seconds=30.0) as provider, asyncio.timeout(20):
         parts, error = await heard(provider)
     assert error is None
     assert text_of(parts) == TEXT
@@ -246,23 +246,6 @@ async def test_many_replies_at_once_do_not_mix(wire: Wire) -> None:
     async with wire.provider() as provider:
         answers = await asyncio.gather(*(heard(provider) for _ in range(40)))
     assert all(error is None and text_of(parts) == TEXT for parts, error in answers)
-
-
-async def test_a_talk_that_was_fitted_still_begins_and_ends_with_the_user(wire: Wire) -> None:
-    turns = (
-        Turn("system", "Be brief."),
-        Turn("assistant", "…and the door falls shut."),
-        Turn("user", "  \n"),
-        Turn("assistant", "It is dark."),
-        Turn("system", "It rains."),
-        Turn("user", QUESTION),
-    )
-    async with wire.provider() as provider:
-        parts, error = await heard(provider, ReplyRequest("storyteller", turns))
-    assert error is None
-    assert text_of(parts) == TEXT
-    body = str(wire.server.requests[0].body)
-    assert all(words in body for words in ("door falls shut", "It is dark", "It rains", QUESTION))
 
 
 @pytest.mark.req("R13")

@@ -9,9 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from talekeeper.domain.replies import ReasoningDelta, TextDelta
-from talekeeper.providers.sse import MAX_EVENT, NotAnEventStream, SseReader
-from talekeeper.providers.thinking import Thinking
+from talekeeper.providers.sse import MAX_EVENT, EventTooLarge, NotAnEventStream, SseReader
 
 STREAM = (
     "\ufeff: a comment\r\n"
@@ -87,32 +85,38 @@ def consume(results: Iterable[object]) -> None:
     collections.deque(results, maxlen=0)
 
 
-def thought_and_said(chunks: list[str]) -> tuple[str, str]:
-    thinking = Thinking()
-    parts = [part for chunk in chunks for part in thinking.parts(chunk)] + thinking.rest()
-    thought = "".join(part.text for part in parts if isinstance(part, ReasoningDelta))
-    said = "".join(part.text for part in parts if isinstance(part, TextDelta))
-    return thought, said
+ONE, TWO = b'data: {"a": 1}', b'data: {"b": "\xc3\xbc"}'
 
 
 @pytest.mark.parametrize(
-    ("text", "thought", "said"),
+    "stream",
     [
-        ("Plain words.", "", "Plain words."),
-        ("<think>hm</think>Yes.", "hm", "Yes."),
-        ("\n<think>\nhm < 3 </thin\n</think>\n\nYes. <think>no</think>", "\nhm < 3 </thin\n", None),
-        ("<think>never closed </thi", "never closed </thi", ""),
-        ("<thi", "", "<thi"),
-        ("  <b>bold</b>", "", "  <b>bold</b>"),
-        ("", "", ""),
-        ("<think></think>", "", ""),
-        ("We <think> therefore", "", "We <think> therefore"),
+        ONE + b"\n" + TWO + b"\n",
+        ONE + b"\r\n" + TWO + b"\r\n",
+        b"event: x\n" + ONE + b"\nevent: y\n" + TWO,
+        ONE + b"\n  \n" + TWO + b"\n\t\n",
+        b"   \n\n" + ONE + b"\n\n   \n" + TWO + b"\n\n",
+        b"  " + ONE + b"\n\n " + TWO,
     ],
 )
-@pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
-def test_thinking_ends_where_it_says_however_it_is_cut(
-    text: str, thought: str, said: str | None, size: int
-) -> None:
-    expected = "Yes. <think>no</think>" if said is None else said
-    chunks = [text[start : start + size] for start in range(0, len(text), size)]
-    assert thought_and_said(chunks) == (thought, expected)
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_lines_that_are_documents_are_events_of_their_own(stream: bytes, size: int) -> None:
+    chunks = [stream[start : start + size] for start in range(0, len(stream), size)]
+    assert events(chunks) == [ONE[6:], TWO[6:]]
+
+
+def test_once_single_line_ends_were_seen_an_event_waits_for_no_other() -> None:
+    reader = SseReader()
+    assert reader.feed(ONE + b"\n") == []
+    assert reader.feed(TWO + b"\n") == [ONE[6:], TWO[6:]]
+    assert reader.feed(ONE + b"\n") == [ONE[6:]]
+
+
+def test_a_document_on_several_lines_is_one_event() -> None:
+    assert events([b'data: {\ndata: "a": 1\ndata: }\n\n']) == [b'{\n"a": 1\n}']
+
+
+def test_an_event_of_1_2_mb_is_taken_and_one_without_an_end_is_not() -> None:
+    assert events([b"data: " + b"x" * 1_200_000 + b"\n\n"]) == [b"x" * 1_200_000]
+    with pytest.raises(EventTooLarge):
+        events([b"data: " + b"x" * (MAX_EVENT + 1)])

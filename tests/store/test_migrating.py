@@ -28,10 +28,16 @@ def _id(number: int) -> str:
 OWNER, FIRST, CURRENT, EMPTY = _id(1), _id(2), _id(3), _id(4)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(
+    params=[(engine, last) for engine in ("sqlite", "postgresql") for last in ("0001", "0005")],
+    ids="-".join,
+)
 def old_database(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Any]:
-    """A data folder and a database as the first version left them, with tales in it."""
-    url = request.getfixturevalue("postgres_database") if request.param != "sqlite" else None
+    """A data folder and a database with the first version's tales in it, at the schema of that
+    version or of one that was upgraded since.
+    """
+    engine_name, last = request.param
+    url = request.getfixturevalue("postgres_database") if engine_name != "sqlite" else None
     address = (
         f"sqlite:///{tmp_path / 'talekeeper.db'}"
         if url is None
@@ -44,6 +50,7 @@ def old_database(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, 
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")
         _tell_a_tale(connection)
+        command.upgrade(config, last)
         connection.commit()
     engine.dispose()
     return tmp_path, url
@@ -124,6 +131,7 @@ async def test_what_the_first_version_stored_is_there_and_counted(
         tree = await read_tree(store, ConversationId(FIRST), owner_id=owner_id, after=0, limit=10)
         assert len(tree.items) == 4
         assert all(each.bookmark is None and each.deleted_at is None for each in tree.items)
+        assert all(each.finish_reason is None for each in tree.items)
 
 
 @pytest.mark.req("U19")

@@ -48,6 +48,10 @@ LEFT = "(SELECT key FROM messages WHERE content = 'left')"
             "it has messages and no active leaf",
         ),
         (
+            "UPDATE messages SET finish_reason = 'stop' WHERE role = 'user'",
+            "it says why it was ended, and did not come to its end",
+        ),
+        (
             "UPDATE generations SET status = 'running'",
             "it runs in the trash",
         ),

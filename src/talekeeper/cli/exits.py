@@ -24,8 +24,12 @@ def exit_code(error: TalekeeperError) -> int:
     return next(CODES[kind] for kind in type(error).__mro__ if kind in CODES)
 
 
+def in_words(error: TalekeeperError) -> str:
+    """What went wrong, and where on this machine."""
+    return error.message if error.place is None else f"{error.message} ({error.place})"
+
+
 def leave(error: TalekeeperError) -> NoReturn:
     """The command ends with one sentence and no traceback."""
-    place = "" if error.place is None else f" ({error.place})"
-    print(f"talekeeper: {error.message}{place}", file=sys.stderr)
+    print(f"talekeeper: {in_words(error)}", file=sys.stderr)
     sys.exit(exit_code(error))

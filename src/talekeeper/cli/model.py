@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+from talekeeper.cli.exits import in_words
 from talekeeper.cli.folder import check_data_dir
 from talekeeper.errors import ModelMissing
 from talekeeper.providers import weights
@@ -53,7 +54,7 @@ def list_models(data_dir: DataDir = None) -> None:
     try:
         path = weights.find_weights(models_folder(data_dir))
     except ModelMissing as problem:
-        print(f"{weights.SMOLLM2.name}: {problem}")
+        print(f"{weights.SMOLLM2.name}: {in_words(problem)}")
     else:
         print(f"{weights.SMOLLM2.name}: ready, {path.stat().st_size // 1_000_000} MB, {path}")
 

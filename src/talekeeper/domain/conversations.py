@@ -19,6 +19,9 @@ Purpose = Literal[
 ]
 MessageStatus = Literal["pending", "streaming", "complete", "stopped", "interrupted", "failed"]
 GenerationStatus = Literal["running", "finished", "stopped", "interrupted", "failed"]
+FinishReason = Literal["stop", "length", "filtered", "refused"]
+"""Why a model ended its reply: by itself, at the longest length, by the provider's filter, or
+because it refused to answer."""
 GenerationKind = Literal["send", "regenerate", "continue"]
 
 IN_FLIGHT: frozenset[MessageStatus] = frozenset({"pending", "streaming"})
@@ -124,6 +127,8 @@ class Message:
     `revision` grows with every change: of two copies the one with the larger is newer.
     `generation_id` is the latest generation that wrote it; null for what a person wrote.
     `input_tokens` and `output_tokens` are the provider's count, null where it gave none.
+    `finish_reason` says why the model ended the reply; null for a reply that did not come to its
+    end or whose provider gave no reason, and for what a person wrote.
     `bookmark` is a person's note on it, empty for a mark without one, null without a mark.
     `deleted_at` says when it was taken back; everything under it is hidden with it.
     """
@@ -143,6 +148,7 @@ class Message:
     model: str | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
+    finish_reason: FinishReason | None = None
     error: ReplyError | None = None
     bookmark: str | None = None
     deleted_at: Millis | None = None

@@ -2,11 +2,11 @@
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 import msgspec
 
-from talekeeper.domain.conversations import Role
+from talekeeper.domain.conversations import FinishReason, Role
 
 
 class Turn(msgspec.Struct, frozen=True):
@@ -23,8 +23,10 @@ class Turn(msgspec.Struct, frozen=True):
 class ReplyRequest:
     """Everything that is sent to a model for one reply.
 
-    `turns` begins with at most one system turn. When `continues` is true the last turn is the
-    assistant's own unfinished text, and the reply goes on from its last character.
+    `turns` begins with at most one system turn, then user and assistant take turns, the user
+    first, and no turn is empty: the templates of many models refuse anything else. When `continues`
+    is true the last turn is the assistant's own unfinished text, and the reply goes on from its
+    last character.
     `is_for_title`: it is no part of a talk, and its answer is read by nobody as it is.
     `max_tokens`, `temperature` and `top_p` are the provider's defaults where they are None.
     """
@@ -60,8 +62,35 @@ class ReasoningDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class TakenBack:
+    """All text of this reply so far was the model's thinking: what follows is the reply."""
+
+
+MAX_COUNT: Final = 2**53
+"""The largest count that is kept: up to it, every reader of JSON reads whole numbers exactly."""
+_MOST_DIGITS: Final = 16
+
+
+def counted(value: object) -> int | None:
+    """`value` as a count from 0 to `MAX_COUNT`; None where it is none. Raises nothing.
+
+    A whole number may come as a float or as a text of digits.
+    """
+    if (
+        isinstance(value, str)
+        and len(value) <= _MOST_DIGITS
+        and value.isascii()
+        and value.isdigit()
+    ) or (isinstance(value, float) and value.is_integer()):
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_COUNT:
+        return value
+    return None
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
-    """Token counts of the request and the reply, as the provider says them."""
+    """Token counts of the request and the reply, as the provider says them; None: not known."""
 
     input_tokens: int | None
     output_tokens: int | None
@@ -69,9 +98,12 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The model came to an end by itself. A stream without this was cut."""
+    """The model came to an end by itself. A stream without this was cut.
 
-    reason: Literal["stop", "length", "filtered"]
+    `reason` is None where the provider ended the stream in order and gave no reason.
+    """
+
+    reason: FinishReason | None
 
 
 Wish = Literal["temperature", "top_p", "max_tokens"]
@@ -85,7 +117,7 @@ class Unheeded:
     wish: Wish
 
 
-StreamPart = TextDelta | ReasoningDelta | Usage | Unheeded | Finished
+StreamPart = TextDelta | ReasoningDelta | TakenBack | Usage | Unheeded | Finished
 
 
 Ability = Literal["images", "tools", "json", "reasoning"]

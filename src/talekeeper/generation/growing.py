@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from talekeeper.domain.conversations import Generation, MessageStatus
+from talekeeper.domain.conversations import FinishReason, Generation, MessageStatus
 from talekeeper.domain.replies import Usage
 from talekeeper.generation.beginning import Begun
 from talekeeper.generation.folding import folded, joined, needs_more_for_seam, settled
@@ -42,6 +42,7 @@ class Growing:
     """It ends the first exchange, and its provider may be asked for a title."""
     first_token: float | None = None
     usage: Usage = _UNCOUNTED
+    finish_reason: FinishReason | None = None
     ending: Ending | None = None
     has_lost_lock: bool = False
     may_be_stored: bool = False
@@ -53,6 +54,9 @@ class Growing:
     _text: list[str] = field(default_factory=list[str])
     _held: str = ""
     _seam: str | None = None
+    _looks_for_seam: bool = False
+    _taken_back: int = 0
+    """How many pieces of `_text`, from the second on, turned out to be the model's thinking."""
 
     def __post_init__(self) -> None:
         self._text.append(self.begun.message.content)
@@ -69,8 +73,20 @@ class Growing:
 
     @property
     def text(self) -> str:
-        """All of the message's text, as far as it has grown."""
-        return "".join(self._text)
+        """All of the message's text, as far as it has grown, without what was taken back."""
+        if not self._taken_back:
+            return "".join(self._text)
+        return self._text[0] + "".join(self._text[1 + self._taken_back :])
+
+    def take_back(self) -> None:
+        """What the model said in this generation was thinking: the end is written without it.
+
+        The text that followers have keeps its offsets until then, since it only ever grows.
+        """
+        self._taken_back = len(self._text) - 1
+        self._held = ""
+        if self._looks_for_seam:
+            self._seam = ""
 
     def resume(self, grown: str) -> None:
         """The store has `grown` of this generation already."""
@@ -79,6 +95,7 @@ class Growing:
 
     def look_for_seam(self) -> None:
         """What comes next may repeat the end of what is there: that is taken away."""
+        self._looks_for_seam = True
         self._seam = ""
 
     def taken(self, piece: str) -> str:

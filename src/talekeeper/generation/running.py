@@ -36,10 +36,12 @@ from talekeeper.domain.replies import (
     Finished,
     Provider,
     ReasoningDelta,
+    TakenBack,
     TextDelta,
     Unheeded,
     Usage,
     Wish,
+    counted,
 )
 from talekeeper.errors import NotFound, ProviderError, ProviderStreamCut, StoreError, trail
 from talekeeper.generation.beginning import Begun, Unended, unended
@@ -301,10 +303,15 @@ class Generations:
                 match part:
                     case TextDelta(text):
                         self._grow(growing, growing.taken(text))
+                    case TakenBack():
+                        growing.take_back()
                     case Usage():
-                        growing.usage = part
-                    case Finished():
+                        growing.usage = Usage(
+                            counted(part.input_tokens), counted(part.output_tokens)
+                        )
+                    case Finished(reason):
                         is_finished = True
+                        growing.finish_reason = reason
                     case Unheeded(wish):
                         unheeded.append(wish)
                         growing.receipt = partial(asked.receipt, unheeded=tuple(unheeded))
@@ -373,7 +380,7 @@ class Generations:
 
         def end(tx: Writer, *, is_plain: bool = False) -> bool:
             """With `is_plain` no more than must be: the text, the state, the reason, the lock."""
-            counted = Measures() if is_plain else measures
+            measured = Measures() if is_plain else measures
             reason = replace(error, retry_after=None) if error and is_plain else error
             receipt = None if is_plain else receipt_of(growing)
             if receipt is not None:
@@ -383,7 +390,7 @@ class Generations:
                 generation,
                 ending,
                 model=generation.model if is_plain else growing.model,
-                measures=counted,
+                measures=measured,
                 error_code=reason.code if reason else None,
             ):
                 return False
@@ -396,8 +403,9 @@ class Generations:
                 content=content,
                 status=MESSAGE_STATUS[ending],
                 model=(generation.model if is_plain else growing.model) or None,
-                input_tokens=counted.input_tokens,
-                output_tokens=counted.output_tokens,
+                input_tokens=measured.input_tokens,
+                output_tokens=measured.output_tokens,
+                finish_reason=None if is_plain or ending != "finished" else growing.finish_reason,
                 error=reason,
             )
             try:

@@ -11,7 +11,7 @@ from typing import Final
 
 from talekeeper.domain.conversations import Message
 from talekeeper.domain.jobs import Job
-from talekeeper.domain.replies import Provider, ReplyRequest, TextDelta
+from talekeeper.domain.replies import Provider, ReplyRequest, TakenBack, TextDelta
 from talekeeper.errors import NotFound
 from talekeeper.generation.running import Reach, Reached
 from talekeeper.ids import ConversationId
@@ -89,7 +89,9 @@ async def _answered(provider: Provider, request: ReplyRequest) -> str:
     said = ""
     async with aclosing(provider.stream(request)) as parts:
         async for part in parts:
-            if isinstance(part, TextDelta):
+            if isinstance(part, TakenBack):
+                said = ""
+            elif isinstance(part, TextDelta):
                 said += part.text
                 if len(said) > _ENOUGH:
                     break

@@ -1,5 +1,10 @@
 """Composing: the request for one reply, with a receipt of what went in and what stayed out.
 
+Its turns are legal for every model: instructions, then user and assistant by turns, the user first,
+none empty. The templates of Gemma, Mistral and others refuse anything else. So what the assistant
+says first, be it an opening scene or what was left of a long talk, gets a turn of the user's before
+it, and system notes within the talk become a part of the user's turns.
+
 A message whose reply ended before its first word stands in the path with nothing after it but the
 next message of the same person. Run together, the two would be answered as one, and what failed
 an hour ago would be answered now. So it is marked, in the turn that it becomes a part of.
@@ -28,6 +33,10 @@ from talekeeper.prompts.receipts import StoredTurn, stored_piece
 BETWEEN: Final = "\n\n"
 """Between the messages that become one turn."""
 UNANSWERED: Final = "(The message above got no answer. Answer what follows it.)"
+LEFT_OUT: Final = "(What was said before this is left out.)"
+"""The user's turn before the assistant's first, where the talk was cut."""
+OPENED: Final = "(Open the scene.)"
+"""The user's turn before the assistant's first, where the assistant began the talk."""
 ECHO_WORDS: Final = 6
 """Words a model that cannot continue a text is asked to begin with, so the seam can be found."""
 
@@ -109,10 +118,12 @@ def composed(
     cost = estimated_tokens(instructions) + TURN_COST
     told = [m for m in history if m.content.strip()]
     marks = len(unanswered) * estimated_tokens(UNANSWERED)
+    opening = estimated_tokens(LEFT_OUT) + TURN_COST
+    fixed = cost + marks + opening
     chosen = fitted(
         told,
-        room=max(0, limits.room - cost - marks),
-        window_room=max(0, limits.window_room - cost - marks),
+        room=max(0, limits.room - fixed),
+        window_room=max(0, limits.window_room - fixed),
     )
     parts = [
         Part("purpose", purpose, cost, True, "always first"),
@@ -136,10 +147,15 @@ def composed(
     sources: list[list[Line | str]] = [[instructions]]
     marked = 0
     for message in chosen.messages:
-        _append(turns, sources, message.role, message.content, message)
+        role = _role_of(message, turns)
+        if role == "assistant" and len(turns) == 1:
+            words = OPENED if is_whole and not chosen.left_out else LEFT_OUT
+            _append(turns, sources, "user", words, words)
+            parts.append(Part("opening", words, opening, True, "the user's turn comes first"))
+        _append(turns, sources, role, message.content, message)
         if message.id in unanswered:
             marked += 1
-            _append(turns, sources, message.role, UNANSWERED, UNANSWERED)
+            _append(turns, sources, role, UNANSWERED, UNANSWERED)
     if marked:
         parts.append(
             Part(
@@ -192,12 +208,19 @@ def _append(
     source: Line | str,
 ) -> None:
     """Neighbours of one role become one turn: many models refuse two in a row."""
-    if len(turns) > 1 and turns[-1].role == role:
+    if turns[-1].role == role:
         turns[-1] = Turn(role, f"{turns[-1].content}{BETWEEN}{content}")
         sources[-1] += (BETWEEN, source)
     else:
         turns.append(Turn(role, content))
         sources.append([source])
+
+
+def _role_of(message: Line, turns: Sequence[Turn]) -> Role:
+    """The role of the turn that a message becomes a part of: a system note within the talk goes into
+    the user's turn, and one before it to the instructions.
+    """
+    return "user" if message.role == "system" and len(turns) > 1 else message.role
 
 
 def _continue_asked(text: str) -> str:

@@ -1,7 +1,7 @@
 """Anthropic's wire: the Messages API, version 2023-06-01, as Claude speaks it.
 
 A reply is one POST to `{base}/messages`, answered by server-sent events. `message_delta` says why
-the model stopped, `message_stop` ends it; a stream without the first was cut. Pings are signs of
+the model stopped, `message_stop` ends it; a stream without either was cut. Pings are signs of
 life and no more. An error may come as an event of its own after the status was 200.
 
 Instructions stand beside the talk, which a user begins; `max_tokens` must always be said. What a
@@ -17,29 +17,38 @@ Taken from https://platform.claude.com/docs/en/api/messages and /build-with-clau
 import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Final
+from typing import Any, Final, cast
 from urllib.parse import quote
 
 import aiohttp
 import msgspec
 
 from talekeeper.clock import Clock
+from talekeeper.domain.conversations import FinishReason
 from talekeeper.domain.replies import (
     Model,
-    ReasoningDelta,
     ReplyRequest,
     StreamPart,
-    TextDelta,
     Usage,
     Wish,
+    counted,
 )
 from talekeeper.errors import ProviderError
 from talekeeper.providers.abilities import abilities_in
-from talekeeper.providers.answers import Answer, Reason, count_in, decoded, entries_of, text_in
-from talekeeper.providers.failures import broken_off, failure
+from talekeeper.providers.answers import (
+    Answer,
+    count_in,
+    decoded,
+    entries_of,
+    is_error,
+    text_in,
+    told_reason,
+    words_in,
+)
+from talekeeper.providers.failures import endpoint_failure, failure
 from talekeeper.providers.http import Line, Refusal
 from talekeeper.providers.reach import Reach
-from talekeeper.providers.turns import parted
+from talekeeper.providers.turns import apart
 
 _VERSION: Final = "2023-06-01"
 _LONGEST_REPLY: Final = 16_384
@@ -122,7 +131,7 @@ class Anthropic:
 
     def _body(self, request: ReplyRequest) -> dict[str, object]:
         model = request.model
-        instructions, talk = parted(request.turns)
+        instructions, talk = apart(request.turns)
         longest = request.max_tokens or _LONGEST_REPLY
         body: dict[str, object] = {
             "model": model,
@@ -161,93 +170,148 @@ class AnthropicAnswer(Answer):
     def __init__(self, model: str) -> None:
         super().__init__(model)
         self._input_tokens: int | None = None
+        self._block_start = ""
+        """The text that a block began with: some servers say it once more as its first piece."""
 
     def hear(self, event: bytes) -> bool:
         told = decoded(event, _DECODER)
-        if told.error is not None:
-            raise self._fault(told.error)
         match told.type:
             case "ping":
                 return False
-            case "message_start" if told.message is not None:
+            case "message_start" if isinstance(told.message, _Message):
                 self._count(told.message.usage)
-            case "content_block_start" if told.content_block is not None:
-                self._say(told.content_block)
-            case "content_block_delta" if told.delta is not None:
+                self._say_blocks(told.message.content)
+            case "content_block_start":
+                self._begin_block(told.content_block)
+            case "content_block_delta":
                 self._say(told.delta)
+            case "content_block_stop":
+                self._say_block_start()
             case "message_delta":
+                self._say_block_start()
                 self._count(told.usage)
-                if told.delta is not None and told.delta.stop_reason:
-                    self.finish(_REASONS.get(told.delta.stop_reason, "stop"))
+                if isinstance(told.delta, _Said):
+                    self._end_for(told.delta.stop_reason)
             case "message_stop":
-                if not self.is_finished:
-                    raise broken_off()
                 self.close()
+            case "message":
+                # The whole answer, where a stream was asked for.
+                self._count(told.usage)
+                self._say_blocks(told.content)
+                self._end_for(told.stop_reason)
             case _:
                 # Kinds of event may be added at any time, and are to be passed over.
                 pass
+        if is_error(told.error) and not self.is_settled:
+            raise self._fault(told.error)
         return True
 
-    def _say(self, said: "_Said") -> None:
-        if said.text:
-            self.add(TextDelta(said.text))
-        if said.thinking:
-            self.add(ReasoningDelta(said.thinking))
+    def flush(self) -> None:
+        self._say_block_start()
+        super().flush()
 
-    def _count(self, usage: "_Usage | None") -> None:
-        """The counts so far: each event gives the sum, and the last one need not repeat all."""
-        if usage is None:
+    def _begin_block(self, block: "_Said | str | None") -> None:
+        self._say_block_start()
+        if isinstance(block, _Said):
+            if block.thinking:
+                self.think(words_in(block.thinking))
+            self._block_start = words_in(block.text)
+        elif block:
+            self._block_start = block
+
+    def _say_block_start(self) -> None:
+        text, self._block_start = self._block_start, ""
+        if text:
+            self.say(text)
+
+    def _say(self, said: "_Said | str | None") -> None:
+        if isinstance(said, str):
+            said = _Said(text=said)
+        if said is None:
             return
-        if usage.input_tokens is not None:
-            cached = (usage.cache_read_input_tokens or 0) + (usage.cache_creation_input_tokens or 0)
-            self._input_tokens = usage.input_tokens + cached
-        self.usage = Usage(self._input_tokens, usage.output_tokens)
+        if said.thinking:
+            self.think(words_in(said.thinking))
+        text = said.text
+        if type(text) is not str:
+            text = words_in(text)
+        if text:
+            if text == self._block_start:
+                self._block_start = ""
+            elif self._block_start:
+                self._say_block_start()
+            self.say(text)
 
-    def _fault(self, error: "_Error") -> ProviderError:
-        status = _STATUSES.get(error.type, 500)
-        return failure(status, said=error.message or "", model=self.model, retry_after=None)
+    def _say_blocks(self, blocks: object) -> None:
+        """The blocks of a whole message."""
+        for block in cast("list[object]", blocks) if isinstance(blocks, list) else [blocks]:
+            fields = cast("dict[str, object]", block) if isinstance(block, dict) else {}
+            if thought := words_in(fields.get("thinking")):
+                self.think(thought)
+            elif text := words_in(cast("object", block)):
+                self.say(text)
+
+    def _end_for(self, reason: object) -> None:
+        if (told := told_reason(reason)) is not None:
+            self.finish(_REASONS.get(told, "stop"))
+
+    def _count(self, usage: object) -> None:
+        """The counts so far: each event gives the sum, and the last one need not repeat all."""
+        if not isinstance(usage, dict):
+            return
+        told = cast("dict[str, object]", usage)
+        fresh, read, made = (
+            counted(told.get(name))
+            for name in ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+        )
+        if fresh is not None:
+            self._input_tokens = counted(fresh + (read or 0) + (made or 0))
+        output = counted(told.get("output_tokens"))
+        if output is None and self.usage is not None:
+            output = self.usage.output_tokens
+        self.usage = Usage(self._input_tokens, output)
+
+    def _fault(self, error: object) -> ProviderError:
+        told = cast("dict[str, object]", error) if isinstance(error, dict) else {}
+        kind, message = (
+            text_in(told, "type"),
+            text_in(told, "message") or str(cast("object", error)),
+        )
+        if kind not in _STATUSES and (wrong_address := endpoint_failure(message)):
+            return wrong_address
+        return failure(_STATUSES.get(kind, 500), said=message, model=self.model, retry_after=None)
 
 
 class _Said(msgspec.Struct, gc=False):
     """A block of content at its start, a piece of it, or the end of the message."""
 
-    text: str | None = None
-    thinking: str | None = None
-    stop_reason: str | None = None
-
-
-class _Usage(msgspec.Struct, gc=False):
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
+    text: Any = None
+    thinking: Any = None
+    stop_reason: Any = None
 
 
 class _Message(msgspec.Struct, gc=False):
-    usage: _Usage | None = None
-
-
-class _Error(msgspec.Struct, gc=False):
-    type: str = ""
-    message: str | None = None
+    usage: Any = None
+    content: Any = None
 
 
 class _Event(msgspec.Struct):
     """One event. Only what is used is named; all else may be as it likes."""
 
-    type: str = ""
-    message: _Message | None = None
-    content_block: _Said | None = None
-    delta: _Said | None = None
-    usage: _Usage | None = None
-    error: _Error | None = None
+    type: Any = ""
+    message: _Message | str | None = None
+    content_block: _Said | str | None = None
+    delta: _Said | str | None = None
+    content: Any = None
+    stop_reason: Any = None
+    usage: Any = None
+    error: Any = None
 
 
 _DECODER: Final = msgspec.json.Decoder(_Event)
-_REASONS: Final[dict[str, Reason]] = {
+_REASONS: Final[dict[str, FinishReason]] = {
     "max_tokens": "length",
     "model_context_window_exceeded": "length",
-    "refusal": "filtered",
+    "refusal": "refused",
 }
 _STATUSES: Final = {
     "invalid_request_error": 400,

@@ -7,9 +7,10 @@ user wrote, a part of the key, or a page of somebody's proxy.
 import email.utils
 import re
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Final
 
 from talekeeper.clock import Clock
+from talekeeper.domain.conversations import FinishReason
 from talekeeper.domain.replies import Wish
 from talekeeper.errors import (
     ContextTooLong,
@@ -63,6 +64,26 @@ _NO_CREDIT: Final = (
     "billing",
     "exceeded your current",
 )
+_WRONG_ENDPOINT: Final = (
+    "unexpected endpoint",
+    "unknown endpoint",
+    "unsupported endpoint",
+    "no such endpoint",
+    "endpoint not found",
+    "endpoint not supported",
+    "endpoint does not exist",
+    "invalid url (",
+    "unknown request url",
+    "unrecognized request url",
+    "unknown_url",
+    "unknown path",
+    "no route matched",
+    "no route found",
+    "route not found",
+    "cannot post",
+    "404 page not found",
+    "method not allowed",
+)
 
 
 def failure(status: int, *, said: str, model: str, retry_after: float | None) -> ProviderError:
@@ -95,6 +116,8 @@ def failure(status: int, *, said: str, model: str, retry_after: float | None) ->
             "The conversation is too long for this model. Go on in a new conversation, or choose "
             "a model with a longer memory."
         )
+    if status in (400, 404, 405, 501) and (wrong_address := endpoint_failure(hints)):
+        return wrong_address
     if status == 404:
         return ProviderRejected(
             f"There is no model “{model}” at this address. Choose another model, or check the "
@@ -158,6 +181,17 @@ def broken_off() -> ProviderStreamCut:
     )
 
 
+def endpoint_failure(said: str) -> ProviderRejected | None:
+    """The error for words that say that the address leads to nothing; None where they do not."""
+    hints = said.lower()
+    if any(words in hints for words in _WRONG_ENDPOINT):
+        return ProviderRejected(
+            "A server answers at this address, but not to requests of this kind. Check the address "
+            "in the settings: for an OpenAI-compatible server it usually ends in /v1."
+        )
+    return None
+
+
 def not_the_protocol() -> ProviderSentGarbage:
     """Something else than a model answered."""
     return ProviderSentGarbage(
@@ -166,8 +200,38 @@ def not_the_protocol() -> ProviderSentGarbage:
     )
 
 
-def said_nothing(reason: Literal["stop", "length", "filtered"]) -> ProviderError:
+def garbled() -> ProviderSentGarbage:
+    """The answer was a model's, and what came then is no part of one."""
+    return ProviderSentGarbage(
+        "In the middle of the model's answer the provider sent something that is no part of one. "
+        "What came before is kept: continue it, or try again."
+    )
+
+
+def too_large() -> ProviderSentGarbage:
+    """One piece of an answer is larger than is taken."""
+    return ProviderSentGarbage(
+        "The provider sent a piece of its answer that is larger than Talekeeper takes at once. "
+        "What came before is kept: continue it, or try again."
+    )
+
+
+def packed() -> ProviderSentGarbage:
+    """The answer is compressed in a way that cannot be read here."""
+    return ProviderSentGarbage(
+        "The provider compressed its answer in a way that Talekeeper cannot read and did not ask "
+        "for. Switch the compression off at the model's server, or at the proxy before it, then "
+        "try again."
+    )
+
+
+def said_nothing(reason: FinishReason | None) -> ProviderError:
     """The model came to its end and the reply holds no word."""
+    if reason == "refused":
+        return ProviderRejected(
+            "The model refused to answer, and gave no reason. Word your message differently, or "
+            "choose another model."
+        )
     if reason == "filtered":
         return ProviderRejected(
             "The provider's safety filter stopped the reply before its first word. Word your "

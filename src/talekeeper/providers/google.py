@@ -1,8 +1,8 @@
 """Google's wire: the Gemini API, v1beta, as Gemini speaks it.
 
 A reply is one POST to `{base}/models/{model}:streamGenerateContent?alt=sse`, answered by
-server-sent events of which each is an answer of its own, a piece long. The one with a
-`finishReason` is the last that says something and the end of the stream is the only goodbye; a
+server-sent events of which each is an answer of its own, a piece long. The last of them gives a
+`finishReason`, and so does every one of some models; the end of the stream is the only goodbye. A
 stream without such an event was cut. A question may be refused for what it says: then there is a
 `promptFeedback` and no candidate. Errors may come in the stream, as an event or as bare JSON.
 
@@ -18,27 +18,30 @@ Taken from https://ai.google.dev/api/generate-content and /api/models.
 import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Final, Literal
+from typing import Any, Final, Literal, cast
 from urllib.parse import quote
 
 import msgspec
 
 from talekeeper.clock import Clock
-from talekeeper.domain.replies import (
-    Model,
-    ReasoningDelta,
-    ReplyRequest,
-    StreamPart,
-    TextDelta,
-    Usage,
-)
+from talekeeper.domain.conversations import FinishReason
+from talekeeper.domain.replies import Model, ReplyRequest, StreamPart, Usage, counted
 from talekeeper.errors import ProviderError
 from talekeeper.providers.abilities import abilities_in
-from talekeeper.providers.answers import Answer, Reason, count_in, decoded, entries_of, text_in
+from talekeeper.providers.answers import (
+    Answer,
+    count_in,
+    decoded,
+    entries_of,
+    is_error,
+    text_in,
+    told_reason,
+    words_in,
+)
 from talekeeper.providers.failures import failure, not_the_protocol
 from talekeeper.providers.http import Line, Refusal
-from talekeeper.providers.reach import Reach
-from talekeeper.providers.turns import parted
+from talekeeper.providers.reach import Reach, mended_address
+from talekeeper.providers.turns import apart
 
 _PAGES: Final = 10
 _ROLES: Final[dict[str, Literal["user", "model"]]] = {"user": "user", "assistant": "model"}
@@ -64,7 +67,7 @@ class Google:
         clock: Clock | None = None,
     ) -> None:
         self._line = Line(
-            _with_version(base_url),
+            _with_version(mended_address(base_url)),
             api_key=api_key,
             key_header="x-goog-api-key",
             key_prefix="",
@@ -115,17 +118,22 @@ class GoogleAnswer(Answer):
 
     def hear(self, event: bytes) -> bool:
         told = decoded(event, _DECODER)
-        if told.error is not None:
-            status, said = told.error.code or 500, event.decode(errors="replace")
-            raise google_failure(status, said=said, model=self.model, retry_after=None)
         if told.usage_metadata is not None:
             self._count(told.usage_metadata)
-        for candidate in told.candidates or ():
-            if candidate.index == 0:
-                self._listen(candidate)
-        if not told.candidates and told.prompt_feedback and told.prompt_feedback.block_reason:
-            self.finish("filtered")
+        if told.candidates and (candidate := self.chosen(told.candidates)) is not None:
+            self._listen(candidate)
+        if is_error(told.error) and not self.is_settled:
+            raise self._fault(told.error, said=event.decode(errors="replace"))
+        feedback = told.prompt_feedback
+        if not told.candidates and isinstance(feedback, dict):
+            blocked = told_reason(cast("dict[str, object]", feedback).get("blockReason"))
+            if blocked not in (None, "block_reason_unspecified"):
+                self.finish("filtered")
         return True
+
+    def has_words(self, choice: "_Candidate") -> bool:
+        """Whether one of several replies says something in this event."""
+        return any(words_in(piece) for piece in _pieces_of(choice.content))
 
     def misread(self, chunk: bytes) -> ProviderError:
         if found := _BARE_ERROR.search(chunk):
@@ -134,21 +142,48 @@ class GoogleAnswer(Answer):
         return not_the_protocol()
 
     def _listen(self, candidate: "_Candidate") -> None:
-        for piece in (candidate.content and candidate.content.parts) or ():
-            if piece.text:
-                self.add(ReasoningDelta(piece.text) if piece.thought else TextDelta(piece.text))
-        reason = candidate.finish_reason
-        if not reason or reason == "FINISH_REASON_UNSPECIFIED":
+        for piece in _pieces_of(candidate.content):
+            if text := words_in(piece):
+                if (
+                    isinstance(piece, dict)
+                    and cast("dict[str, object]", piece).get("thought") is True
+                ):
+                    self.think(text)
+                else:
+                    self.say(text)
+        reason = told_reason(candidate.finish_reason)
+        if reason is None:
             return
         if reason not in _REASONS:
             # A call of a tool gone wrong, "OTHER", or what may be added: it is no good end.
             raise google_failure(500, said="", model=self.model, retry_after=None)
         self.finish(_REASONS[reason])
 
-    def _count(self, usage: "_Usage") -> None:
-        spoken, thought = usage.candidates_token_count, usage.thoughts_token_count
+    def _count(self, usage: object) -> None:
+        if not isinstance(usage, dict):
+            return
+        told = cast("dict[str, object]", usage)
+        spoken, thought = (
+            counted(told.get(name)) for name in ("candidatesTokenCount", "thoughtsTokenCount")
+        )
         output = None if spoken is None and thought is None else (spoken or 0) + (thought or 0)
-        self.usage = Usage(usage.prompt_token_count, output)
+        self.usage = Usage(counted(told.get("promptTokenCount")), counted(output))
+
+    def _fault(self, error: object, *, said: str) -> ProviderError:
+        code = cast("dict[str, object]", error).get("code") if isinstance(error, dict) else None
+        status = counted(code)
+        if status is None or not 400 <= status < 600:
+            status = 500
+        return google_failure(status, said=said, model=self.model, retry_after=None)
+
+
+def _pieces_of(content: object) -> list[object]:
+    """The pieces of a candidate's content, which is an object with `parts`."""
+    if isinstance(content, dict):
+        content = cast("dict[str, object]", content).get("parts")
+    if isinstance(content, list):
+        return cast("list[object]", content)
+    return [] if content is None else [content]
 
 
 def google_failure(
@@ -186,7 +221,7 @@ def _path_of(model: str) -> str:
 
 
 def _body(request: ReplyRequest) -> bytes:
-    instructions, talk = parted(request.turns)
+    instructions, talk = apart(request.turns)
     body: dict[str, object] = {
         "contents": [
             {"role": _ROLES[turn.role], "parts": [{"text": turn.content}]} for turn in talk
@@ -206,54 +241,31 @@ def _body(request: ReplyRequest) -> bytes:
     return msgspec.json.encode(body)
 
 
-class _Piece(msgspec.Struct, gc=False):
-    text: str | None = None
-    thought: bool = False
-
-
-class _Content(msgspec.Struct):
-    parts: list[_Piece] | None = None
-
-
 class _Candidate(msgspec.Struct, rename="camel"):
-    index: int = 0
-    content: _Content | None = None
-    finish_reason: str | None = None
-
-
-class _Feedback(msgspec.Struct, rename="camel", gc=False):
-    block_reason: str | None = None
-
-
-class _Usage(msgspec.Struct, rename="camel", gc=False):
-    prompt_token_count: int | None = None
-    candidates_token_count: int | None = None
-    thoughts_token_count: int | None = None
-
-
-class _Error(msgspec.Struct, gc=False):
-    code: int | None = None
+    index: Any = 0
+    content: Any = None
+    finish_reason: Any = None
 
 
 class _Event(msgspec.Struct, rename="camel"):
     """One piece of an answer. Only what is used is named; all else may be as it likes."""
 
     candidates: list[_Candidate] | None = None
-    prompt_feedback: _Feedback | None = None
-    usage_metadata: _Usage | None = None
-    error: _Error | None = None
+    prompt_feedback: Any = None
+    usage_metadata: Any = None
+    error: Any = None
 
 
 _DECODER: Final = msgspec.json.Decoder(_Event)
-_REASONS: Final[dict[str, Reason]] = {
-    "STOP": "stop",
-    "MAX_TOKENS": "length",
-    "SAFETY": "filtered",
-    "RECITATION": "filtered",
-    "LANGUAGE": "filtered",
-    "BLOCKLIST": "filtered",
-    "PROHIBITED_CONTENT": "filtered",
-    "SPII": "filtered",
-    "IMAGE_SAFETY": "filtered",
-    "MODEL_ARMOR": "filtered",
+_REASONS: Final[dict[str, FinishReason]] = {
+    "stop": "stop",
+    "max_tokens": "length",
+    "safety": "filtered",
+    "recitation": "filtered",
+    "language": "filtered",
+    "blocklist": "filtered",
+    "prohibited_content": "filtered",
+    "spii": "filtered",
+    "image_safety": "filtered",
+    "model_armor": "filtered",
 }

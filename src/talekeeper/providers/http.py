@@ -21,6 +21,7 @@ from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 import aiohttp
+from aiohttp.http_exceptions import ContentEncodingError
 
 from talekeeper.clock import Clock, SystemClock
 from talekeeper.domain.replies import Finished, StreamPart, Unheeded, Wish
@@ -38,13 +39,14 @@ from talekeeper.providers.failures import (
     failure,
     fell_silent,
     not_the_protocol,
+    packed,
     refused_wish,
     said_nothing,
     waiting_time,
 )
 from talekeeper.providers.guard import AddressRefused, guarded_connector
 from talekeeper.providers.patience import Patience
-from talekeeper.providers.reach import Reach, checked_base_url
+from talekeeper.providers.reach import Reach, checked_base_url, mended_address
 
 _MAX_REFUSAL: Final = 64 << 10
 _AT_ONCE: Final = 64 << 10
@@ -52,11 +54,17 @@ _AT_ONCE: Final = 64 << 10
 _REFUSAL_SECONDS: Final = 10.0
 _CONNECT_SECONDS: Final = 15.0
 _LIST_SECONDS: Final = 30.0
-_FAREWELL_SECONDS: Final = 2.0
-"""How long the counts and goodbyes may take once the reply is finished."""
+_FAREWELL_SECONDS: Final = 5.0
+"""How long a reply may pause after a reason for its end. Then it is whole, though neither the
+stream's end nor the protocol's last word has come."""
 _CLOSE_SECONDS: Final = 0.02
 """How long the answer's end may take after its last event, so that the connection can be used
 again."""
+
+
+_ENCODINGS: Final = frozenset(("", "identity", "gzip", "deflate", "br", "zstd"))
+"""The compressions that aiohttp undoes by itself, or refuses. None is asked for: each holds tokens
+back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +123,8 @@ class Line:
         self._clock = clock or SystemClock()
         self._failing = failing
         self._session: aiohttp.ClientSession | None = None
+        self._unmarked: set[str] = set()
+        """The models whose latest reply began in thought without an opening mark."""
 
     async def ask(self, path: str, body: bytes) -> aiohttp.ClientResponse | Refusal:
         """The answer to a POST once it begins, to be given to `heard`; or why there is none.
@@ -125,6 +135,7 @@ class Line:
             async with asyncio.timeout(self._first_token_seconds):
                 response = await self._sent("POST", path, body)
                 if response.status == 200:
+                    _refuse_packed(response)
                     return response
                 return await self._refused(response)
         except TimeoutError as error:
@@ -140,6 +151,8 @@ class Line:
 
         A reply in which nothing was said raises as well: an empty message helps nobody.
         """
+        if answer.model in self._unmarked:
+            answer.thinking.begins_in_thought = True
         patience = Patience(response.content, self._first_token_seconds, self._stall_seconds)
         try:
             for wish in unheeded:
@@ -162,6 +175,7 @@ class Line:
                 yield answer.usage
             if not answer.has_spoken:
                 raise said_nothing(answer.reason)
+            self._note_thinking(answer)
             yield Finished(answer.reason)
         finally:
             patience.end()
@@ -175,6 +189,7 @@ class Line:
                 try:
                     if response.status != 200:
                         raise self.failure(await self._refused(response), model="")
+                    _refuse_packed(response)
                     return await _whole(response)
                 finally:
                     response.close()
@@ -198,6 +213,13 @@ class Line:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+
+    def _note_thinking(self, answer: Answer) -> None:
+        """Remember of a model whether its reply began in thought, with no mark to tell."""
+        if answer.thinking.is_unmarked:
+            self._unmarked.add(answer.model)
+        elif answer.reason != "length":
+            self._unmarked.discard(answer.model)
 
     async def _refused(self, response: aiohttp.ClientResponse) -> Refusal:
         """The refusal in `response`, which is closed."""
@@ -226,7 +248,7 @@ class Line:
                     trace_request_ctx=trip,
                 )
             except aiohttp.ClientResponseError as error:
-                raise not_the_protocol() from error
+                raise (packed() if _is_packed(error) else not_the_protocol()) from error
             except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
                 raise self._unreachable(error) from error
             except aiohttp.InvalidURL as error:
@@ -268,7 +290,7 @@ class Line:
         return self._session
 
     def _unreachable(self, error: Exception) -> ProviderError:
-        place = urlsplit(self._base_url).netloc
+        place = urlsplit(mended_address(self._base_url)).netloc
         reason = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else None
         if isinstance(reason, AddressRefused):
             return ProviderRejected(str(reason))
@@ -292,17 +314,17 @@ async def _hear(response: aiohttp.ClientResponse, answer: Answer, patience: Pati
             raise fell_silent() from error
         chunk = b""
     except (aiohttp.ClientError, OSError) as error:
-        if not answer.is_finished:
+        if not answer.is_settled:
             raise broken_off() from error
         chunk = b""
     if not chunk:
         answer.end()
         return
     has_said_something = answer.take(chunk)
-    if answer.is_finished:
-        patience.limit_to(_FAREWELL_SECONDS)
-    else:
+    if answer.has_news or not answer.may_be_over:
         patience.renew(has_said_something=has_said_something, has_begun=answer.has_begun)
+    if answer.may_be_over:
+        patience.limit_to(_FAREWELL_SECONDS)
 
 
 async def _arrived(response: aiohttp.ClientResponse) -> bytes:
@@ -372,6 +394,22 @@ async def _said(response: aiohttp.ClientResponse) -> str:
     except (aiohttp.ClientError, OSError):
         pass
     return body.decode(errors="replace")
+
+
+def _is_packed(error: BaseException | None) -> bool:
+    """Whether aiohttp failed since it cannot undo the answer's compression."""
+    while error is not None and not isinstance(error, ContentEncodingError):
+        error = error.__cause__
+    return error is not None
+
+
+def _refuse_packed(response: aiohttp.ClientResponse) -> None:
+    """Raises ProviderSentGarbage for a body that is compressed in a way that is not read here."""
+    encodings = response.headers.get("Content-Encoding", "")
+    for encoding in encodings.lower().split(","):
+        if encoding.strip() not in _ENCODINGS:
+            response.close()
+            raise packed()
 
 
 async def _whole(response: aiohttp.ClientResponse) -> bytes:

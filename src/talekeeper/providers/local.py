@@ -26,7 +26,7 @@ import tempfile
 import threading
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 import msgspec
 
@@ -35,10 +35,10 @@ from talekeeper.domain.replies import (
     Model,
     ReplyRequest,
     StreamPart,
-    TextDelta,
-    Usage,
 )
 from talekeeper.errors import ContextTooLong, ModelMissing, ProviderError, ProviderFailed
+from talekeeper.providers.answers import events_in
+from talekeeper.providers.openai_answers import OpenAIAnswer
 from talekeeper.providers.weights import SMOLLM2, find_weights
 
 CONTEXT_TOKENS: Final = 2048
@@ -74,7 +74,7 @@ class LocalModel:
         self._current: _Request | None = None
 
     async def stream(self, request: ReplyRequest) -> AsyncGenerator[StreamPart]:
-        asked = _Request(_body(request))
+        asked = _Request(_body(request), request.model)
         self._ensure_thread()
         self._requests.put(asked)
         try:
@@ -131,13 +131,12 @@ class LocalModel:
 class _Request:
     """A request on its way through the thread. `parts` belongs to the loop that asked."""
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, model: str) -> None:
         self.parts: asyncio.Queue[StreamPart | ProviderError] = asyncio.Queue()
         self.is_given_up = False
         self._loop = asyncio.get_running_loop()
         self._body = body
-        self._usage: Usage | None = None
-        self._reason: Literal["stop", "length"] | None = None
+        self._answer = OpenAIAnswer(model)
         self._fault: ProviderError | None = None
 
     def tell(self, part: StreamPart | ProviderError) -> None:
@@ -154,62 +153,30 @@ class _Request:
             return
         if self._fault is not None:
             raise self._fault
-        if self._reason is None:
+        answer = self._answer
+        if answer.reason is None:
             raise _failed(None)
-        if self._usage is not None:
-            self.tell(self._usage)
-        self.tell(Finished(self._reason))
+        answer.close()
+        self._tell_parts()
+        if answer.usage is not None:
+            self.tell(answer.usage)
+        self.tell(Finished(answer.reason))
 
     def _hear(self, chunk: bytes) -> bool:
         # llama.cpp swallows what a callback raises, so it is kept and raised afterwards.
         try:
-            heard = _DECODER.decode(chunk)
-            for event in heard if isinstance(heard, list) else [heard]:
-                self._take(event)
-        except (msgspec.DecodeError, ProviderError) as error:
-            self._fault = error if isinstance(error, ProviderError) else _failed(error)
+            for event in events_in(chunk):
+                self._answer.hear(event)
+            self._tell_parts()
+        except ContextTooLong as error:
+            self._fault = _too_long(error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it ends the reply
+            self._fault = _failed(error)
         return self.is_given_up or self._fault is not None
 
-    def _take(self, event: "_Event") -> None:
-        if event.error is not None:
-            raise _refused(event.error)
-        if event.usage is not None:
-            self._usage = Usage(event.usage.prompt_tokens, event.usage.completion_tokens)
-        for choice in event.choices:
-            if choice.delta.content:
-                self.tell(TextDelta(choice.delta.content))
-            if choice.finish_reason is not None:
-                self._reason = "length" if choice.finish_reason == "length" else "stop"
-
-
-class _Delta(msgspec.Struct):
-    content: str | None = None
-
-
-class _Choice(msgspec.Struct):
-    delta: _Delta = msgspec.field(default_factory=_Delta)
-    finish_reason: str | None = None
-
-
-class _Usage(msgspec.Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-
-
-class _Error(msgspec.Struct):
-    type: str | None = None
-    message: str | None = None
-
-
-class _Event(msgspec.Struct):
-    choices: list[_Choice] = []
-    usage: _Usage | None = None
-    error: _Error | None = None
-
-
-_DECODER: Final[msgspec.json.Decoder[_Event | list[_Event]]] = msgspec.json.Decoder(
-    _Event | list[_Event]
-)
+    def _tell_parts(self) -> None:
+        for part in self._answer.parts():
+            self.tell(part)
 
 
 def opened_engine(weights: Path) -> Engine:
@@ -296,13 +263,13 @@ def _plain(text: str) -> str:
     return text.replace("<|", "< |")
 
 
-def _refused(error: _Error) -> ProviderError:
-    if error.type == "exceed_context_size_error":
-        return ContextTooLong(
-            "The conversation is too long for the built-in model. Go on in a new conversation, or "
-            "connect a larger model in the settings."
-        )
-    return _failed(None)
+def _too_long(error: ContextTooLong) -> ContextTooLong:
+    failure = ContextTooLong(
+        "The conversation is too long for the built-in model. Go on in a new conversation, or "
+        "connect a larger model in the settings."
+    )
+    failure.__cause__ = error
+    return failure
 
 
 def _failed(error: Exception | None) -> ProviderFailed:

@@ -8,12 +8,20 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from talekeeper.domain.replies import Ability, Model, ReasoningDelta, TextDelta, Usage
+from talekeeper.domain.conversations import FinishReason
+from talekeeper.domain.replies import Ability, Model, Usage, counted
 from talekeeper.errors import ProviderError
 from talekeeper.providers.abilities import abilities_in
-from talekeeper.providers.answers import Answer, Reason, count_in, decoded, text_in
-from talekeeper.providers.failures import broken_off, failure, not_the_protocol
-from talekeeper.providers.thinking import Thinking
+from talekeeper.providers.answers import (
+    Answer,
+    count_in,
+    decoded,
+    is_error,
+    text_in,
+    told_reason,
+    words_in,
+)
+from talekeeper.providers.failures import endpoint_failure, failure, not_the_protocol
 
 
 class OpenAIAnswer(Answer):
@@ -21,99 +29,147 @@ class OpenAIAnswer(Answer):
 
     def __init__(self, model: str) -> None:
         super().__init__(model)
-        self._has_chosen = False
-        self._thinking = Thinking()
+        self._has_delta = False
 
     def hear(self, event: bytes) -> bool:
-        if event == b"[DONE]":
-            if not self.is_finished:
-                raise broken_off()
+        if event.strip() == b"[DONE]":
             self.close()
             return True
         chunk = decoded(event, _DECODER)
-        if not self.is_finished and (chunk.error or chunk.object == "error"):
-            raise self._fault(chunk.error or {"code": chunk.code, "type": chunk.message})
         if chunk.usage is not None:
-            self.usage = Usage(chunk.usage.prompt_tokens, chunk.usage.completion_tokens)
-        if chunk.choices and chunk.choices[0].index == 0:
-            self._choose(chunk.choices[0])
+            self._count(chunk.usage)
+        if chunk.choices and (choice := self.chosen(chunk.choices)) is not None:
+            self._listen(choice)
+        if (chunk.error or chunk.object == "error") and not self.is_settled:
+            self._look_at_error(chunk)
         return True
 
-    def hear_document(self, document: bytes) -> None:
-        self.hear(document)
-        if not self._has_chosen:
-            raise not_the_protocol()
-        self.is_finished = True
+    def misread(self, chunk: bytes) -> ProviderError:
+        return endpoint_failure(chunk.decode(errors="replace")) or super().misread(chunk)
 
-    def flush(self) -> None:
-        """What could still have become a mark is the reply's."""
-        if rest := self._thinking.rest():
-            self.add(*rest)
+    def has_words(self, choice: "_Choice") -> bool:
+        """Whether one of several replies says something in this event."""
+        told = (choice.delta, choice.message)
+        deltas = [delta for delta in told if isinstance(delta, _Delta)]
+        return bool(
+            choice.text
+            or any(isinstance(delta, str) and delta for delta in told)
+            or any(d.content or d.refusal or d.reasoning_content or d.reasoning for d in deltas)
+        )
 
-    def _choose(self, choice: "_Choice") -> None:
-        self._has_chosen = True
-        delta = choice.delta or choice.message
+    def _listen(self, choice: "_Choice") -> None:
+        delta = choice.delta
         if delta is not None:
-            thought = delta.reasoning_content or delta.reasoning
-            if isinstance(thought, str) and thought:
-                self.add(ReasoningDelta(thought))
-            content = delta.content
-            if isinstance(content, list):
-                content = "".join(piece.text for piece in content)
-            if content:
-                if self._thinking.is_over:
-                    self.add(TextDelta(content))
-                else:
-                    self.add(*self._thinking.parts(content))
-        if choice.finish_reason:
-            if choice.finish_reason == "error":
+            self._has_delta = True
+            if isinstance(delta, str):
+                self._say_content(delta)
+            else:
+                content = delta.content
+                thought = delta.reasoning_content or delta.reasoning
+                if isinstance(thought, str) and thought:
+                    self.think(thought)
+                if type(content) is str:
+                    if content:
+                        self.say(content)
+                elif content is not None:
+                    self._say_content(content)
+                if delta.refusal and (text := words_in(delta.refusal)):
+                    self.say(text)
+                    self.reason = "refused"
+        reason = choice.finish_reason
+        if choice.message is not None:
+            self._listen_to_message(choice.message, is_last=told_reason(reason) is not None)
+        elif delta is None and choice.text:
+            self._say_content(choice.text)
+        if reason is not None and (reason := told_reason(reason)) is not None:
+            if reason == "error":
                 raise self._fault(None)
-            self.finish(_REASONS.get(choice.finish_reason, "stop"))
+            self.finish(_REASONS.get(reason, "stop"))
+
+    def _listen_to_message(self, message: "_Delta | str", *, is_last: bool) -> None:
+        """A whole message. Beside deltas it repeats them; without any, some servers send the
+        pieces so, and may still repeat the whole in the end.
+        """
+        if isinstance(message, str):
+            message = _Delta(content=message)
+        thought = message.reasoning_content or message.reasoning
+        if isinstance(thought, str) and thought and not self.has_begun:
+            self.think(thought)
+        text = words_in(message.content)
+        said = self.thinking.said
+        is_repeat = (is_last or self.is_finished) and len(said) > 1 and text == "".join(said)
+        if self._has_delta:
+            self.say_whole(text)
+        elif not is_repeat:
+            self._say_content(message.content)
+        if refusal := words_in(message.refusal):
+            self.say_whole(refusal)
+            self.reason = "refused"
+
+    def _say_content(self, content: object) -> None:
+        if isinstance(content, list):
+            # Mistral's models think in parts of their own.
+            for part in cast("list[object]", content):
+                if isinstance(part, dict) and "thinking" in part:
+                    thought = words_in(cast("dict[str, object]", part)["thinking"])
+                    if thought:
+                        self.think(thought)
+        if text := words_in(cast("object", content)):
+            self.say(text)
+
+    def _count(self, usage: object) -> None:
+        if isinstance(usage, dict):
+            told = cast("dict[str, object]", usage)
+            counts = Usage(
+                counted(told.get("prompt_tokens")), counted(told.get("completion_tokens"))
+            )
+            if self.usage is None or counts != Usage(None, None):
+                self.usage = counts
+
+    def _look_at_error(self, chunk: "_Chunk") -> None:
+        """Raises ProviderError where there is one."""
+        error = chunk.error
+        if chunk.object == "error" and not error:
+            error = {"code": chunk.code, "type": chunk.message, "message": chunk.message or "error"}
+        if is_error(error):
+            raise self._fault(error)
 
     def _fault(self, error: object) -> ProviderError:
         """The error for an error object in the place of a reply."""
-        status = 500
-        said = str(error)
+        status = None
+        said = kind = str(error)
         if isinstance(error, dict):
             told = cast("dict[str, object]", error)
             code = told.get("code") or told.get("status")
-            if isinstance(code, str) and code.isascii() and code.isdigit():
-                code = int(code)
+            status = counted(code)
             kind = f"{code} {told.get('type')}"
-            if isinstance(code, int) and 400 <= code < 600:
-                status = code
-            else:
-                status = next((known for word, known in _KINDS if word in kind), 500)
+        if status is None or not 400 <= status < 600:
+            status = next((known for word, known in _KINDS if word in kind), 500)
+        if status == 500 and (wrong_address := endpoint_failure(said)):
+            return wrong_address
         return failure(status, said=said, model=self.model, retry_after=None)
 
 
-class _Piece(msgspec.Struct, gc=False):
-    text: str = ""
-
-
 class _Delta(msgspec.Struct):
-    content: str | list[_Piece] | None = None
-    reasoning_content: str | None = None
+    content: Any = None
+    refusal: Any = None
+    reasoning_content: Any = None
     reasoning: Any = None
 
 
 class _Choice(msgspec.Struct):
-    index: int = 0
-    delta: _Delta | None = None
-    message: _Delta | None = None
-    finish_reason: str | None = None
-
-
-class _Usage(msgspec.Struct, gc=False):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
+    index: Any = 0
+    delta: _Delta | str | None = None
+    message: _Delta | str | None = None
+    text: Any = None
+    finish_reason: Any = None
 
 
 class _Chunk(msgspec.Struct):
     """One event, or a whole answer. Only what is used is named; all else may be as it likes."""
 
     choices: list[_Choice] | None = None
-    usage: _Usage | None = None
+    usage: Any = None
     error: Any = None
     object: Any = None
     code: Any = None
@@ -121,11 +177,16 @@ class _Chunk(msgspec.Struct):
 
 
 _DECODER: Final = msgspec.json.Decoder(_Chunk)
-_REASONS: Final[dict[str, Reason]] = {
+_REASONS: Final[dict[str, FinishReason]] = {
     "length": "length",
     "max_tokens": "length",
+    "max_output_tokens": "length",
+    "model_length": "length",
     "content_filter": "filtered",
+    "content-filter": "filtered",
+    "sensitive": "filtered",
     "safety": "filtered",
+    "refusal": "refused",
 }
 _KINDS: Final = (
     ("context_length", 400),

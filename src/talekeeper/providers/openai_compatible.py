@@ -2,12 +2,13 @@
 
 A reply is one POST to `{base}/chat/completions`, answered by server-sent events.
 
-The end is where servers differ most. A reply is finished once a `finish_reason` was given,
-whether or not `[DONE]`, the usage or a tidy close follows; a stream that ends without it was cut.
-A field that a server refuses for a model is left out, or named otherwise, from then on; what was
-wished for and left out is told with each reply.
+The end is where servers differ most; `answers` says what counts as one. A field that a server
+refuses for a model is left out, or named otherwise, from then on; what was wished for and left out
+is told with each reply. So are the instructions: where a model's template takes no system turn,
+they go with the user's first.
 """
 
+import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Final
@@ -20,6 +21,7 @@ from talekeeper.domain.replies import Model, ReplyRequest, StreamPart, Wish
 from talekeeper.providers.http import Line, Refusal
 from talekeeper.providers.openai_answers import OpenAIAnswer, listed
 from talekeeper.providers.reach import Reach
+from talekeeper.providers.turns import without_system
 
 _ADAPTATIONS: Final = (
     ("stream_options", "stream_options"),
@@ -28,6 +30,14 @@ _ADAPTATIONS: Final = (
     ("temperature", "temperature"),
 )
 """A field that some servers refuse, and the word in their answer that tells."""
+_SYSTEM: Final = "system"
+_NO_SYSTEM_TURN: Final = re.compile(
+    r"system (?:role|message|prompt)s?\b.{0,40}\b(?:not|only)\b|roles must alternate"
+    r"|only user(?:,| and) assistant",
+    re.IGNORECASE | re.DOTALL,
+)
+"""How the templates of Gemma, Mistral and others refuse a system turn."""
+_REFUSALS_OF_TEMPLATES: Final = frozenset((400, 422, 500))
 _LEFT_OUT: Final[tuple[Wish, ...]] = ("temperature", "top_p")
 
 
@@ -57,7 +67,7 @@ class OpenAICompatible:
             clock=clock,
         )
         self._unwanted: dict[str, set[str]] = {}
-        """The fields that a model's server refused, by model."""
+        """The fields that a model's server refused, by model; `_SYSTEM` stands for that turn."""
 
     async def stream(self, request: ReplyRequest) -> AsyncGenerator[StreamPart]:
         response = await self._asked(request)
@@ -94,6 +104,14 @@ class OpenAICompatible:
 
         `unwanted` is what was left out already: a reply beside this one may have learned since.
         """
+        if (
+            refusal.status in _REFUSALS_OF_TEMPLATES
+            and _SYSTEM not in unwanted
+            and request.turns[0].role == "system"
+            and _NO_SYSTEM_TURN.search(refusal.said)
+        ):
+            self._unwanted.setdefault(request.model, set()).add(_SYSTEM)
+            return True
         if refusal.status not in (400, 422):
             return False
         sent = {"stream_options", *request.wishes()}
@@ -107,7 +125,7 @@ class OpenAICompatible:
 def _body(request: ReplyRequest, unwanted: frozenset[str]) -> bytes:
     body: dict[str, object] = {
         "model": request.model,
-        "messages": request.turns,
+        "messages": without_system(request.turns) if _SYSTEM in unwanted else request.turns,
         "stream": True,
     }
     if "stream_options" not in unwanted:

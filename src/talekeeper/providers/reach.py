@@ -9,6 +9,7 @@ An IPv6 address may carry an IPv4 one (mapped, 6to4, Teredo, NAT64): then both m
 """
 
 import enum
+import re
 import socket
 from collections.abc import Sequence
 from functools import lru_cache
@@ -58,14 +59,50 @@ def is_allowed(address: str, reach: Reach) -> bool:
     return all(_is_allowed(each, reach) for each in (outer, *_carried(outer)))
 
 
+_ENDPOINT: Final = re.compile(
+    r"(?:/chat/completions|/completions|/responses|/embeddings|/messages(?:/count_tokens)?"
+    r"|(?P<version>/v\d\w*)/models(?:/[^/?]+:\w+(?:\?alt=sse)?)?)/*\Z",
+    re.IGNORECASE,
+)
+"""Where a request goes, below the base. `/models` ends some servers' base itself."""
+_OLLAMAS_OWN: Final = re.compile(r"/api/(?:chat|generate|tags|show|ps|version)/*\Z", re.IGNORECASE)
+_WITHOUT_SCHEME: Final = re.compile(
+    r"(\[[0-9a-f:.]+\]|[\w.-]+)(?::\d+)?(?:/.*)?\Z", re.IGNORECASE | re.ASCII
+)
+_AT_HOME: Final = re.compile(
+    r"(?:\[.*\]|[^.]+|.*\.(?:localhost|local|lan|home|internal)|127(?:\.\d+){3}|10(?:\.\d+){3}"
+    r"|192\.168(?:\.\d+){2}|172\.(?:1[6-9]|2\d|3[01])(?:\.\d+){2})\Z",
+    re.IGNORECASE | re.ASCII,
+)
+"""Names and addresses at home, where a model's server seldom has a certificate."""
+
+
+def mended_address(typed: str) -> str:
+    """An address as people copy it, without the path of one kind of request, and with a scheme.
+
+    What is no address stays as it is, for `checked_base_url` to refuse. The page does the same
+    while it is typed (`web/src/settings/address.ts`); `addresses.json` there holds both to one
+    table.
+    """
+    address = typed.strip()
+    if found := _WITHOUT_SCHEME.match(address):
+        address = f"{'http' if _AT_HOME.match(found[1]) else 'https'}://{address}"
+    if not re.match(r"https?://[^/]", address, re.IGNORECASE):
+        return address
+    if found := _ENDPOINT.search(address):
+        return address[: found.start()] + (found["version"] or "")
+    return _OLLAMAS_OWN.sub("/v1", address)
+
+
 @lru_cache(maxsize=128)  # asked again for every request, of an address that seldom changes
 def checked_base_url(url: str, reach: Reach = Reach.ANYWHERE) -> str:
-    """`url` without trailing slashes, and with `/v1` where it names a server only.
+    """`url` mended (`mended_address`), without trailing slashes, and with `/v1` where it names a
+    server only.
 
     Raises InvalidInput when it cannot be a provider's address: another scheme than http and
     https, a user or password in it, a query, or a literal address outside the reach.
     """
-    text = url.strip()
+    text = mended_address(url)
     if not text.isprintable() or " " in text or "\\" in text:
         raise InvalidInput("The address contains characters that an address cannot contain.")
     try:

@@ -12,7 +12,7 @@ ways.
 | `[[markdown]]` | says a page of Markdown, hostile parts included |
 | `[[think Hm.]]` | thinks aloud first |
 | `[[pace 20ms]]` | waits so long before each piece; also `1.5s`, `0ms` |
-| `[[finish length]]` | gives this reason for ending: `stop`, `length`, `filtered` |
+| `[[finish length]]` | gives this reason for ending: `stop`, `length`, `filtered`, `refused` |
 | `[[fail 429]]` | fails like that status; also `unreachable`, `garbage`, `context`, `missing` |
 | `[[stall]]` | says nothing more, and is given up after the provider's `stall_seconds` |
 | `[[cut]]` | the connection breaks |
@@ -30,8 +30,9 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, cast
+from typing import Final, cast, get_args
 
+from talekeeper.domain.conversations import FinishReason
 from talekeeper.domain.replies import (
     Finished,
     Model,
@@ -147,7 +148,7 @@ class Hang:
 class End:
     """End for this reason; without it a reply ends with `stop`."""
 
-    reason: Literal["stop", "length", "filtered"]
+    reason: FinishReason
 
 
 Step = str | Wait | Think | Fail | Hang | End
@@ -214,7 +215,7 @@ class Scripted:
         if steps is None:
             pace, steps = self._ordered(request)
         said = 0
-        reason: Literal["stop", "length", "filtered"] = "stop"
+        reason: FinishReason = "stop"
         for step in steps:
             match step:
                 case str():
@@ -292,7 +293,7 @@ class _Orders:
     def __init__(self, message: str, *, stall_seconds: float) -> None:
         self.pace: float | None = None
         self.thoughts: list[str] = []
-        self.reason: Literal["stop", "length", "filtered"] = "stop"
+        self.reason: FinishReason = "stop"
         self.fault: Fail | Hang | None = None
         self.fault_after = 0
         self.fault_once = False
@@ -309,8 +310,8 @@ class _Orders:
                     self.thoughts.append(rest)
                 case "pace" if found := _PACE.fullmatch(rest.strip()):
                     self.pace = float(found[1]) / (1000 if found[2] == "ms" else 1)
-                case "finish" if rest.strip() in ("stop", "length", "filtered"):
-                    self.reason = cast("Literal['stop', 'length', 'filtered']", rest.strip())
+                case "finish" if rest.strip() in get_args(FinishReason):
+                    self.reason = cast("FinishReason", rest.strip())
                 case "fail" | "stall" | "cut":
                     self._break(name, rest, stall_seconds)
                 case _:

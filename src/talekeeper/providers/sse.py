@@ -2,28 +2,37 @@
 
 The reader takes chunks as they come and returns the `data` of each event that is complete. It
 keeps what a chunk left unfinished, looks at every byte once, and never holds more than one
-event's worth: a line or an event larger than `MAX_EVENT` is refused, so a token of 5 MB costs
-1 MiB of memory and no more.
+event's worth: a line or an event larger than `MAX_EVENT` is refused, so an endless event costs
+4 MiB of memory and no more.
 
 Taken from https://html.spec.whatwg.org/multipage/server-sent-events.html: lines end in LF, CRLF
 or CR; a byte order mark at the start is skipped; several `data` lines are joined by LF; comments
-and other fields are skipped. Two departures, both because of what real servers do: a last event
-without its empty line counts (`finish`), and a line that is no field at all is refused, since
-an HTML page or a binary file would otherwise look like a silent model.
+and other fields are skipped. Four departures, all because of what real servers do:
+
+- A last event without its empty line counts (`finish`).
+- A `data` line that is a JSON document by itself is an event of its own when another `data` line
+  follows it directly: some servers write no empty lines. Once that was seen, every such line is
+  an event as soon as it is complete.
+- A line of blanks is skipped: some servers send it to keep the connection alive.
+- Any other line that is no field is refused, since an HTML page or a binary file would otherwise
+  look like a silent model.
 """
 
 import re
 from typing import Final
 
-MAX_EVENT: Final = 1 << 20
-"""Bytes of one event. The longest reply that is kept fits into a fraction of it."""
+import msgspec
+
+MAX_EVENT: Final = 4 << 20
+"""Bytes of one event: a whole reply of a million characters fits, a stream without an end does
+not."""
 
 _BOM: Final = b"\xef\xbb\xbf"
 _FIELD: Final = re.compile(rb"[A-Za-z][A-Za-z0-9_-]*(?::|\Z)")
 
 
 class NotAnEventStream(ValueError):
-    """The bytes are not server-sent events, or one of them is larger than `MAX_EVENT`.
+    """The bytes are not server-sent events that are taken.
 
     `events` are those that the same bytes completed before.
     """
@@ -33,10 +42,22 @@ class NotAnEventStream(ValueError):
         self.events = events
 
 
+class EventTooLarge(NotAnEventStream):
+    """An event is larger than `MAX_EVENT`."""
+
+
 class SseReader:
     """Turns chunks of bytes into the `data` of complete events, in order."""
 
-    __slots__ = ("_at_start", "_data", "_pending", "_searched", "_size", "_skip_lf")
+    __slots__ = (
+        "_at_start",
+        "_data",
+        "_has_single_line_ends",
+        "_pending",
+        "_searched",
+        "_size",
+        "_skip_lf",
+    )
 
     def __init__(self) -> None:
         self._pending = bytearray()
@@ -45,6 +66,7 @@ class SseReader:
         self._size = 0
         self._at_start = True
         self._skip_lf = False
+        self._has_single_line_ends = False
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The events that `chunk` completes. Raises NotAnEventStream."""
@@ -93,20 +115,50 @@ class SseReader:
         for line in lines:
             if not line:
                 if data:
-                    events.append(data[0] if len(data) == 1 else b"\n".join(data))
-                    data.clear()
-                    self._size = 0
+                    self._end_event(events)
             elif line.startswith(b"data:"):
-                self._size += len(line)
-                _refuse_if_larger(self._size, events)
-                data.append(line[6:] if line[5:6] == b" " else line[5:])
+                self._add_data(line, events)
             elif line == b"data":
                 data.append(b"")
             elif line[0] != 0x3A and not _FIELD.match(line):
-                raise NotAnEventStream("a line is no field of an event", events)
+                line = line.strip()  # noqa: PLW2901 - some servers indent their lines
+                if line.startswith(b"data:"):
+                    self._add_data(line, events)
+                elif line:
+                    raise NotAnEventStream("a line is no field of an event", events)
         return events
+
+    def _add_data(self, line: bytes, events: list[bytes]) -> None:
+        data = self._data
+        if len(data) == 1 and _is_document(data[0]):
+            self._has_single_line_ends = True
+            self._end_event(events)
+        self._size += len(line)
+        _refuse_if_larger(self._size, events)
+        data.append(line[6:] if line[5:6] == b" " else line[5:])
+        if self._has_single_line_ends and len(data) == 1 and _is_document(data[0]):
+            self._end_event(events)
+
+    def _end_event(self, events: list[bytes]) -> None:
+        data = self._data
+        events.append(data[0] if len(data) == 1 else b"\n".join(data))
+        data.clear()
+        self._size = 0
+
+
+def _is_document(line: bytes) -> bool:
+    """Whether a `data` line is a whole JSON object, or the OpenAI wire's last word."""
+    if line.rstrip() == b"[DONE]":
+        return True
+    if not (line.startswith(b"{") and line.rstrip().endswith(b"}")):
+        return False
+    try:
+        msgspec.json.decode(line, type=msgspec.Raw)
+    except msgspec.DecodeError:
+        return False
+    return True
 
 
 def _refuse_if_larger(size: int, events: list[bytes]) -> None:
     if size > MAX_EVENT:
-        raise NotAnEventStream("an event is larger than is taken", events)
+        raise EventTooLarge("an event is larger than is taken", events)

@@ -10,6 +10,7 @@ from typing import Any
 
 from talekeeper.domain.conversations import (
     IN_FLIGHT,
+    FinishReason,
     Message,
     MessageStatus,
     PathMessage,
@@ -56,6 +57,7 @@ MESSAGE_COLUMNS = (
     _m.model,
     _m.input_tokens,
     _m.output_tokens,
+    _m.finish_reason,
     _m.error_code,
     _m.error_message,
     _m.error_retryable,
@@ -119,6 +121,7 @@ _REOPEN = prepared(
         revision=_m.revision + 1,
         generation_id=bindparam("by"),
         updated_at=bindparam("now"),
+        finish_reason=null(),
         error_code=null(),
         error_message=null(),
         error_retryable=null(),
@@ -141,6 +144,7 @@ _CLOSE = prepared(
         model=bindparam("by_model"),
         input_tokens=bindparam("input"),
         output_tokens=bindparam("output"),
+        finish_reason=bindparam("finish"),
         error_code=bindparam("code"),
         error_message=bindparam("reason"),
         error_retryable=bindparam("retryable"),
@@ -208,6 +212,7 @@ _COPY = prepared(
             "model",
             "input_tokens",
             "output_tokens",
+            "finish_reason",
             "error_code",
             "error_message",
             "error_retryable",
@@ -372,6 +377,7 @@ def close_message(
     model: str | None,
     input_tokens: int | None = None,
     output_tokens: int | None = None,
+    finish_reason: FinishReason | None = None,
     error: ReplyError | None = None,
 ) -> StoredMessage:
     """The reply has its final text and state; the change is told when `held` is saved.
@@ -388,6 +394,7 @@ def close_message(
         by_model=model,
         input=input_tokens,
         output=output_tokens,
+        finish=finish_reason,
         code=error.code if error else None,
         reason=error.message if error else None,
         retryable=int(error.retryable) if error else None,
@@ -434,6 +441,7 @@ def add_copies(
                 "model": message.model,
                 "input_tokens": message.input_tokens,
                 "output_tokens": message.output_tokens,
+                "finish_reason": message.finish_reason,
                 "error_code": error.code if error else None,
                 "error_message": error.message if error else None,
                 "error_retryable": int(error.retryable) if error else None,
@@ -505,7 +513,7 @@ def first_reply(tx: Reader, stored: StoredMessage) -> StoredMessage | None:
 
 def stored_message(tx: Reader, row: Row) -> StoredMessage:
     """The message in a row that begins with MESSAGE_COLUMNS."""
-    return StoredMessage(row[0], row[1], Message(**_state(tx, row)), row[23], row[24] is not None)
+    return StoredMessage(row[0], row[1], Message(**_state(tx, row)), row[24], row[25] is not None)
 
 
 def path_message(tx: Reader, row: Row, *, sibling_ids: tuple[MessageId, ...]) -> PathMessage:
@@ -531,8 +539,8 @@ def whole_content(
 def _state(tx: Reader, row: Row) -> dict[str, Any]:
     generation_id = row[12]
     error = None
-    if row[17] is not None:
-        error = ReplyError(row[17], row[18] or "", bool(row[19]), row[20])
+    if row[18] is not None:
+        error = ReplyError(row[18], row[19] or "", bool(row[20]), row[21])
     return {
         "id": row[2],
         "conversation_id": row[3],
@@ -549,7 +557,8 @@ def _state(tx: Reader, row: Row) -> dict[str, Any]:
         "model": row[14],
         "input_tokens": row[15],
         "output_tokens": row[16],
+        "finish_reason": row[17],
         "error": error,
-        "bookmark": row[21],
-        "deleted_at": row[22],
+        "bookmark": row[22],
+        "deleted_at": row[23],
     }

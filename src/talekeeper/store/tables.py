@@ -238,6 +238,8 @@ messages = Table(
     Column("model", Text),
     Column("input_tokens", Whole),
     Column("output_tokens", Whole),
+    # Why the model ended the reply; NULL where it did not, or its provider did not say.
+    Column("finish_reason", Text),
     Column("error_code", Text),
     Column("error_message", Text),
     Column("error_retryable", Whole),
@@ -259,6 +261,9 @@ messages = Table(
         name="status",
     ),
     CheckConstraint("role = 'assistant' OR status = 'complete'", name="only_replies_grow"),
+    CheckConstraint(
+        "finish_reason IN ('stop', 'length', 'filtered', 'refused')", name="finish_reason"
+    ),
     CheckConstraint("error_retryable IN (0, 1)", name="error_retryable"),
     CheckConstraint("(status = 'failed') = (error_code IS NOT NULL)", name="failed_has_error"),
     CheckConstraint("deleted_at IS NULL OR deleted_by IS NOT NULL", name="deleted_with_itself"),

@@ -261,6 +261,15 @@ _RULES: Final[tuple[tuple[str, Prepared], ...]] = (
         ),
     ),
     (
+        "message {}: it says why it was ended, and did not come to its end",
+        prepared(
+            select(_m.id).where(
+                _m.finish_reason.is_not(None),
+                or_(_m.role != "assistant", _m.status != "complete"),
+            )
+        ),
+    ),
+    (
         "message {}: its state is not how its latest generation ended",
         prepared(
             select(_m.id)

@@ -1271,6 +1271,8 @@ export interface components {
          *     `revision` grows with every change: of two copies the one with the larger is newer.
          *     `generation_id` is the latest generation that wrote it; null for what a person wrote.
          *     `input_tokens` and `output_tokens` are the provider's count, null where it gave none.
+         *     `finish_reason` says why the model ended the reply; null for a reply that did not come to its
+         *     end or whose provider gave no reason, and for what a person wrote.
          *     `bookmark` is a person's note on it, empty for a mark without one, null without a mark.
          *     `deleted_at` says when it was taken back; everything under it is hidden with it.
          */
@@ -1311,6 +1313,8 @@ export interface components {
             input_tokens?: number | null;
             /** Output Tokens */
             output_tokens?: number | null;
+            /** Finish Reason */
+            finish_reason?: ("stop" | "length" | "filtered" | "refused") | null;
             error?: components["schemas"]["ReplyError"] | null;
             /** Bookmark */
             bookmark?: string | null;
@@ -1443,6 +1447,8 @@ export interface components {
             input_tokens?: number | null;
             /** Output Tokens */
             output_tokens?: number | null;
+            /** Finish Reason */
+            finish_reason?: ("stop" | "length" | "filtered" | "refused") | null;
             error?: components["schemas"]["ReplyError"] | null;
             /** Bookmark */
             bookmark?: string | null;

@@ -1,4 +1,4 @@
-import { CircleStop, TriangleAlert, Unplug } from 'lucide-react'
+import { Ban, CircleStop, Scissors, ShieldAlert, TriangleAlert, Unplug } from 'lucide-react'
 import type { ReactNode } from 'react'
 import type { Message } from '../api/types'
 import { Button } from '../ui/Button'
@@ -19,7 +19,14 @@ function Ending({ icon: Icon, children }: EndingProps) {
   )
 }
 
-/** How a reply ended that did not end by itself, and what can be done. */
+const DIFFERENTLY = 'Word your message differently, or choose another model.'
+
+/** Whether a reply is all that the model had to say. */
+export function isWhole({ status, finish_reason: reason }: Message): boolean {
+  return status === 'complete' && (reason === null || reason === 'stop')
+}
+
+/** How a reply ended that is not all that the model had to say, and what can be done. */
 export function ReplyEnding({ message }: { message: Message }) {
   const { runtime, isAnswering } = useTalk()
   const hasText = message.content !== ''
@@ -70,6 +77,40 @@ export function ReplyEnding({ message }: { message: Message }) {
         </Ending>
       )
     }
+    case 'complete':
+      switch (message.finish_reason) {
+        case 'length':
+          return (
+            <Ending icon={Scissors}>
+              <span className="font-semibold text-ink">Cut at the length limit.</span>
+              <span className="flex gap-2">
+                {goOn}
+                {again('Regenerate')}
+              </span>
+            </Ending>
+          )
+        case 'filtered':
+          return (
+            <Ending icon={ShieldAlert}>
+              <span className="min-w-0 basis-64 grow">
+                <span className="font-semibold text-ink">Stopped by the provider’s filter.</span>{' '}
+                {DIFFERENTLY}
+              </span>
+              {again('Regenerate')}
+            </Ending>
+          )
+        case 'refused':
+          return (
+            <Ending icon={Ban}>
+              <span className="min-w-0 basis-64 grow">
+                <span className="font-semibold text-ink">The model refused.</span> {DIFFERENTLY}
+              </span>
+              {again('Regenerate')}
+            </Ending>
+          )
+        default:
+          return null
+      }
     default:
       return null
   }

@@ -4,7 +4,7 @@ import { CopyButton } from '../ui/CopyButton'
 import { IconButton } from '../ui/IconButton'
 import { MessageMore } from './MessageMore'
 import { Markdown } from './markdown/Markdown'
-import { ReplyEnding } from './ReplyEnding'
+import { isWhole, ReplyEnding } from './ReplyEnding'
 import { SiblingArrows } from './SiblingArrows'
 import { isRunning } from './state'
 import { useTalk } from './TalkContext'
@@ -39,7 +39,7 @@ export function ReplyMessage({ line, isLast }: ReplyMessageProps) {
         <SiblingArrows id={line.id} siblings={line.siblings} onSwitch={(id) => void runtime.switchTo(id)} />
         {!isGrowing && (
           <span className={isLast ? 'flex' : 'quiet-until-near'}>
-            {message.status === 'complete' && (
+            {isWhole(message) && (
               <IconButton
                 icon={RefreshCw}
                 size={16}
@@ -49,7 +49,7 @@ export function ReplyMessage({ line, isLast }: ReplyMessageProps) {
               />
             )}
             {text !== '' && <CopyButton text={text} />}
-            {isLast && message.status === 'complete' && (
+            {isLast && isWhole(message) && (
               <IconButton
                 icon={FastForward}
                 size={16}

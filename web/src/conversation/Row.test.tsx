@@ -23,6 +23,7 @@ const reply: Message = {
   model: null,
   input_tokens: null,
   output_tokens: null,
+  finish_reason: null,
   error: null,
   bookmark: null,
   deleted_at: null,
@@ -65,6 +66,21 @@ describe('a reply', () => {
     row({ status: 'failed', content: '', error })
     expect(screen.getByText(/Too many requests. It asks to wait 7 seconds./)).toBeTruthy()
     expect(names()).toEqual(['Try again', 'More about this message'])
+  })
+
+  it.each([
+    ['length', 'Cut at the length limit.', ['Continue', 'Regenerate']],
+    ['filtered', 'Stopped by the provider’s filter.', ['Regenerate']],
+    ['refused', 'The model refused.', ['Regenerate']],
+  ] as const)('that the model ended for %s says so, and offers what helps', (reason, words, offered) => {
+    row({ finish_reason: reason })
+    expect(screen.getByText(words)).toBeTruthy()
+    expect(names()).toEqual([...offered, 'Copy', 'More about this message'])
+  })
+
+  it.each([null, 'stop'] as const)('that ended for %s says nothing of it', (reason) => {
+    row({ finish_reason: reason })
+    expect(names()).toEqual(['Regenerate', 'Copy', 'Continue this reply', 'More about this message'])
   })
 
   it('that is waited for says so', () => {

@@ -60,6 +60,7 @@ function message(id: string, parent: string | null, more: Partial<Message> = {})
     model: null,
     input_tokens: null,
     output_tokens: null,
+    finish_reason: null,
     error: null,
     bookmark: null,
     deleted_at: null,

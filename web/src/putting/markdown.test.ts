@@ -7,6 +7,7 @@ const said = {
   created_at: Date.UTC(2026, 10, 22, 12),
   model: null,
   status: 'complete' as const,
+  finish_reason: null,
 }
 const reply = { ...said, role: 'assistant' as const, content: '*Nobody* answers.\n', model: 'small' }
 
@@ -18,6 +19,14 @@ describe('what was said, as Markdown', () => {
   it('keeps a reply as it was written, and says that one broke off', () => {
     expect(asMarkdown(reply)).toMatch(/^\*\*Reply \(small\)\*\* · .*\n\n\*Nobody\* answers\.\n$/)
     expect(asMarkdown({ ...reply, status: 'interrupted' })).toMatch(/answers\.\n\n\*\(broken off\)\*\n$/)
+  })
+
+  it.each([
+    ['length', 'cut at the length limit'],
+    ['filtered', 'stopped by the provider’s filter'],
+    ['refused', 'the model refused'],
+  ] as const)('says that a reply ended for %s', (reason, words) => {
+    expect(asMarkdown({ ...reply, finish_reason: reason }).endsWith(`answers.\n\n*(${words})*\n`)).toBe(true)
   })
 
   it('begins with the title, and has all in order', () => {

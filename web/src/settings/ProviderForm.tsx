@@ -3,29 +3,44 @@ import type { Provider, ProviderChange } from '../api/types'
 import { useChangeProvider } from '../app/queries'
 import { Button } from '../ui/Button'
 import { Field } from '../ui/Field'
+import { mendedAddress } from './address'
 import { ConnectionTest } from './ConnectionTest'
 
 export function ProviderForm({ provider }: { provider: Provider }) {
   const [baseUrl, setBaseUrl] = useState(provider.base_url ?? '')
   const [key, setKey] = useState('')
   const [model, setModel] = useState(provider.model ?? '')
+  const [typedUrl, setTypedUrl] = useState<string | null>(null)
   const save = useChangeProvider(provider.name)
 
+  /** The address as it will be stored, which the reader is told where it is not what was typed. */
+  const mend = () => {
+    const mended = mendedAddress(baseUrl)
+    if (mended !== baseUrl.trim()) setTypedUrl(baseUrl.trim())
+    setBaseUrl(mended)
+  }
+
+  const address = mendedAddress(baseUrl)
   const change: ProviderChange = {
-    ...(baseUrl.trim() !== (provider.base_url ?? '') && { base_url: baseUrl.trim() || null }),
+    ...(address !== (provider.base_url ?? '') && { base_url: address || null }),
     ...(key.trim() !== '' && { api_key: key.trim() }),
     ...(model.trim() !== (provider.model ?? '') && { model: model.trim() || null }),
   }
   const isChanged = Object.keys(change).length > 0
 
   const saveAll = async () => {
-    if (isChanged) await save.mutateAsync(change)
+    mend()
+    if (isChanged) {
+      const saved = await save.mutateAsync(change)
+      setBaseUrl(saved.base_url ?? '')
+    }
     setKey('')
   }
 
   return (
     <form
       className="space-y-4 pt-4 pl-6"
+      noValidate
       onSubmit={(event) => {
         event.preventDefault()
         void saveAll().catch(() => {})
@@ -35,10 +50,21 @@ export function ProviderForm({ provider }: { provider: Provider }) {
         <Field
           label="Base URL"
           value={baseUrl}
-          onChange={setBaseUrl}
+          onChange={(value) => {
+            setBaseUrl(value)
+            setTypedUrl(null)
+          }}
+          onBlur={mend}
           type="url"
           placeholder="https://api.example.com/v1"
-          note={provider.key_hint ? 'A new address forgets the stored key.' : undefined}
+          note={
+            [
+              typedUrl !== null && `Mended: you typed ${typedUrl}.`,
+              provider.key_hint !== null && 'A new address forgets the stored key.',
+            ]
+              .filter(Boolean)
+              .join(' ') || undefined
+          }
         />
       )}
       {(provider.needs_key || provider.takes_base_url || provider.key_hint !== null) && (

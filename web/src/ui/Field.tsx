@@ -6,6 +6,7 @@ interface FieldProps {
   label: string
   value: string
   onChange: (value: string) => void
+  onBlur?: (() => void) | undefined
   type?: 'text' | 'url' | 'password'
   placeholder?: string
   note?: string | undefined
@@ -18,6 +19,7 @@ export function Field({
   label,
   value,
   onChange,
+  onBlur,
   type = 'text',
   placeholder,
   note,
@@ -38,6 +40,7 @@ export function Field({
           list={list}
           placeholder={placeholder}
           onChange={(event) => onChange(mended(event.target, inOneLine))}
+          onBlur={onBlur}
           autoComplete="off"
           autoCapitalize="none"
           spellCheck={false}
