@@ -29,7 +29,7 @@ OWNER, FIRST, CURRENT, EMPTY = _id(1), _id(2), _id(3), _id(4)
 
 @pytest.fixture(
     params=[(engine, last) for engine in ("sqlite", "postgresql") for last in ("0001", "0005")],
-    ids=lambda param: "-".join(param),
+    ids="-".join,
 )
 def old_database(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Any]:
     """A data folder and a database with the first version's tales in it, at the schema of that
