@@ -27,7 +27,13 @@ import msgspec
 from talekeeper.domain.conversations import FinishReason
 from talekeeper.domain.replies import ReasoningDelta, TakenBack, TextDelta, Usage, counted
 from talekeeper.errors import ProviderError, ProviderSentGarbage
-from talekeeper.providers.failures import broken_off, garbled, not_the_protocol, too_large
+from talekeeper.providers.failures import (
+    broken_off,
+    endpoint_failure,
+    garbled,
+    not_the_protocol,
+    too_large,
+)
 from talekeeper.providers.sse import EventTooLarge, NotAnEventStream, SseReader
 from talekeeper.providers.thinking import Part, Thinking
 
@@ -403,7 +409,7 @@ def entries_of(document: bytes, *names: str) -> tuple[list[dict[str, object]], d
     fields = cast("dict[str, object]", answer)
     found = next((fields[name] for name in names if name in fields), None)
     if not isinstance(found, list):
-        raise not_the_protocol()
+        raise endpoint_failure(document.decode(errors="replace")) or not_the_protocol()
     entries = [
         cast("dict[str, object]", entry)
         for entry in cast("list[object]", found)
