@@ -98,17 +98,12 @@ class Answer(abc.ABC):
 
     @property
     def is_settled(self) -> bool:
-        """The reply is whole, whatever comes next."""
-        return self.is_finished and not self._was_reopened
-
-    @property
-    def may_be_over(self) -> bool:
-        """Nothing but counts and goodbyes should follow, and none of them has to.
+        """The reply is whole, whatever comes next: only counts and goodbyes should.
 
         Before the first word a reason says nothing: some servers give one with the opening event,
         and then read the prompt.
         """
-        return self.is_settled and self.has_begun
+        return self.is_finished and self.has_begun and not self._was_reopened
 
     @property
     def has_news(self) -> bool:

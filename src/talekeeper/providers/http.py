@@ -316,9 +316,9 @@ async def _hear(response: aiohttp.ClientResponse, answer: Answer, patience: Pati
         answer.end()
         return
     has_said_something = answer.take(chunk)
-    if answer.has_news or not answer.may_be_over:
+    if answer.has_news or not answer.is_settled:
         patience.renew(has_said_something=has_said_something, has_begun=answer.has_begun)
-    if answer.may_be_over:
+    if answer.is_settled:
         patience.limit_to(_FAREWELL_SECONDS)
 
 
