@@ -296,6 +296,11 @@ def _on_the_openai_wire(provider: str) -> Iterator[Quirk]:
 
     words, end, done = [OPENAI.piece(text) for text in halves()], OPENAI.end(), OPENAI.done
     no_endpoint = Came("", "failed", None, "provider_rejected: not to requests of this kind")
+    busy = event({"error": {"code": 429, "message": "busy"}})
+    limited = Came("", "failed", None, "provider_rate_limited: no more requests")
+    yield row(
+        "an error after an opening with a reason", OPENAI.piece("", "stop"), busy, comes=limited
+    )
     yield row("[DONE] and no reason", *words, done, comes=Came(TEXT, finish_reason=None))
     yield row("the whole in a last event", *words, OPENAI.whole(TEXT), done)
     yield row(

@@ -10,7 +10,7 @@ from tests.providers.hearing import heard, reasoning_of, text_of
 from tests.providers.hosts import THOUGHT, WORDS, Host
 
 from talekeeper.domain.replies import Finished, Model, Usage
-from talekeeper.errors import ProviderFailed
+from talekeeper.errors import ProviderFailed, ProviderRejected
 from talekeeper.providers.openai_compatible import OpenAICompatible
 
 
@@ -73,6 +73,14 @@ async def test_a_stream_that_says_done_is_whole_though_it_never_gives_a_reason()
     assert error is None
     assert text_of(parts) == WORDS
     assert parts[-1] == Finished(None)
+
+
+async def test_a_list_of_models_at_a_wrong_address_is_no_try_again() -> None:
+    told = {"error": "Unexpected endpoint or method. (GET /api/v0/v1/models). Returning 200 anyway"}
+    async with Host(models=told) as host, a_provider(host.url) as provider:
+        with pytest.raises(ProviderRejected, match="not to requests of this kind") as raised:
+            await provider.models()
+    assert not raised.value.retryable
 
 
 @pytest.mark.parametrize("ending", ["", "/", "/v1", "/v1/", "/api/v1", "/api/v1/"])

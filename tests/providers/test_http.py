@@ -12,7 +12,9 @@ from unittest.mock import Mock
 
 import aiohttp
 import pytest
+from tests.providers.faulty_server import delta
 
+from talekeeper.domain.replies import TextDelta
 from talekeeper.errors import ProviderStreamCut
 from talekeeper.providers.http import Line
 from talekeeper.providers.openai_answers import OpenAIAnswer
@@ -82,9 +84,9 @@ async def test_a_reader_that_was_woken_for_nothing_hears_that_its_time_is_over(
     assert isinstance(reading.exception(), TimeoutError)
 
 
-@pytest.mark.req("R13")
-async def test_a_connection_that_is_lost_under_its_reader_has_broken_off():
-    line = Line(
+@pytest.fixture
+def line() -> Line:
+    return Line(
         "http://127.0.0.1/v1",
         api_key=None,
         stall_seconds=5,
@@ -92,7 +94,26 @@ async def test_a_connection_that_is_lost_under_its_reader_has_broken_off():
         reach=Reach.ANYWHERE,
         clock=None,
     )
+
+
+@pytest.mark.req("R13")
+async def test_a_connection_that_is_lost_under_its_reader_has_broken_off(line: Line):
     body = aiohttp.StreamReader(Mock(connected=False), 1 << 16)
     response = Mock(content=body, connection=None)
     with pytest.raises(ProviderStreamCut):
         await anext(line.heard(response, OpenAIAnswer("any")))
+
+
+@pytest.mark.req("R13")
+@pytest.mark.parametrize("error", [aiohttp.ClientPayloadError(), ConnectionResetError()])
+async def test_words_that_came_before_their_connection_broke_are_the_replys(
+    line: Line, stream: aiohttp.StreamReader, error: Exception
+):
+    """Both have happened before the reader has its turn, as on a busy machine."""
+    stream.feed_data(delta("The door "))
+    stream.feed_data(delta("opens."))
+    stream.set_exception(error)
+    heard = line.heard(Mock(content=stream, connection=None), OpenAIAnswer("any"))
+    assert await anext(heard) == TextDelta("The door opens.")
+    with pytest.raises(ProviderStreamCut):
+        await anext(heard)

@@ -428,7 +428,7 @@ async def test_a_list_of_models_that_cannot_be_had_is_an_error(
     assert SECRET not in str(raised.value)
 
 
-@pytest.mark.parametrize("url", ["", "localhost:11434", "ftp://x", "http://u:p@x/v1"])
+@pytest.mark.parametrize("url", ["", "a host name", "ftp://x", "http://u:p@x/v1"])
 async def test_a_base_url_that_is_none_is_a_provider_error(url: str) -> None:
     async with a_provider(url) as provider:
         _, error = await heard(provider)

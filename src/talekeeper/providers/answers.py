@@ -27,7 +27,13 @@ import msgspec
 from talekeeper.domain.conversations import FinishReason
 from talekeeper.domain.replies import ReasoningDelta, TakenBack, TextDelta, Usage, counted
 from talekeeper.errors import ProviderError, ProviderSentGarbage
-from talekeeper.providers.failures import broken_off, garbled, not_the_protocol, too_large
+from talekeeper.providers.failures import (
+    broken_off,
+    endpoint_failure,
+    garbled,
+    not_the_protocol,
+    too_large,
+)
 from talekeeper.providers.sse import EventTooLarge, NotAnEventStream, SseReader
 from talekeeper.providers.thinking import Part, Thinking
 
@@ -92,17 +98,12 @@ class Answer(abc.ABC):
 
     @property
     def is_settled(self) -> bool:
-        """The reply is whole, whatever comes next."""
-        return self.is_finished and not self._was_reopened
-
-    @property
-    def may_be_over(self) -> bool:
-        """Nothing but counts and goodbyes should follow, and none of them has to.
+        """The reply is whole, whatever comes next: only counts and goodbyes should.
 
         Before the first word a reason says nothing: some servers give one with the opening event,
         and then read the prompt.
         """
-        return self.is_settled and self.has_begun
+        return self.is_finished and self.has_begun and not self._was_reopened
 
     @property
     def has_news(self) -> bool:
@@ -403,7 +404,7 @@ def entries_of(document: bytes, *names: str) -> tuple[list[dict[str, object]], d
     fields = cast("dict[str, object]", answer)
     found = next((fields[name] for name in names if name in fields), None)
     if not isinstance(found, list):
-        raise not_the_protocol()
+        raise endpoint_failure(document.decode(errors="replace")) or not_the_protocol()
     entries = [
         cast("dict[str, object]", entry)
         for entry in cast("list[object]", found)

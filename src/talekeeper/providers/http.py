@@ -17,7 +17,7 @@ import io
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -321,9 +321,9 @@ async def _hear(response: aiohttp.ClientResponse, answer: Answer, patience: Pati
         answer.end()
         return
     has_said_something = answer.take(chunk)
-    if answer.has_news or not answer.may_be_over:
+    if answer.has_news or not answer.is_settled:
         patience.renew(has_said_something=has_said_something, has_begun=answer.has_begun)
-    if answer.may_be_over:
+    if answer.is_settled:
         patience.limit_to(_FAREWELL_SECONDS)
 
 
@@ -332,10 +332,27 @@ async def _arrived(response: aiohttp.ClientResponse) -> bytes:
     OSError, and no other error: aiohttp has a plain RuntimeError for a connection that was lost in
     the turn of the loop in which its reader was woken.
     """
+    body = response.content
     try:
-        return await response.content.readany()
+        return await body.readany()
     except RuntimeError as error:
         raise aiohttp.ClientPayloadError from error
+    except (aiohttp.ClientError, OSError) as error:
+        words = _left_in(body)
+        if not (words and isinstance(error, TimeoutError)):
+            body.set_exception(error)
+        if not words:
+            raise
+        return words
+
+
+def _left_in(body: aiohttp.StreamReader) -> bytes:
+    """What arrived before an error and was not read: aiohttp gives out the error first."""
+    body.set_exception(cast("BaseException", None))
+    try:
+        return body.read_nowait()
+    except RuntimeError:
+        return b""
 
 
 @contextlib.contextmanager

@@ -215,7 +215,7 @@ def listed(body: bytes) -> tuple[Model, ...]:
         answer = fields.get("data", fields.get("models"))
         beside = _abilities_beside(fields)
     if not isinstance(answer, list):
-        raise not_the_protocol()
+        raise endpoint_failure(body.decode(errors="replace")) or not_the_protocol()
     models: dict[str, Model] = {}
     for entry in cast("list[object]", answer):
         fields = cast("dict[str, object]", entry) if isinstance(entry, dict) else {"id": entry}
