@@ -73,7 +73,9 @@ async def test_a_title_comes_by_itself_after_the_first_exchange(server: Server, 
 async def test_a_list_that_comes_late_does_not_undo_what_was_told(server: Server, readers: Readers):
     async with server.client() as client:
         conversation = await client.open()
-    reader = await readers(server, conversation)
+    leading = await readers(server, conversation)
+    await expect(leading.composer).to_be_enabled()
+    reader = await readers(server, conversation, context=leading.page.context)
     said = "Who waits late? [[title The Late One]]"
     is_read, is_told = asyncio.Event(), asyncio.Event()
 
@@ -85,8 +87,11 @@ async def test_a_list_that_comes_late_does_not_undo_what_was_told(server: Server
 
     await expect(reader.link("Untitled conversation").first).to_be_visible()
     await reader.page.route(re.compile(r"/api/conversations\?state=active"), late)
+    # A tab that comes back after a long time, and holds no stream itself, fetches its lists.
+    await reader.page.evaluate("const now = Date.now; Date.now = () => now() + 60_000")
     await reader.page.evaluate("dispatchEvent(new Event('online'))")
-    await is_read.wait()
+    async with asyncio.timeout(20):
+        await is_read.wait()
     await reader.say(said)
     named = reader.link("The Late One")
     await expect(named.first).to_be_visible()
