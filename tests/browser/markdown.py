@@ -18,6 +18,8 @@ ROOT: Final = Path(__file__).parents[2]
 _WORD: Final = re.compile(r"[^\W_]+")
 _BREAK: Final = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _DONE: Final = re.compile(r"\[[xX]\](?=\s)")
+_NUMBER: Final = re.compile(r"(\d{1,9})[.)](?=\s)")
+"""What may number an item of a list: it is drawn as the item's marker and is no text."""
 _UNKEPT: Final = re.compile("[\x00-\x08\x0b-\x0d\x0e-\x1f\x7f]")
 """Characters that no message has."""
 
@@ -99,15 +101,15 @@ def _spoiled(dice: random.Random) -> str:
 def words_of(text: str, *, own: bool) -> list[str]:
     """The words that a reader must see: text, code, HTML, alternative texts, and definitions."""
     reader = MarkdownIt("commonmark", {"maxNesting": 1000}).enable(["table", "strikethrough"])
-    if own:
-        reader.disable("code")
+    reader.disable(["html_block", "code"] if own else "html_block")
     # The mark of a task that is done is a box.
     text = _DONE.sub("[ ]", text)
     environment: dict[str, dict[str, dict[str, str]]] = {}
     words = _words_in(reader.parse(text, environment))
     for definition in environment.get("references", {}).values():
         words += _WORD.findall(definition["title"])
-    return words
+    numbers = set(_NUMBER.findall(text))
+    return [word for word in words if word not in numbers]
 
 
 def _words_in(tokens: list[Token]) -> list[str]:
@@ -117,6 +119,6 @@ def _words_in(tokens: list[Token]) -> list[str]:
             words += _words_in(token.children)
         elif token.type in ("text", "code_inline", "code_block", "fence"):
             words += _WORD.findall(token.content)
-        elif token.type in ("html_inline", "html_block"):
+        elif token.type == "html_inline":
             words += _WORD.findall(_BREAK.sub(" ", token.content))
     return words

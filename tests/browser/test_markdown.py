@@ -83,21 +83,23 @@ async def _shows_every_word(reader: Reader, messages: Sequence[tuple[str, str]])
     await expect(reader.page.get_by_text("could not be formatted")).to_have_count(0)
     wanted = [words_of(text, own=who == "You") for who, text in messages]
     # The table of named references comes a moment after the text.
-    lost: list[object] = []
+    lost: list[tuple[str, str, str, str]] = []
     for _ in range(100):
         shown: list[str] = await reader.messages.evaluate_all(
             "all => all.map(one => one.querySelector('.tale')?.innerText ?? 'no tale')"
         )
         lost = [
-            (said, word, seen)
-            for said, words, seen in zip(messages, wanted, shown, strict=True)
+            (word, who, text, seen)
+            for (who, text), words, seen in zip(messages, wanted, shown, strict=True)
             for word in words
             if word not in seen
         ]
         if not lost:
             break
         await asyncio.sleep(0.1)
-    assert lost == [], lost[:5]
+    if lost:
+        print(*lost[:5], sep="\n")
+    assert [each[0] for each in lost] == []
 
 
 async def _show_all(tmp_path: Path, readers: Readers, texts: Sequence[str]) -> None:

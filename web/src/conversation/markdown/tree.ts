@@ -35,6 +35,8 @@ const syntax = [
   gfmTable(),
   gfmTaskListItem(),
   emphasis(),
+  // HTML is text like any other, and may be emphasized: blocks of it would end the formatting around them.
+  { disable: { null: ['htmlFlow'] } },
 ]
 const compiling = [
   gfmAutolinkLiteralFromMarkdown(),

@@ -22,16 +22,6 @@ import type {
 } from 'mdast'
 import { safeAddress } from './sanitizing'
 
-const PHRASING = new Set<Nodes['type']>([
-  'paragraph',
-  'heading',
-  'emphasis',
-  'strong',
-  'delete',
-  'link',
-  'linkReference',
-  'tableCell',
-])
 const NOTE_MARK = /\[\^(\d{1,4})\]/
 
 export function keepWords(tree: Root, source: string, { own }: { own: boolean }): void {
@@ -42,23 +32,17 @@ export function keepWords(tree: Root, source: string, { own }: { own: boolean })
 }
 
 function keepIn(parent: Parents, source: string): void {
-  const children = parent.children.flatMap((child): Nodes[] => kept(child, parent, source))
+  const children = parent.children.flatMap((child): Nodes[] => kept(child, source))
   parent.children = children as typeof parent.children
   if (parent.type === 'list') keepNumbers(parent, source)
   if (parent.type === 'table') keepCells(parent)
 }
 
-function kept(node: RootContent, parent: Parents, source: string): Nodes[] {
+function kept(node: RootContent, source: string): Nodes[] {
   if ('children' in node) keepIn(node, source)
   switch (node.type) {
-    case 'html': {
-      const word: PhrasingContent = /^<br\s*\/?>$/i.test(node.value)
-        ? { type: 'break' }
-        : text(node.value.trim())
-      return PHRASING.has(parent.type)
-        ? [word.type === 'text' ? text(node.value) : word]
-        : [{ type: 'paragraph', children: [word] }]
-    }
+    case 'html':
+      return [/^<br\s*\/?>$/i.test(node.value) ? { type: 'break' } : text(node.value)]
     case 'link':
       return keptLink(node, source)
     case 'image':
