@@ -1,4 +1,4 @@
-"""A change of health reaches everybody who listens, whoever looked first (NFR-013, NFR-014)."""
+"""A change of health reaches every listener, whichever of them looked first (NFR-013, NFR-014)."""
 
 import asyncio
 from pathlib import Path

@@ -136,7 +136,7 @@ class HealthWatch:
         self._last = health_of(keeper)
 
     def look(self) -> Health:
-        """How the server is now. Everybody who waits for a change is told of one, whoever looked."""
+        """How the server is now. Everybody who waits for a change is told of every change, whichever of them looked first."""
         before, self._last = self._last, health_of(self._keeper)
         if self._last != before:
             turn, self._turn = self._turn, asyncio.Event()

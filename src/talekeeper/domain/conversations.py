@@ -42,7 +42,7 @@ MAX_REPLY_TOKENS = 1_000_000
 MIN_LONGEST_REQUEST = 256
 MAX_LONGEST_REQUEST = 100_000_000
 USUAL_LONGEST_REQUEST = 32_000
-"""Tokens of the talk in one request where nobody says otherwise: a window of a million is not filled,
+"""Tokens of the talk in one request by default: a window of a million is not filled,
 and billed, unasked."""
 
 

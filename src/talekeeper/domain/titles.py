@@ -1,4 +1,4 @@
-"""Titles: what may be one, whoever gave it."""
+"""Titles: what a person or a model may give as one."""
 
 import re
 import unicodedata

@@ -78,7 +78,7 @@ _RETRY_LAST: Final = 1.0
 _PLAIN_ATTEMPTS: Final = 6
 """How often the text is offered to a store that refuses it, before what is stored must do."""
 _START_WITHIN_MS: Final = 60_000
-"""The age at which a generation without a word is not started any more: nobody waits for it."""
+"""The age at which a generation without a word is not started any more: its sender has given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +275,7 @@ class Generations:
         if self._on_ended is not None:
             try:
                 self._on_ended(ended)
-            except Exception as failure:  # noqa: BLE001 - the reply has ended, whoever counts it
+            except Exception as failure:  # noqa: BLE001 - the reply has ended, counted or not
                 log.error(
                     "generation.end_uncounted",
                     error=type(failure).__name__,

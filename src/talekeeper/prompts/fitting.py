@@ -22,7 +22,7 @@ LEAST_MESSAGES: Final = 10
 HISTORY_STEP: Final = 50
 """Messages that are read first; how many more depends on how long these are."""
 DEFAULT_WINDOW: Final = 8_192
-"""Tokens a model is taken to hold where nobody knows better."""
+"""Tokens that a model is assumed to hold where its window is unknown."""
 REPLY_SHARE: Final = 4
 """One part in four of the window is kept free for the reply, at most 1,024 tokens; where a longest
 reply is wished for, room for all of it, up to half of the window."""

@@ -92,8 +92,8 @@ class Providers:
                 self._built[key] = Shared(self._build(connection), self._close_retired)
             self._built.move_to_end(key)
             if len(self._built) > self._at_most:
-                _, eldest = self._built.popitem(last=False)
-                self._loop.call_soon_threadsafe(self._retire, eldest)
+                _, oldest = self._built.popitem(last=False)
+                self._loop.call_soon_threadsafe(self._retire, oldest)
             return self._built[key]
 
     async def aclose(self) -> None:

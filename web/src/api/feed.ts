@@ -237,7 +237,7 @@ export class Feed {
     this.changeSoon()
   }
 
-  /** It is not followed any more; whoever still shows it is told later from the place it was left at. */
+  /** It is not followed any more; a tab that still shows it is told later from the place it was left at. */
   private dropped(id: string): void {
     const told = this.carried.get(id)
     this.carried.delete(id)

@@ -42,7 +42,7 @@ describe('blocks', () => {
     ])
   })
 
-  it('of a text that grew are those of the whole text, and the elder ones are the same objects', () => {
+  it('of a text that grew are those of the whole text, and settled ones are the same objects', () => {
     const long = `${tale}\n\n`.repeat(3)
     let grown: Blocks | undefined
     for (let end = 0; end <= long.length; end++) {
