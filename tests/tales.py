@@ -18,7 +18,8 @@ from talekeeper.domain.replies import Provider
 from talekeeper.generation.beginning import ServerChoice
 from talekeeper.generation.leasing import Lease
 from talekeeper.generation.recovering import recover_replies
-from talekeeper.generation.running import Generations, Reached
+from talekeeper.generation.requesting import Reached
+from talekeeper.generation.running import Generations
 from talekeeper.ids import AccountId, BootId, ConversationId, GenerationId, MessageId, fresh_id
 from talekeeper.live import MemoryHub
 from talekeeper.providers.scripted import Script, Scripted

@@ -7,7 +7,7 @@ import pytest
 from benchmarks.worlds import a_heart, write_tale
 
 from talekeeper.domain.conversations import AS_THE_PROVIDER_DOES, Line
-from talekeeper.generation.running import history_to
+from talekeeper.generation.requesting import history_to
 from talekeeper.prompts import Composed, composed
 from talekeeper.prompts.fitting import LEAST_MESSAGES, Limits, limits_of
 from talekeeper.store.walking import lines_to

@@ -19,7 +19,7 @@ from talekeeper.conversations.reading import read_conversation
 from talekeeper.domain.conversations import Sent
 from talekeeper.domain.jobs import MAX_ATTEMPTS
 from talekeeper.errors import ProviderFailed, ProviderRejected, ProviderUnreachable
-from talekeeper.generation.running import Reached
+from talekeeper.generation.requesting import Reached
 from talekeeper.generation.titling import make_title
 from talekeeper.ids import AccountId, BootId
 from talekeeper.jobs import JobRunner

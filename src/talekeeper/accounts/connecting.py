@@ -30,7 +30,8 @@ from talekeeper.errors import (
     StoredKeyUnreadable,
 )
 from talekeeper.generation.beginning import ServerChoice
-from talekeeper.generation.running import Ended, Reached
+from talekeeper.generation.requesting import Reached
+from talekeeper.generation.running import Ended
 from talekeeper.ids import AccountId
 from talekeeper.providers.catalogue import (
     KINDS,

@@ -26,15 +26,12 @@ import structlog
 
 from talekeeper.clock import Clock
 from talekeeper.domain.conversations import (
-    USUAL_LONGEST_REQUEST,
     Generation,
-    Line,
     Message,
     ReplyError,
 )
 from talekeeper.domain.replies import (
     Finished,
-    Provider,
     ReasoningDelta,
     TakenBack,
     TextDelta,
@@ -48,18 +45,11 @@ from talekeeper.generation.beginning import Begun, Unended, unended
 from talekeeper.generation.checkpointing import Checkpoints, receipt_of
 from talekeeper.generation.growing import MESSAGE_STATUS, Ending, Growing
 from talekeeper.generation.recovering import end_as_stored
+from talekeeper.generation.requesting import Reach, request_for
 from talekeeper.ids import AccountId, BootId, GenerationId
 from talekeeper.live import Delta, Hub
-from talekeeper.prompts import Composed, composed
-from talekeeper.prompts.fitting import (
-    HISTORY_STEP,
-    LEAST_MESSAGES,
-    Limits,
-    cost_of_all,
-    limits_of,
-)
 from talekeeper.store import Reader, Store, Writer
-from talekeeper.store.conversations import get_conversation, hold_conversation
+from talekeeper.store.conversations import hold_conversation
 from talekeeper.store.generations import (
     Measures,
     end_generation,
@@ -68,7 +58,6 @@ from talekeeper.store.generations import (
 )
 from talekeeper.store.jobs import enqueue_job
 from talekeeper.store.messages import close_message, message_at, restore_reply
-from talekeeper.store.walking import lines_to
 from talekeeper.tasks import OwnTasks
 
 log = structlog.get_logger(__name__)
@@ -79,22 +68,6 @@ _PLAIN_ATTEMPTS: Final = 6
 """How often the text is offered to a store that refuses it, before what is stored must do."""
 _START_WITHIN_MS: Final = 60_000
 """The age at which a generation without a word is not started any more: its sender has given up."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reached:
-    """A provider that is ready to be asked, the model to name, how much that model holds, and how
-    much of it a request may take where the conversation does not say.
-    """
-
-    provider: Provider
-    model: str
-    window: int | None
-    longest_request: int = USUAL_LONGEST_REQUEST
-
-
-Reach = Callable[[Reader, AccountId, str, str], Reached]
-"""From an account, a provider's name and a model's to who is asked. Raises ProviderError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +258,12 @@ class Generations:
 
     async def _read(self, growing: Growing) -> None:
         """Ask the model and take in all it says. Raises ProviderError."""
-        reached, asked = await self._store.read(lambda tx: self._prepared(tx, growing))
+        # Both are read at once: a reply waits for every read.
+        reached, asked = await self._store.read(
+            lambda tx: request_for(
+                tx, growing.begun, reach=self._reach, continues=growing.is_continuing
+            )
+        )
         growing.model = reached.model
         growing.receipt = asked.receipt
         growing.wants_title = (
@@ -321,34 +299,6 @@ class Generations:
             await stream.aclose()
         if not is_finished:
             raise ProviderStreamCut("The model's answer broke off. Continue it, or try again.")
-
-    def _prepared(self, tx: Reader, growing: Growing) -> tuple[Reached, Composed]:
-        """Who is asked, and what. Both are read at once: a reply waits for every read."""
-        generation = growing.generation
-        begun = growing.begun
-        reached = self._reach(tx, generation.owner_id, generation.provider, generation.model)
-        conversation = get_conversation(
-            tx, generation.conversation_id, owner_id=generation.owner_id
-        )
-        limits = limits_of(
-            reached.window,
-            conversation.sampling.longest_request or reached.longest_request,
-            conversation.sampling,
-        )
-        history, is_whole = history_to(tx, begun.message_key, limits=limits)
-        if not growing.is_continuing:
-            history.pop()
-        asked = composed(
-            history,
-            purpose=conversation.purpose,
-            model=reached.model,
-            limits=limits,
-            continues=growing.is_continuing,
-            continues_text=reached.provider.continues_text,
-            sampling=conversation.sampling,
-            is_whole=is_whole,
-        )
-        return reached, asked
 
     def _grow(self, growing: Growing, text: str) -> None:
         if not text or growing.has_lost_lock:
@@ -475,29 +425,6 @@ async def final_message(store: Store, generation: Generation) -> Message:
         return message_at(tx, found.message_key).message
 
     return await store.read(unit)
-
-
-def history_to(tx: Reader, key: int, *, limits: Limits) -> tuple[list[Line], bool]:
-    """The newest of the path that ends in `key`, oldest first, and whether that is all of it.
-
-    No more is read than what is sure not to fit, so a long tale costs what a request may take.
-    """
-    history: list[Line] = []
-    tokens = count = 0
-    limit = HISTORY_STEP
-    above: int | None = key
-    while above is not None:
-        step, above = lines_to(tx, above, limit=limit)
-        history[:0] = step
-        told = [line for line in step if line.content.strip()]
-        tokens += cost_of_all(told)
-        count += len(told)
-        room = limits.room if count >= LEAST_MESSAGES else limits.window_room
-        if tokens > room:
-            break
-        # As many more as would fill it, were they like these, and never many more than these.
-        limit = min(1 + (room - tokens) * len(history) // max(1, tokens), 2 * len(history))
-    return history, above is None
 
 
 def _ids(generation: Generation) -> dict[str, str]:

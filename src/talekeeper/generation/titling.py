@@ -13,7 +13,7 @@ from talekeeper.domain.conversations import Message
 from talekeeper.domain.jobs import Job
 from talekeeper.domain.replies import Provider, ReplyRequest, TakenBack, TextDelta
 from talekeeper.errors import NotFound
-from talekeeper.generation.running import Reach, Reached
+from talekeeper.generation.requesting import Reach, Reached
 from talekeeper.ids import ConversationId
 from talekeeper.prompts.titling import cleaned_title, title_request
 from talekeeper.store import Reader, Store, Writer
