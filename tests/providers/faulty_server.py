@@ -21,6 +21,7 @@ import struct
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
@@ -215,6 +216,22 @@ class FaultyServer:
         return Answering(self, request, response)
 
 
+def _waiting(local: int, remote: int) -> bool:
+    """Whether bytes wait in the socket on port `local` that is connected to port `remote`: to be
+    acknowledged, or to be read. Linux tells; elsewhere some time must do.
+    """
+    table = Path("/proc/net/tcp")
+    if not table.exists():
+        time.sleep(0.2)
+        return False
+    for line in table.read_text().splitlines()[1:]:
+        _, here, there, _, queues, *_ = line.split()
+        ports = (int(here.rpartition(":")[2], 16), int(there.rpartition(":")[2], 16))
+        if ports == (local, remote):
+            return queues != "00000000:00000000"
+    return False
+
+
 class Answering:
     """An answer under way."""
 
@@ -237,6 +254,15 @@ class Answering:
     async def some(self) -> None:
         """The beginning of a good reply."""
         await self.say(*pieces(self.server.text)[:FAIR_TOKENS])
+
+    async def is_read(self) -> None:
+        """Wait until the client has read all that was written, so that what comes next comes alone."""
+        transport = self.request.transport
+        assert transport is not None
+        own, peer = (transport.get_extra_info(name)[1] for name in ("sockname", "peername"))
+        async with asyncio.timeout(30):
+            while _waiting(own, peer) or _waiting(peer, own):
+                await asyncio.sleep(0.002)
 
     async def end(self, *, usage: bool = True, done: bool = True) -> web.StreamResponse:
         await self.write(self.server.ending(usage=usage, done=done))
@@ -322,7 +348,7 @@ async def _done_only(server: FaultyServer, request: web.Request) -> web.StreamRe
 async def _cut(server: FaultyServer, request: web.Request) -> web.StreamResponse:
     answer = await server.begin(request)
     await answer.some()
-    await asyncio.sleep(0.05)
+    await answer.is_read()
     return answer.reset()
 
 
@@ -348,6 +374,7 @@ async def _cut_in_an_event(server: FaultyServer, request: web.Request) -> web.St
 async def _broken_framing(server: FaultyServer, request: web.Request) -> web.StreamResponse:
     answer = await server.begin(request)
     await answer.some()
+    await answer.is_read()
     assert request.transport is not None
     request.transport.write(b"no length of a chunk\r\n" + server.piece("never seen") + b"\r\n")
     return await answer.hang()
