@@ -1,8 +1,9 @@
-import { act, render, waitFor } from '@testing-library/react'
+import { render } from '@testing-library/react'
 import { describe, expect, it, vi } from 'vitest'
 import { type Blocks, blocksOf } from './blocks'
 import { closed } from './closing'
 import { Markdown } from './Markdown'
+import { decodeNamedCharacterReference, missingReferences } from './references'
 import * as sanitizing from './sanitizing'
 import { speechIn } from './speech'
 
@@ -43,7 +44,8 @@ describe('blocks', () => {
   })
 
   it('of a text that grew are those of the whole text, and settled ones are the same objects', () => {
-    const long = `${tale}\n\n`.repeat(3)
+    // An item's number is no item before its dot has come.
+    const long = `${tale}\n\n1. one\n\n2. two\n\n- a\n\nb\n\n`.repeat(3)
     let grown: Blocks | undefined
     for (let end = 0; end <= long.length; end++) {
       const next = blocksOf(long.slice(0, end), grown)
@@ -166,6 +168,8 @@ describe('a message on the page', () => {
       'b\nc',
     ])
     expect(page.querySelectorAll('b, old')).toHaveLength(0)
+    const rows = [...page.querySelectorAll('table, thead, tbody, tr')]
+    expect(rows.flatMap((each) => [...each.childNodes]).filter((each) => each instanceof Text)).toEqual([])
   })
 
   it('ends in a cursor while it grows', () => {
@@ -183,6 +187,7 @@ describe('words that Markdown would swallow', () => {
 
   it.each([
     ['an initiative list', '[Goblin]: 17\n[Orc]: 12', ['[Goblin]: 17\n[Orc]: 12']],
+    ['a list before a sentence', '[Goblin]: 17\nThen *they* come.', ['[Goblin]: 17\nThen they come.']],
     ['a speech', '[Guard]: Halt!\n\nHe looks at [Guard].', ['[Guard]: Halt!', 'He looks at [Guard].']],
     ['a title of a definition', '[a]: /b "c d"', ['[a]: /b "c d"']],
     ['a note without its mark', '[^1]: Never said.', ['1: Never said.']],
@@ -263,9 +268,13 @@ describe('Markdown', () => {
   })
 
   it('decodes named references once their table has come', async () => {
-    const text = 'We play D&amp;D &copy; &Dcaron; &nosuch; AT&T; &#35;'
-    const { container } = await act(async () => render(<Markdown text={text} />))
-    await waitFor(() => expect(container.textContent).toBe('We play D&D © Ď &nosuch; AT&T; #'))
+    expect(missingReferences('D&D; AT&T; &#35; & so on')).toBe(null)
+    expect(decodeNamedCharacterReference('copy')).toBe(false)
+    await missingReferences('&copy; 1974')
+    expect(missingReferences('&copy; 1974')).toBe(null)
+    expect(decodeNamedCharacterReference('copy')).toBe('©')
+    expect(decodeNamedCharacterReference('nosuch')).toBe(false)
+    expect(decodeNamedCharacterReference('constructor')).toBe(false)
   })
 
   it('shows what is too deep as it was written, and says so', () => {
