@@ -73,7 +73,7 @@ export function MessageList({ view, loadingOlder, loadingNewer, target, runtime 
   // After every drawing: lines that have just come are first drawn where one was before them.
   useEffect(() => {
     const element = scroller.current
-    if (element === null) return
+    if (element === null || !(wantsOlder || wantsNewer)) return
     const { scrollTop, scrollHeight, clientHeight } = element
     if (wantsOlder && scrollTop < 2 * clientHeight) void runtime.loadOlder()
     if (wantsNewer && scrollHeight - scrollTop < 2 * clientHeight) void runtime.loadNewer()

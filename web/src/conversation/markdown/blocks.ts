@@ -73,7 +73,13 @@ export function blocksOf(text: string, before?: Blocks): Blocks {
     at = end
   }
   if (last.at < text.length) add(blocks, text.slice(last.at), open, last.joins)
-  return { text, blocks, settled }
+  return { text, blocks: blocks.map((block, place) => asBefore(block, before?.blocks[place])), settled }
+}
+
+/** The same object for the same block: it is not drawn again. */
+function asBefore(block: Block, before: Block | undefined): Block {
+  const { text, kind, joins } = block
+  return before?.text === text && before.kind === kind && before.joins === joins ? before : block
 }
 
 /** The block that the scan is in. */

@@ -6,6 +6,7 @@ import { Markdown } from './Markdown'
 import { decodeNamedCharacterReference, missingReferences } from './references'
 import * as sanitizing from './sanitizing'
 import { speechIn } from './speech'
+import * as tree from './tree'
 
 const tale = `The mill *stands*.
 
@@ -275,6 +276,19 @@ describe('Markdown', () => {
     expect(decodeNamedCharacterReference('copy')).toBe('©')
     expect(decodeNamedCharacterReference('nosuch')).toBe(false)
     expect(decodeNamedCharacterReference('constructor')).toBe(false)
+  })
+
+  it('parses a block of a growing text no more once the next has begun', () => {
+    const parsed = vi.spyOn(tree, 'treeOf')
+    const text = `[Guard]: Halt!\n\n${'The mill stands by the *fen*.\n\n'.repeat(40)}`
+    const { rerender } = render(<Markdown text="" growing />)
+    let steps = 0
+    for (let end = 0; end <= text.length; end += 7) {
+      rerender(<Markdown text={text.slice(0, end)} growing />)
+      steps += 1
+    }
+    const blocks = blocksOf(text).blocks.length
+    expect(parsed.mock.calls.length).toBeLessThanOrEqual(steps + blocks)
   })
 
   it('shows what is too deep as it was written, and says so', () => {
