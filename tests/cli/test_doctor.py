@@ -28,21 +28,6 @@ def _found(data_dir: Path, **settings: Any) -> dict[str, doctor.Finding]:
     }
 
 
-@pytest.fixture(scope="module")
-def used(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder that its server left in order."""
-    folder = tmp_path_factory.mktemp("used")
-    with served(folder) as server:
-
-        async def say() -> None:
-            async with server.client() as client:
-                await client.say(await client.open(), "Something.", reply=False)
-
-        apart(say)
-        server.stop()
-    return folder / "data"
-
-
 def _copied(used: Path, folder: Path) -> Path:
     data_dir = folder / "data"
     data_dir.mkdir(mode=0o700)

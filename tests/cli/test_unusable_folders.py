@@ -12,8 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from servers import apart, served
-
 COMMANDS = [
     ["doctor"],
     ["doctor", "--json"],
@@ -100,21 +98,6 @@ def test_a_folder_that_is_none_is_told_by_every_command(
     assert str(data_dir) in told
     assert "--data-dir" in told
     assert not (tmp_path / "gone").exists()
-
-
-@pytest.fixture(scope="module")
-def used(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder that its server left in order."""
-    folder = tmp_path_factory.mktemp("used")
-    with served(folder) as server:
-
-        async def say() -> None:
-            async with server.client() as client:
-                await client.say(await client.open(), "Something.", reply=False)
-
-        apart(say)
-        server.stop()
-    return folder / "data"
 
 
 @pytest.mark.req("R16")

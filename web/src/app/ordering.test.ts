@@ -1,19 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Conversation, Shelf } from '../api/types'
+import { one } from './conversations.fixture'
 import { byListOrder, withConversation } from './ordering'
-
-function one(id: string, more: Partial<Conversation> = {}): Conversation {
-  return {
-    id,
-    seq: 1,
-    updated_at: 1,
-    activity: 1,
-    pinned: false,
-    archived_at: null,
-    deleted_at: null,
-    ...more,
-  } as Conversation
-}
 
 function listed(
   conversations: Conversation[],

@@ -2,21 +2,9 @@ import { InfiniteQueryObserver, QueryClient } from '@tanstack/react-query'
 import { describe, expect, it, vi } from 'vitest'
 import { api } from '../api/client'
 import type { Conversation, Page } from '../api/types'
+import { one } from './conversations.fixture'
 import type { Pages } from './ordering'
 import { CONVERSATIONS, forgetConversation, listOf, noteConversation, shelfKey } from './queries'
-
-function one(id: string, more: Partial<Conversation> = {}): Conversation {
-  return {
-    id,
-    seq: 1,
-    updated_at: 1,
-    activity: 1,
-    pinned: false,
-    archived_at: null,
-    deleted_at: null,
-    ...more,
-  } as Conversation
-}
 
 describe('a list that is being fetched', () => {
   /** Fetch a list that was read before `news` was told and arrives after it; which ids and seqs it has. */

@@ -1,18 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import type { Conversation } from '../api/types'
+import { one } from './conversations.fixture'
 import { ranked } from './ranking'
 
-function titled(title: string, more: Partial<Conversation> = {}): Conversation {
-  return {
-    id: title,
-    title,
-    activity: 1,
-    pinned: false,
-    archived_at: null,
-    deleted_at: null,
-    ...more,
-  } as Conversation
-}
+const titled = (title: string, more: Partial<Conversation> = {}) => one(title, { title, ...more })
 
 const found = (typed: string, ...all: Conversation[]) => ranked(typed, all).map(({ title }) => title)
 
