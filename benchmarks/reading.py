@@ -8,8 +8,8 @@ from benchmarks.rulers import echo_server
 from benchmarks.servers import served
 from benchmarks.worlds import a_heart
 from talekeeper.domain.conversations import AS_THE_PROVIDER_DOES, Message
-from talekeeper.prompts import composed
-from talekeeper.prompts.fitting import limits_of
+from talekeeper.prompts import composed, divided
+from talekeeper.prompts.fitting import window_of
 from talekeeper.store import Reader
 from talekeeper.store.messages import MESSAGE_COLUMNS, MESSAGES_WITH_PARENT, stored_message
 from talekeeper.store.prepared import prepared
@@ -84,12 +84,9 @@ async def walking(bench: Bench) -> list[Figure]:
         def compose(tx: Reader) -> int:
             history, _ = lines_to(tx, tale.leaf_key, limit=PAGE)
             asked = composed(
-                history,
-                purpose="general",
+                divided(history, purpose="general"),
+                window_of(100_000, 32_000, AS_THE_PROVIDER_DOES),
                 model="a model",
-                limits=limits_of(100_000, 32_000, AS_THE_PROVIDER_DOES),
-                continues=False,
-                continues_text=False,
             )
             return len(asked.request.turns)
 

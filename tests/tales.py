@@ -138,6 +138,7 @@ async def a_table(
     database_url: str | None = None,
     script: Script | None = None,
     on_job: Callable[[], None] | None = None,
+    keeps_reasoning: bool = True,
 ) -> AsyncGenerator[Table]:
     """Everything but the network: what is said here goes the way it goes in the server.
 
@@ -158,7 +159,14 @@ async def a_table(
         await recover_replies(store, boot_id=boot_id)
         lease = await Lease.take(store, boot_id=boot_id, clock=clock, tasks=tasks)
         generations = Generations(
-            store, hub, reach=reach, clock=clock, boot_id=boot_id, tasks=tasks, on_job=on_job
+            store,
+            hub,
+            reach=reach,
+            clock=clock,
+            boot_id=boot_id,
+            tasks=tasks,
+            keeps_reasoning=keeps_reasoning,
+            on_job=on_job,
         )
         account = await an_account(store, f"Ada {boot_id}")
         table = Table(

@@ -32,6 +32,7 @@
         ├── ProviderStalled         nothing came for longer than the setting allows
         ├── ProviderRejected        4xx: the request was not accepted (unknown model, bad parameter)
         ├── ContextTooLong          the conversation does not fit into the model
+        ├── NothingToAnswer         the message to be answered was left out of what models are told
         └── ModelMissing            no model is chosen, or its weights are not there
 
 An error knows a stable `code` and whether trying again may help (`retryable`); it knows nothing
@@ -206,6 +207,10 @@ class ProviderStalled(ProviderError):
 
 class ProviderRejected(ProviderError):
     code = "provider_rejected"
+
+
+class NothingToAnswer(ProviderError):
+    code = "nothing_to_answer"
 
 
 class ContextTooLong(ProviderError):

@@ -14,6 +14,8 @@ GenerationId = NewType("GenerationId", str)
 TokenId = NewType("TokenId", str)
 BootId = NewType("BootId", str)
 JobId = NewType("JobId", str)
+RecordId = NewType("RecordId", str)
+DraftId = NewType("DraftId", str)
 
 
 def fresh_id() -> str:

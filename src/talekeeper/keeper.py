@@ -164,6 +164,7 @@ async def open_keeper(
             clock=clock,
             boot_id=boot_id,
             tasks=tasks,
+            keeps_reasoning=settings.keep_reasoning,
             on_ended=note_end,
             on_job=jobs.wake if settings.titles else None,
         )

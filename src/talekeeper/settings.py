@@ -171,6 +171,11 @@ class Settings(BaseModel):
         description="After the first reply in a conversation, ask the model that gave it for a "
         "title. Never the built-in small one.",
     )
+    keep_reasoning: bool = Field(
+        default=True,
+        description="Keep what models think before they answer, folded under the reply. No model is "
+        "ever sent it again. Without it the thinking is dropped as it comes.",
+    )
     provider_first_token_seconds: float = Field(
         default=300,
         gt=0,

@@ -39,7 +39,7 @@ async def test_the_longest_request_is_the_conversations_else_the_connections_els
             sent = (await post(app, messages, said, owner)).json()
             await app.state.keeper.generations.wait(sent["generation_id"])
             path = f"/api/generations/{sent['generation_id']}"
-            return (await ask(app, "GET", path, owner)).json()["receipt"]["limits"]
+            return (await ask(app, "GET", path, owner)).json()["receipt"]["window"]
 
         async def change(method: str, path: str, what: Any) -> Any:
             body = json.dumps(what).encode()

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from talekeeper.conversations.bookmarking import bookmark_message, list_bookmarks
 from talekeeper.conversations.branching import delete_message, restore_message
 from talekeeper.conversations.copying import CopyOutcome, copy_conversation
 from talekeeper.conversations.following import Grew, Happened, follow
+from talekeeper.conversations.marking import list_bookmarks, mark_message
 from talekeeper.conversations.opening import change_conversation
 from talekeeper.conversations.reading import read_conversation, read_path, read_tree
 from talekeeper.domain.conversations import Conversation, Sent
@@ -181,7 +181,9 @@ async def test_a_bookmark_on_a_growing_reply_costs_its_followers_no_word(tmp_pat
         assert sent.reply is not None
         script.release(2)
         await script.until_said(2)
-        marked = await bookmark_message(table.store, sent.reply.id, "here", owner_id=table.owner_id)
+        marked = await mark_message(
+            table.store, sent.reply.id, bookmark="here", owner_id=table.owner_id
+        )
         assert marked.bookmark == "here"
         script.release(3)
         await table.ended(sent)
@@ -211,9 +213,9 @@ async def test_bookmarks_are_listed_by_place_and_hidden_with_their_branch(tmp_pa
         root = await _say(table, "root")
         deep = await _say(table, "deep", root)
         for each, note in ((deep, ""), (root, "Begin here")):
-            await bookmark_message(table.store, each.message.id, note, owner_id=table.owner_id)
-        again = await bookmark_message(
-            table.store, root.message.id, "Begin here", owner_id=table.owner_id
+            await mark_message(table.store, each.message.id, bookmark=note, owner_id=table.owner_id)
+        again = await mark_message(
+            table.store, root.message.id, bookmark="Begin here", owner_id=table.owner_id
         )
         assert again.revision == 2
         notes = await _bookmarks(table)
@@ -221,9 +223,9 @@ async def test_bookmarks_are_listed_by_place_and_hidden_with_their_branch(tmp_pa
         await _delete(table, deep.message.id)
         assert await _bookmarks(table) == [("root", "Begin here")]
         with pytest.raises(NotFound, match="Restore it"):
-            await bookmark_message(table.store, deep.message.id, "x", owner_id=table.owner_id)
+            await mark_message(table.store, deep.message.id, bookmark="x", owner_id=table.owner_id)
         await _restore(table, deep.message.id)
-        await bookmark_message(table.store, root.message.id, None, owner_id=table.owner_id)
+        await mark_message(table.store, root.message.id, bookmark=None, owner_id=table.owner_id)
         assert await _bookmarks(table) == [("deep", "")]
 
 
@@ -254,7 +256,7 @@ async def test_a_copy_holds_what_was_said_and_asking_again_makes_no_second(
         failed = await table.said("[[rate-limit 3]]")
         aside = await table.say("Aside", parent_id=first.reply.id, wants_reply=False)
         gone = await table.say("Gone", parent_id=first.reply.id, wants_reply=False)
-        await bookmark_message(table.store, first.reply.id, "", owner_id=table.owner_id)
+        await mark_message(table.store, first.reply.id, bookmark="", owner_id=table.owner_id)
         await _delete(table, gone.message.id)
         new = new_id()
         outcomes = await asyncio.gather(*(_copy(table, new) for _ in range(3)))

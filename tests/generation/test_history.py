@@ -8,8 +8,8 @@ from benchmarks.worlds import a_heart, write_tale
 
 from talekeeper.domain.conversations import AS_THE_PROVIDER_DOES, Line
 from talekeeper.generation.requesting import history_to
-from talekeeper.prompts import Composed, composed
-from talekeeper.prompts.fitting import LEAST_MESSAGES, Limits, limits_of
+from talekeeper.prompts import Composed, composed, divided
+from talekeeper.prompts.fitting import LEAST_MESSAGES, Window, window_of
 from talekeeper.store.walking import lines_to
 
 
@@ -25,22 +25,15 @@ def long_ones_last(number: int) -> str:
     return f"{number} " + "word " * (400 if number > 1_150 else 2)
 
 
-def asked(history: list[Line], limits: Limits, *, is_whole: bool) -> Composed:
-    return composed(
-        history,
-        purpose="general",
-        model="m",
-        limits=limits,
-        continues=False,
-        continues_text=False,
-        is_whole=is_whole,
-    )
+def asked(history: list[Line], window: Window, *, is_whole: bool) -> Composed:
+    sections = divided(history, purpose="general", is_whole=is_whole)
+    return composed(sections, window, model="m")
 
 
 @pytest.mark.req("G9")
 @pytest.mark.parametrize(
     ("window", "longest"),
-    [(None, 32_000), (600, 32_000), (3_000, 300), (20_000, 32_000), (1_000_000, 9_000)],
+    [(None, 32_000), (800, 32_000), (3_000, 300), (20_000, 32_000), (1_000_000, 9_000)],
 )
 @pytest.mark.parametrize("says", [like_each_other, short_ones_last, long_ones_last])
 async def test_what_is_read_in_steps_tells_the_model_as_much_as_all_of_it(
@@ -49,16 +42,16 @@ async def test_what_is_read_in_steps_tells_the_model_as_much_as_all_of_it(
     async with a_heart(tmp_path) as heart:
         owner = heart.account.id
     tale = write_tale(tmp_path / "talekeeper.db", owner, 1_200, says=says, is_indexed=False)
-    limits = limits_of(window, longest, AS_THE_PROVIDER_DOES)
+    room = window_of(window, longest, AS_THE_PROVIDER_DOES)
     async with a_heart(tmp_path) as heart:
         read, is_whole = await heart.store.read(
-            lambda tx: history_to(tx, tale.leaf_key, limits=limits)
+            lambda tx: history_to(tx, tale.leaf_key, window=room)
         )
         most, _ = await heart.store.read(lambda tx: lines_to(tx, tale.leaf_key, limit=1_200))
     assert is_whole == (len(read) == len(most))
     assert read == most[-len(read) :]
-    told = asked(read, limits, is_whole=False).request.turns
-    assert told == asked(most, limits, is_whole=False).request.turns
+    told = asked(read, room, is_whole=False).request.turns
+    assert told == asked(most, room, is_whole=False).request.turns
     used = sum(message.content in turn.content for turn in told for message in read)
     assert len(read) <= max(3 * used, 50)
 
@@ -69,17 +62,17 @@ async def test_a_path_of_more_than_four_hundred_short_messages_is_told_in_full(t
         owner = heart.account.id
     says = "{} word".format
     tale = write_tale(tmp_path / "talekeeper.db", owner, 1_200, says=says, is_indexed=False)
-    limits = limits_of(100_000, 32_000, AS_THE_PROVIDER_DOES)
+    room = window_of(100_000, 32_000, AS_THE_PROVIDER_DOES)
     async with a_heart(tmp_path) as heart:
         read, is_whole = await heart.store.read(
-            lambda tx: history_to(tx, tale.leaf_key, limits=limits)
+            lambda tx: history_to(tx, tale.leaf_key, window=room)
         )
         most, _ = await heart.store.read(lambda tx: lines_to(tx, tale.leaf_key, limit=1_200))
     assert len(most) > 1_000
     assert (read, is_whole) == (most, True)
-    made = asked(read, limits, is_whole=is_whole)
-    assert made.left_out_by is None
-    assert all(part.included for part in made.parts)
+    made = asked(read, room, is_whole=is_whole)
+    assert made.fitting.left_out_by is None
+    assert not any(section.left_out for section in made.fitting.sections.values())
 
 
 @pytest.mark.req("C-S5")
@@ -93,14 +86,15 @@ async def test_the_last_ten_are_read_past_the_longest_request_though_failed_repl
         return f"{number} " + "word " * 400 if number % 10 == 0 else " "
 
     tale = write_tale(tmp_path / "talekeeper.db", owner, 1_200, says=says, is_indexed=False)
-    limits = limits_of(1_000_000, 300, AS_THE_PROVIDER_DOES)
+    room = window_of(1_000_000, 300, AS_THE_PROVIDER_DOES)
     async with a_heart(tmp_path) as heart:
         read, is_whole = await heart.store.read(
-            lambda tx: history_to(tx, tale.leaf_key, limits=limits)
+            lambda tx: history_to(tx, tale.leaf_key, window=room)
         )
     told = [line for line in read if line.content.strip()]
-    assert len(told) >= LEAST_MESSAGES
-    made = asked(read, limits, is_whole=is_whole)
+    assert len(told) > LEAST_MESSAGES
+    made = asked(read, room, is_whole=is_whole)
     sent = " ".join(turn.content for turn in made.request.turns)
-    assert sum(line.content in sent for line in told) == LEAST_MESSAGES
-    assert made.left_out_by == "longest_request"
+    # The message to be answered, and the last ten before it.
+    assert sum(line.content in sent for line in told) == LEAST_MESSAGES + 1
+    assert made.fitting.left_out_by == "longest_request"

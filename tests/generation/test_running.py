@@ -16,7 +16,7 @@ from talekeeper.ids import BootId, ConversationId
 from talekeeper.prompts.receipts import shown_receipt
 from talekeeper.providers.scripted import Fail, Hang, Script, Scripted, Think
 from talekeeper.store import Reader
-from talekeeper.store.generations import add_chunk, find_generation, find_receipt
+from talekeeper.store.generations import add_chunk, find_generation, find_receipt, told_text
 from talekeeper.store.messages import content_of
 from talekeeper.store.verifying import verify
 from tales import Table, a_table, new_id, until
@@ -219,9 +219,12 @@ async def test_the_receipt_says_exactly_what_the_model_was_asked(tmp_path: Path)
                 assert "bridge" not in stored
                 # Whatever a receipt names, nothing of another conversation is shown.
                 elsewhere = partial(content_of, tx, ConversationId(new_id()))
-                assert "bridge" not in str(shown_receipt(stored, elsewhere))
+                text = partial(told_text, tx, sent.message.conversation_id)
+                shown = shown_receipt(stored, message=elsewhere, text=text)
+                assert "bridge" not in str(shown)
                 says = partial(content_of, tx, sent.message.conversation_id)
-                return shown_receipt(stored, says)["turns"]
+                turns = shown_receipt(stored, message=says, text=text).turns
+                return [{"role": turn.role, "content": turn.content} for turn in turns]
 
             return await table.store.read(unit)
 

@@ -22,12 +22,12 @@ from hypothesis import strategies as st
 import engines
 from talekeeper.clock import Millis
 from talekeeper.conversations.archiving import archive_older
-from talekeeper.conversations.bookmarking import bookmark_message, list_bookmarks
 from talekeeper.conversations.branching import delete_message, restore_message
 from talekeeper.conversations.clearing import clear_conversation
 from talekeeper.conversations.copying import copy_conversation
 from talekeeper.conversations.ending import end_conversation
 from talekeeper.conversations.following import Gone, Happened, follow
+from talekeeper.conversations.marking import list_bookmarks, mark_message
 from talekeeper.conversations.opening import change_conversation, list_conversations
 from talekeeper.conversations.reading import read_conversation, read_path, read_tree
 from talekeeper.conversations.trashing import (
@@ -127,7 +127,7 @@ class Clients:
 
     async def bookmark(self, which: float, note: float, marks: bool) -> None:
         text = ("" if note < 0.3 else f"note {note:.2f}") if marks else None
-        await bookmark_message(self.store, self.message(which)[1], text, owner_id=self.owner)
+        await mark_message(self.store, self.message(which)[1], bookmark=text, owner_id=self.owner)
 
     async def archive(self, where: float, _: float, is_archived: bool) -> None:
         await self._change(self.conversation(where), archived=is_archived)

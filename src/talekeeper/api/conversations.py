@@ -16,15 +16,16 @@ from talekeeper.api.bodies import (
     ModelName,
     Nothing,
     Seq,
+    Text,
     Title,
 )
 from talekeeper.api.resources import CurrentAccount, TheKeeper, resource
 from talekeeper.clock import Millis
 from talekeeper.conversations.archiving import archive_older
-from talekeeper.conversations.bookmarking import list_bookmarks
 from talekeeper.conversations.clearing import clear_conversation
 from talekeeper.conversations.copying import copy_conversation
 from talekeeper.conversations.ending import end_conversation
+from talekeeper.conversations.marking import list_bookmarks
 from talekeeper.conversations.opening import (
     change_conversation,
     current,
@@ -37,10 +38,12 @@ from talekeeper.conversations.trashing import (
     delete_for_good,
     restore_conversation,
 )
+from talekeeper.domain.audiences import GAME_MASTER, MAX_CHARACTERS, AudienceKind, audience_of
 from talekeeper.domain.changes import KEPT, Kept
 from talekeeper.domain.conversations import (
     MAX_LONGEST_REQUEST,
     MAX_REPLY_TOKENS,
+    MAX_SPEAKER,
     MAX_TEMPERATURE,
     MIN_LONGEST_REQUEST,
     Cleared,
@@ -48,15 +51,18 @@ from talekeeper.domain.conversations import (
     ConversationPage,
     ConversationState,
     Ended,
+    Manner,
     Message,
+    Mode,
     PathPage,
     Purpose,
     Role,
     Sent,
+    Speaker,
     TreePage,
 )
 from talekeeper.errors import InvalidInput
-from talekeeper.ids import ConversationId, MessageId, fresh_id
+from talekeeper.ids import ConversationId, MessageId, RecordId, fresh_id
 from talekeeper.providers.catalogue import kind_named
 from talekeeper.settings import ProviderName
 
@@ -140,10 +146,25 @@ def _before(model: type[object], what: str) -> dict[int | str, dict[str, Any]]:
     return {200: {"model": model, "description": what}}
 
 
+class SpeakerIn(Body):
+    """Who speaks: the name as it is now, and the id of the record, where there is one."""
+
+    name: Annotated[Text, Field(min_length=1, max_length=MAX_SPEAKER)]
+    id: Id | None = None
+
+
+class AudienceIn(Body):
+    """Who may see it. `character_ids` are named exactly where it is for some characters."""
+
+    to: AudienceKind
+    character_ids: list[Id] = Field(default_factory=list, max_length=MAX_CHARACTERS)
+
+
 class MessageIn(Body):
     """`id` is a UUID made by the client: sending it again never makes a second message.
 
-    Without `parent_id` the message goes under the active leaf; null makes a new root.
+    Without `parent_id` the message goes under the active leaf; null makes a new root. Without
+    `audience` it is for the game master alone.
     """
 
     id: Id
@@ -151,6 +172,20 @@ class MessageIn(Body):
     parent_id: Id | None = None
     reply: bool = True
     role: Role = "user"
+    speaker: SpeakerIn | None = None
+    mode: Mode = "about"
+    audience: AudienceIn | None = None
+
+    def manner(self) -> Manner:
+        speaker = self.speaker
+        ids = [RecordId(each) for each in self.audience.character_ids] if self.audience else []
+        return Manner(
+            speaker=Speaker(speaker.name, RecordId(speaker.id) if speaker.id else None)
+            if speaker
+            else None,
+            mode=self.mode,
+            audience=audience_of(self.audience.to, ids) if self.audience else GAME_MASTER,
+        )
 
 
 @router.post(
@@ -177,6 +212,7 @@ async def send(
         parent_id=parent,
         wants_reply=body.reply,
         role=body.role,
+        manner=body.manner(),
     )
     response.status_code = 200 if outcome.is_repeated else 201
     return outcome.sent

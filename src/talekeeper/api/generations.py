@@ -2,16 +2,20 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from talekeeper.api.bodies import Id, Nothing
 from talekeeper.api.resources import CurrentAccount, TheKeeper, resource
 from talekeeper.domain.conversations import GenerationKind, GenerationStatus, Message
 from talekeeper.generation.running import final_message
 from talekeeper.ids import GenerationId
-from talekeeper.prompts.receipts import shown_receipt
+from talekeeper.prompts.receipts import Receipt, shown_receipt
 from talekeeper.store import Reader
-from talekeeper.store.generations import StoredGeneration, find_receipt, get_generation
+from talekeeper.store.generations import (
+    StoredGeneration,
+    find_receipt,
+    get_generation,
+    told_text,
+)
 from talekeeper.store.messages import content_of
 
 router = resource("generations")
@@ -19,7 +23,7 @@ router = resource("generations")
 
 @dataclass(frozen=True, slots=True)
 class GenerationOut:
-    """`receipt` is exactly what the model was told, part by part; null until it was asked.
+    """`receipt` is exactly what the model was told, section by section; null until it was asked.
 
     The times are milliseconds since it began, and null, like the counts, until it has ended or
     where they were not told.
@@ -32,7 +36,7 @@ class GenerationOut:
     status: GenerationStatus
     provider: str
     model: str
-    receipt: dict[str, Any] | None
+    receipt: Receipt | None
     first_token_ms: int | None
     duration_ms: int | None
     input_tokens: int | None
@@ -41,11 +45,15 @@ class GenerationOut:
 
 @router.get("/generations/{generation_id}")
 async def show_one(keeper: TheKeeper, account: CurrentAccount, generation_id: Id) -> GenerationOut:
-    def unit(tx: Reader) -> tuple[StoredGeneration, dict[str, Any] | None]:
+    def unit(tx: Reader) -> tuple[StoredGeneration, Receipt | None]:
         found = get_generation(tx, GenerationId(generation_id), owner_id=account.id)
         stored = find_receipt(tx, found.generation.id)
-        says = partial(content_of, tx, found.generation.conversation_id)
-        return found, None if stored is None else shown_receipt(stored, says)
+        if stored is None:
+            return found, None
+        conversation_id = found.generation.conversation_id
+        message = partial(content_of, tx, conversation_id)
+        text = partial(told_text, tx, conversation_id)
+        return found, shown_receipt(stored, message=message, text=text)
 
     found, receipt = await keeper.store.read(unit)
     generation = found.generation

@@ -1,15 +1,19 @@
-"""Routes of messages: another reply, or more of the same; bookmarks; taking one back."""
+"""Routes of messages: another reply, or more of the same; marks; reasoning; taking one back."""
 
 from typing import Annotated
 
-from fastapi import Response
+from fastapi import Query, Response
 from pydantic import Field
 
-from talekeeper.api.bodies import Body, Id, Nothing, Text
+from talekeeper.api.bodies import Body, Id, Nothing, Seq, Text
 from talekeeper.api.resources import CurrentAccount, TheKeeper, resource
-from talekeeper.conversations.bookmarking import bookmark_message
 from talekeeper.conversations.branching import delete_message, restore_message
+from talekeeper.conversations.marking import mark_message
+from talekeeper.conversations.reasoning import read_reasoning
+from talekeeper.domain.changes import KEPT
 from talekeeper.domain.conversations import MAX_BOOKMARK, Conversation, Message, Sent
+from talekeeper.domain.parts import Thoughts
+from talekeeper.errors import InvalidInput
 from talekeeper.ids import GenerationId, MessageId
 
 router = resource("messages")
@@ -22,18 +26,44 @@ class IdIn(Body):
 
 
 class MessageChange(Body):
-    """An empty `bookmark` is a mark without a note; null takes the mark away."""
+    """What is left out stays. An empty `bookmark` is a mark without a note; null takes it away.
+    With `hidden_from_ai` the message is shown, and no model is sent it.
+    """
 
-    bookmark: Annotated[Text, Field(max_length=MAX_BOOKMARK)] | None
+    bookmark: Annotated[Text, Field(max_length=MAX_BOOKMARK)] | None = None
+    hidden_from_ai: bool | None = None
 
 
 @router.patch("/messages/{message_id}")
 async def change_one(
     keeper: TheKeeper, account: CurrentAccount, message_id: Id, body: MessageChange
 ) -> Message:
-    """Bookmark it, with a note or without one."""
-    return await bookmark_message(
-        keeper.store, MessageId(message_id), body.bookmark, owner_id=account.id
+    """Bookmark it, or leave it out of what models are told."""
+    given = body.model_fields_set
+    if not given:
+        raise InvalidInput("Name what is to be changed: bookmark or hidden_from_ai.")
+    if "hidden_from_ai" in given and body.hidden_from_ai is None:
+        raise InvalidInput("hidden_from_ai must be true or false.")
+    return await mark_message(
+        keeper.store,
+        MessageId(message_id),
+        owner_id=account.id,
+        bookmark=body.bookmark if "bookmark" in given else KEPT,
+        hidden_from_ai=KEPT if body.hidden_from_ai is None else body.hidden_from_ai,
+    )
+
+
+@router.get("/messages/{message_id}/reasoning/{position}")
+async def show_reasoning(
+    keeper: TheKeeper,
+    account: CurrentAccount,
+    message_id: Id,
+    position: Seq,
+    after: Annotated[Seq, Query()] = 0,
+) -> Thoughts:
+    """What the model thought: the text of the reasoning at that place among the message's parts."""
+    return await read_reasoning(
+        keeper.store, MessageId(message_id), position, owner_id=account.id, after=after
     )
 
 

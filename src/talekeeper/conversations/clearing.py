@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 from talekeeper.conversations.ending import known_successor
+from talekeeper.conversations.succeeding import open_successor
 from talekeeper.conversations.trashing import quiet, when_quiet
 from talekeeper.domain.conversations import Cleared
 from talekeeper.generation.running import Generations
 from talekeeper.ids import AccountId, ConversationId
 from talekeeper.store import Store, Writer
-from talekeeper.store.conversations import hold_conversation, insert_conversation
+from talekeeper.store.conversations import hold_conversation
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +48,16 @@ async def clear_conversation(
             held.change(deleted_at=tx.now())
             held.changed()
             held.save(tx)
-        opened = insert_conversation(
+        opened = open_successor(
             tx,
+            before,
             new_id,
             owner_id=owner_id,
             title=before.title,
             title_by=held.title_by,
-            purpose=before.purpose,
             role=role,
-            provider=before.provider,
-            model=before.model,
         )
-        opened.change(pinned=before.pinned, sampling=before.sampling)
+        opened.change(pinned=before.pinned)
         opened.changed()
         return ClearOutcome(Cleared(held.conversation, opened.save(tx)), False)
 

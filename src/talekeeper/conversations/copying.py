@@ -13,17 +13,17 @@ from functools import partial
 from uuid import UUID, uuid5
 
 from talekeeper.clock import Millis
+from talekeeper.conversations.succeeding import open_successor
 from talekeeper.conversations.trashing import remove_what_is_left
 from talekeeper.domain.conversations import Conversation, Message, TitleBy
+from talekeeper.domain.parts import Reasoning
 from talekeeper.errors import IdReused, NotFound, StoreBusy, TalekeeperError
 from talekeeper.ids import AccountId, ConversationId, MessageId
 from talekeeper.store import Reader, Store, Writer
 from talekeeper.store.conversations import (
-    HeldConversation,
     find_conversation,
     get_conversation,
     hold_conversation,
-    insert_conversation,
     is_known,
     title_giver,
 )
@@ -41,6 +41,7 @@ from talekeeper.store.copies import (
     show_copy,
 )
 from talekeeper.store.messages import add_copies, find_message
+from talekeeper.store.thoughts import copy_thoughts
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,14 @@ def _copy_step(
     elif is_known(tx, new_id):
         return None
     else:
-        copy = _begun(tx, plan, new_id, owner_id=owner_id)
+        copy = open_successor(
+            tx,
+            plan.source,
+            new_id,
+            owner_id=owner_id,
+            title=plan.source.title,
+            title_by=plan.title_by,
+        )
     leaf = plan.leaf_id if step.is_last and plan.keys else None
     add_copies(
         tx,
@@ -156,30 +164,20 @@ def _copy_step(
         [_copied(new_id, message) for message in step.originals],
         leaf_id=None if leaf is None else _copied_id(new_id, leaf),
     )
+    copy_thoughts(
+        tx,
+        {
+            message.id: _copied_id(new_id, message.id)
+            for message in step.originals
+            if any(isinstance(part, Reasoning) for part in message.parts)
+        },
+    )
     if step.is_last:
         copy.changed()
         return copy.save(tx)
     saved = copy.save(tx)
     hide_copy(tx, new_id)
     return saved
-
-
-def _begun(
-    tx: Writer, plan: _Plan, new_id: ConversationId, *, owner_id: AccountId
-) -> HeldConversation:
-    source = plan.source
-    copy = insert_conversation(
-        tx,
-        new_id,
-        owner_id=owner_id,
-        title=source.title,
-        title_by=plan.title_by,
-        purpose=source.purpose,
-        provider=source.provider,
-        model=source.model,
-    )
-    copy.change(sampling=source.sampling)
-    return copy
 
 
 def _repeated(

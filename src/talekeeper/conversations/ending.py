@@ -1,7 +1,9 @@
 """Ending: the evening is over. The conversation is archived and another one opened in its place."""
 
 from dataclasses import dataclass
+from typing import Final
 
+from talekeeper.conversations.succeeding import open_successor
 from talekeeper.domain.conversations import Conversation, Ended
 from talekeeper.errors import IdReused
 from talekeeper.ids import AccountId, ConversationId
@@ -13,6 +15,8 @@ from talekeeper.store.conversations import (
     hold_conversation,
     insert_conversation,
 )
+
+_CURRENT: Final = "current_global"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +53,12 @@ async def end_conversation(
             held.changed()
             held.save(tx)
         _retire_current(tx, owner_id)
-        opened = insert_conversation(
-            tx,
-            new_id,
-            owner_id=owner_id,
-            title="",
-            purpose=before.purpose if before.is_current else "general",
-            role="current_global",
-            provider=before.provider if before.is_current else None,
-            model=before.model if before.is_current else None,
-        )
         if before.is_current:
-            opened.change(sampling=before.sampling)
+            opened = open_successor(tx, before, new_id, owner_id=owner_id, role=_CURRENT)
+        else:
+            opened = insert_conversation(
+                tx, new_id, owner_id=owner_id, title="", purpose="general", role=_CURRENT
+            )
         opened.changed()
         return EndOutcome(Ended(held.conversation, opened.save(tx)), False)
 

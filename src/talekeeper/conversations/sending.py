@@ -1,7 +1,7 @@
 """Sending: what a person said is on disk before anything answers, exactly once for good.
 
 The client makes the message's id. The same id again finds the same message and the same reply;
-with another text, or in another conversation, it is refused. One transaction stores the message,
+with another text, speaker, mode or audience, or in another conversation, it is refused. One transaction stores the message,
 the reply's placeholder, its generation and the lock's epoch. The generation's task is started by
 that commit, whether or not the caller still waits; a repeat that finds the generation running makes
 sure that a task fills it.
@@ -13,7 +13,7 @@ from functools import partial
 from talekeeper.conversations.branching import bring_back
 from talekeeper.conversations.titling import title_from
 from talekeeper.domain.changes import Kept
-from talekeeper.domain.conversations import Message, Role, Sent
+from talekeeper.domain.conversations import USUAL_MANNER, Manner, Message, Role, Sent
 from talekeeper.errors import IdReused, InvalidInput, NotFound, UnknownParent
 from talekeeper.generation.beginning import (
     Begun,
@@ -80,6 +80,7 @@ class Sender:
         parent_id: MessageId | Kept | None,
         wants_reply: bool = True,
         role: Role = "user",
+        manner: Manner = USUAL_MANNER,
     ) -> Outcome:
         """Save what was said. It is durable when this returns, and the reply has begun.
 
@@ -92,7 +93,7 @@ class Sender:
             held = self._hold(tx, conversation_id, owner_id)
             known = find_message(tx, message_id)
             if known is not None:
-                _check_same(known.message, conversation_id, content, role)
+                _check_same(known.message, conversation_id, content, role, manner)
                 outcome = _stored_before(tx, held, known)
                 self._resume(tx, outcome.sent.generation_id)
                 return outcome
@@ -101,7 +102,9 @@ class Sender:
             running = held.conversation.generation_id
             if not held.conversation.title and role == "user":
                 held.change(title=title_from(content))
-            added = add_message(tx, held, message_id, parent=parent, role=role, content=content)
+            added = add_message(
+                tx, held, message_id, parent=parent, role=role, content=content, manner=manner
+            )
             is_under_leaf = isinstance(parent_id, Kept)
             branched = not is_under_leaf and has_elder_sibling(tx, added)
             reply: Message | None = None
@@ -109,7 +112,7 @@ class Sender:
                 begun = begin_reply(
                     tx,
                     held,
-                    added.place,
+                    added,
                     reply_id=MessageId(fresh_id()),
                     kind="send",
                     boot_id=self._boot_id,
@@ -146,12 +149,13 @@ class Sender:
                     raise _reused()
                 self._resume(tx, known.message.generation_id)
                 return Outcome(_sent(tx, asked, known), True)
+            _check_told(asked.message)
             held.take_out(tx)
             asked = bring_back(tx, held, asked)
             begun = begin_reply(
                 tx,
                 held,
-                asked.place,
+                asked,
                 reply_id=reply_id,
                 kind="regenerate",
                 boot_id=self._boot_id,
@@ -187,6 +191,7 @@ class Sender:
                     raise _reused()
                 self._resume(tx, generation_id)
                 return Outcome(_sent(tx, asked, reply), True)
+            _check_told(reply.message)
             held.take_out(tx)
             if reply.is_hidden:
                 reply = bring_back(tx, held, reply)
@@ -261,9 +266,19 @@ def _asked_message(tx: Writer, target: StoredMessage) -> StoredMessage:
     return parent
 
 
-def _check_same(known: Message, conversation_id: ConversationId, content: str, role: Role) -> None:
-    if known.conversation_id != conversation_id or known.role != role or known.content != content:
+def _check_same(
+    known: Message, conversation_id: ConversationId, content: str, role: Role, manner: Manner
+) -> None:
+    said = (known.conversation_id, known.content, known.role, known.manner)
+    if said != (conversation_id, content, role, manner):
         raise _reused()
+
+
+def _check_told(message: Message) -> None:
+    if message.hidden_from_ai:
+        raise InvalidInput(
+            "This message is left out of what the AI is told. Tell the AI again, then ask for a reply."
+        )
 
 
 def _reused() -> IdReused:

@@ -15,7 +15,9 @@ from talekeeper.domain.accounts import Account
 from talekeeper.domain.changes import KEPT, Kept
 from talekeeper.domain.conversations import (
     IN_FLIGHT,
+    USUAL_MANNER,
     Conversation,
+    Manner,
     Message,
     PathMessage,
     Purpose,
@@ -81,6 +83,7 @@ class GameMaster:
         message_id: str | None = None,
         parent_id: str | Kept | None = KEPT,
         wants_reply: bool = True,
+        manner: Manner = USUAL_MANNER,
     ) -> Sent:
         """Save what is said. It is durable when this returns, and the reply has begun.
 
@@ -94,6 +97,7 @@ class GameMaster:
             owner_id=self.account.id,
             parent_id=parent_id if isinstance(parent_id, Kept | None) else MessageId(parent_id),
             wants_reply=wants_reply,
+            manner=manner,
         )
         return outcome.sent
 

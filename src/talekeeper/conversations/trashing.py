@@ -194,7 +194,7 @@ def quiet(tx: Writer, held: HeldConversation, *, may_wait: bool) -> None:
             "The AI is answering here. Wait for it or stop it.",
             generation_id=running.generation.id,
         )
-    said = message_at(tx, running.message_key).message.content
+    said = message_at(tx, running.message_key).message
     model = running.generation.model
     if end_generation(tx, running.generation, "stopped", model=model, measures=Measures()):
         close_message(
@@ -202,8 +202,9 @@ def quiet(tx: Writer, held: HeldConversation, *, may_wait: bool) -> None:
             held,
             running.message_key,
             start_offset=running.start_offset,
-            content=said,
+            content=said.content,
             status="stopped",
             model=model or None,
+            parts=said.parts,
         )
     held.change(generation_id=None)

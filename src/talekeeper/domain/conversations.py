@@ -6,7 +6,9 @@ from typing import Final, Literal
 import msgspec
 
 from talekeeper.clock import Millis
-from talekeeper.ids import AccountId, ConversationId, GenerationId, MessageId
+from talekeeper.domain.audiences import GAME_MASTER, Audience
+from talekeeper.domain.parts import Part
+from talekeeper.ids import AccountId, ConversationId, GenerationId, MessageId, RecordId
 
 Role = Literal["user", "assistant", "system"]
 Purpose = Literal[
@@ -23,6 +25,8 @@ FinishReason = Literal["stop", "length", "filtered", "refused"]
 """Why a model ended its reply: by itself, at the longest length, by the provider's filter, or
 because it refused to answer."""
 GenerationKind = Literal["send", "regenerate", "continue"]
+Mode = Literal["about", "speak"]
+"""Whether a message talks about a character, or to the character, who answers in person."""
 
 IN_FLIGHT: frozenset[MessageStatus] = frozenset({"pending", "streaming"})
 """What a reply is while its generation runs; every other status is final."""
@@ -33,6 +37,8 @@ MAX_TITLE = 200
 """Characters in a conversation's title."""
 MAX_BOOKMARK = 500
 """Characters in a bookmark's note."""
+MAX_SPEAKER = 200
+"""Characters in a speaker's name."""
 TitleBy = Literal["first_words", "model", "person"]
 """Who gave a conversation its title."""
 ConversationState = Literal["active", "archived", "trash"]
@@ -108,8 +114,16 @@ class ReplyError:
     retry_after: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """Who speaks in a message: the name as it was then, and the record, where there is one."""
+
+    name: str
+    id: RecordId | None = None
+
+
 class Line(msgspec.Struct, frozen=True):
-    """What a message says and who says it: all of it that a model is told.
+    """What a message says and who says it: all of it that a model may be told.
 
     Hundreds are made before a model is asked, which a frozen dataclass takes five times as long to.
     """
@@ -117,6 +131,21 @@ class Line(msgspec.Struct, frozen=True):
     id: MessageId
     role: Role
     content: str
+    mode: Mode = "about"
+    hidden_from_ai: bool = False
+    audience: Audience = GAME_MASTER
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a message is said: who speaks, about or as whom, and who may see it."""
+
+    speaker: Speaker | None = None
+    mode: Mode = "about"
+    audience: Audience = GAME_MASTER
+
+
+USUAL_MANNER: Final = Manner()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +160,9 @@ class Message:
     end or whose provider gave no reason, and for what a person wrote.
     `bookmark` is a person's note on it, empty for a mark without one, null without a mark.
     `deleted_at` says when it was taken back; everything under it is hidden with it.
+    `speaker` is null where the account itself or its assistant speaks. `mode` is about or speak, and
+    `audience` says who may see it. `hidden_from_ai`: it is shown, and no model is sent it.
+    `parts` are what it holds beside its text, in order.
     """
 
     id: MessageId
@@ -152,6 +184,15 @@ class Message:
     error: ReplyError | None = None
     bookmark: str | None = None
     deleted_at: Millis | None = None
+    speaker: Speaker | None = None
+    mode: Mode = "about"
+    audience: Audience = GAME_MASTER
+    hidden_from_ai: bool = False
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def manner(self) -> Manner:
+        return Manner(self.speaker, self.mode, self.audience)
 
 
 @dataclass(frozen=True, slots=True)

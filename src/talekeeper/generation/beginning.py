@@ -8,12 +8,12 @@ from talekeeper.ids import BootId, GenerationId, MessageId, fresh_id
 from talekeeper.store.conversations import HeldConversation
 from talekeeper.store.generations import find_generation, insert_generation
 from talekeeper.store.messages import (
-    Place,
     StoredMessage,
     add_message,
     message_at,
     reopen_message,
 )
+from talekeeper.store.thoughts import thought_so_far
 from talekeeper.store.units import Writer
 
 
@@ -38,25 +38,28 @@ class Begun:
 class Unended:
     """A generation that runs in this process according to the store.
 
-    `grown` is what it has added to the message so far, `age_ms` how long ago it was begun.
+    `grown` is what it has added to the message so far, `thought` what its model has thought, and
+    `age_ms` how long ago it was begun.
     """
 
     begun: Begun
     grown: str
+    thought: str
     age_ms: int
 
 
 def begin_reply(
     tx: Writer,
     held: HeldConversation,
-    parent: Place,
+    asked: StoredMessage,
     *,
     reply_id: MessageId,
     kind: GenerationKind,
     boot_id: BootId,
     choice: ServerChoice,
 ) -> Begun:
-    """A pending reply under `parent` and the generation that will fill it.
+    """A pending reply to `asked`, in its mode and for its audience, and the generation that will
+    fill it.
 
     Raises GenerationRunning when the conversation's lock is taken.
     """
@@ -65,12 +68,13 @@ def begin_reply(
         tx,
         held,
         reply_id,
-        parent=parent,
+        parent=asked.place,
         role="assistant",
         status="pending",
         generation_id=generation.id,
         provider=generation.provider,
         model=generation.model or None,
+        manner=replace(asked.message.manner, speaker=None),
     )
     insert_generation(tx, generation, message_key=reply.key, boot_id=boot_id, start_offset=0)
     return Begun(generation, reply.message, reply.key)
@@ -108,8 +112,10 @@ def unended(tx: Writer, generation_id: GenerationId, *, boot_id: BootId) -> Unen
         return None
     message = message_at(tx, found.message_key).message
     before, grown = message.content[: found.start_offset], message.content[found.start_offset :]
-    begun = Begun(found.generation, replace(message, content=before), found.message_key)
-    return Unended(begun, grown, tx.now() - found.created_at)
+    parts, thought = thought_so_far(tx, found.message_key)
+    message = replace(message, content=before, parts=parts)
+    begun = Begun(found.generation, message, found.message_key)
+    return Unended(begun, grown, thought, tx.now() - found.created_at)
 
 
 def _next_generation(

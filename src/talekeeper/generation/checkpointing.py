@@ -19,9 +19,12 @@ import structlog
 
 from talekeeper.errors import StoreError, trail
 from talekeeper.generation.growing import Growing
+from talekeeper.prompts.receipts import WrittenReceipt
 from talekeeper.store import Store, Writer
+from talekeeper.store.conversations import hold_conversation
 from talekeeper.store.generations import add_chunk, keep_receipt
-from talekeeper.store.messages import begin_streaming
+from talekeeper.store.messages import begin_streaming, report_change
+from talekeeper.store.thoughts import add_thought
 from talekeeper.tasks import Duty, OwnTasks
 
 INTERVAL: Final = 0.15
@@ -38,38 +41,66 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """What one reply grew by since its last checkpoint."""
+    """What one reply and its reasoning grew by since the last checkpoint."""
 
     growing: Growing
     offset: int
     text: str
+    thought_offset: int
+    thought: str
 
     @classmethod
     def taken(cls, growing: Growing) -> "_Piece":
-        piece = cls(growing, growing.saved, "".join(growing.unsaved))
-        growing.unsaved = []
+        thought = growing.thought
+        piece = cls(
+            growing,
+            growing.saved,
+            "".join(growing.unsaved),
+            thought.saved,
+            "".join(thought.unsaved),
+        )
+        growing.unsaved, thought.unsaved = [], []
         return piece
 
     def keep(self, tx: Writer) -> bool:
         """Whether the generation still holds the lock; if not, nothing is written."""
         growing = self.growing
-        is_mine = add_chunk(
-            tx,
-            growing.generation,
-            offset=self.offset,
-            text=self.text,
-            may_be_stored=growing.may_be_stored,
-        )
+        is_mine = True
+        if self.thought:
+            is_mine = add_thought(
+                tx,
+                growing.generation,
+                message_key=growing.begun.message_key,
+                position=growing.position,
+                offset=self.thought_offset,
+                text=self.thought,
+                may_be_stored=growing.may_be_stored,
+            )
+        if is_mine and self.text:
+            is_mine = add_chunk(
+                tx,
+                growing.generation,
+                offset=self.offset,
+                text=self.text,
+                may_be_stored=growing.may_be_stored,
+            )
         if is_mine and growing.receipt is not None:
             begin_streaming(tx, growing.begun.message_key)
             receipt = receipt_of(growing)
             if receipt is not None:
-                keep_receipt(tx, growing.generation, receipt)
+                keep_receipt(tx, growing.generation, receipt.json, receipt.texts)
+        if is_mine and self.thought and not growing.thought.is_told:
+            # Words are told by the hub. That a model thinks is in the message, and told with it.
+            held = hold_conversation(tx, growing.generation.conversation_id, owner_id=None)
+            report_change(tx, held, growing.begun.message_key)
+            held.save(tx)
         return is_mine
 
     def note_kept(self, *, is_mine: bool) -> None:
-        growing = self.growing
+        growing, thought = self.growing, self.growing.thought
         growing.saved = self.offset + len(self.text)
+        thought.saved = self.thought_offset + len(self.thought)
+        thought.is_told = thought.is_told or bool(self.thought)
         growing.receipt = None
         growing.may_be_stored = growing.is_refused = False
         if not is_mine and growing.ending is None:
@@ -77,10 +108,13 @@ class _Piece:
 
     def put_back(self) -> None:
         """The text goes with the next checkpoint, or with the end."""
-        self.growing.unsaved.insert(0, self.text)
+        if self.text:
+            self.growing.unsaved.insert(0, self.text)
+        if self.thought:
+            self.growing.thought.unsaved.insert(0, self.thought)
 
 
-def receipt_of(growing: Growing) -> str | None:
+def receipt_of(growing: Growing) -> WrittenReceipt | None:
     """What the model was told, as it is stored; None when that is on disk, or cannot be written."""
     if growing.receipt is None:
         return None
@@ -115,7 +149,8 @@ class Checkpoints:
         if not self._is_due.is_set():
             self._due_since = asyncio.get_running_loop().time()
             self._is_due.set()
-        if growing.end - growing.saved >= SIZE and not growing.is_refused:
+        unsaved = growing.end - growing.saved + growing.thought.end - growing.thought.saved
+        if unsaved >= SIZE and not growing.is_refused:
             self._is_urgent.set()
 
     async def close(self) -> None:
@@ -134,7 +169,7 @@ class Checkpoints:
             await self._checkpoint()
 
     async def _checkpoint(self) -> None:
-        due = [each for each in self._growing() if each.unsaved]
+        due = [each for each in self._growing() if each.unsaved or each.thought.unsaved]
         together = [_Piece.taken(each) for each in due if not each.is_refused]
         alone = [_Piece.taken(each) for each in due if each.is_refused]
         is_kept = await self._keep(together)

@@ -9,6 +9,8 @@ from talekeeper.domain.conversations import FinishReason, Generation, MessageSta
 from talekeeper.domain.replies import Usage
 from talekeeper.generation.beginning import Begun
 from talekeeper.generation.folding import folded, joined, needs_more_for_seam, settled
+from talekeeper.generation.thinking import Thought
+from talekeeper.prompts.receipts import WrittenReceipt
 
 Ending = Literal["finished", "stopped", "interrupted", "failed"]
 
@@ -35,7 +37,7 @@ class Growing:
     end: int = 0
     saved: int = 0
     unsaved: list[str] = field(default_factory=list[str])
-    receipt: Callable[[], str] | None = None
+    receipt: Callable[[], WrittenReceipt] | None = None
     """Writes what the model was told, until it is on disk: it goes with the first write there is,
     since nobody should wait for it before the model is asked."""
     wants_title: bool = False
@@ -51,6 +53,8 @@ class Growing:
     """The store refused a checkpoint of this reply alone: it is written apart from the others."""
     task: "asyncio.Task[None] | None" = None
     reader: "asyncio.Task[None] | None" = None
+    thought: Thought = field(default_factory=Thought)
+    """What the model thinks in this generation."""
     _text: list[str] = field(default_factory=list[str])
     _held: str = ""
     _seam: str | None = None
@@ -78,15 +82,23 @@ class Growing:
             return "".join(self._text)
         return self._text[0] + "".join(self._text[1 + self._taken_back :])
 
-    def take_back(self) -> None:
+    @property
+    def position(self) -> int:
+        """The place of this generation's reasoning among the message's parts."""
+        return len(self.begun.message.parts)
+
+    def take_back(self) -> str:
         """What the model said in this generation was thinking: the end is written without it.
 
-        The text that followers have keeps its offsets until then, since it only ever grows.
+        The text that followers have keeps its offsets until then, since it only ever grows. Returns
+        what it was.
         """
+        text = "".join(self._text[1 + self._taken_back :])
         self._taken_back = len(self._text) - 1
         self._held = ""
         if self._looks_for_seam:
             self._seam = ""
+        return text
 
     def resume(self, grown: str) -> None:
         """The store has `grown` of this generation already."""

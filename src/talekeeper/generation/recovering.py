@@ -58,7 +58,7 @@ def end_as_stored(
     generation = stored.generation
     held = hold_conversation(tx, generation.conversation_id, owner_id=None)
     # Read before the chunks are folded away: the text so far is content and chunks.
-    text = message_at(tx, stored.message_key).message.content
+    so_far = message_at(tx, stored.message_key).message
     is_ended = end_generation(
         tx,
         generation,
@@ -75,10 +75,11 @@ def end_as_stored(
         held,
         stored.message_key,
         start_offset=stored.start_offset,
-        content=text,
+        content=so_far.content,
         status=MESSAGE_STATUS[ending],
         model=generation.model or None,
         error=error,
+        parts=so_far.parts,
     )
     held.save(tx)
     return True

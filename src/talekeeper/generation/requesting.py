@@ -7,16 +7,18 @@ from talekeeper.domain.conversations import USUAL_LONGEST_REQUEST, Line
 from talekeeper.domain.replies import Provider
 from talekeeper.generation.beginning import Begun
 from talekeeper.ids import AccountId
-from talekeeper.prompts import Composed, composed
+from talekeeper.prompts import Composed, composed, divided
 from talekeeper.prompts.fitting import (
     HISTORY_STEP,
     LEAST_MESSAGES,
-    Limits,
+    Window,
     cost_of_all,
-    limits_of,
+    window_of,
 )
+from talekeeper.prompts.receipts import began_at
 from talekeeper.store import Reader
 from talekeeper.store.conversations import get_conversation
+from talekeeper.store.generations import receipt_before
 from talekeeper.store.walking import lines_to
 
 
@@ -43,28 +45,33 @@ def request_for(
     generation = begun.generation
     reached = reach(tx, generation.owner_id, generation.provider, generation.model)
     conversation = get_conversation(tx, generation.conversation_id, owner_id=generation.owner_id)
-    limits = limits_of(
+    window = window_of(
         reached.window,
         conversation.sampling.longest_request or reached.longest_request,
         conversation.sampling,
     )
-    history, is_whole = history_to(tx, begun.message_key, limits=limits)
+    history, is_whole = history_to(tx, begun.message_key, window=window)
     if not continues:
         history.pop()
-    asked = composed(
+    sections = divided(
         history,
         purpose=conversation.purpose,
-        model=reached.model,
-        limits=limits,
         continues=continues,
         continues_text=reached.provider.continues_text,
-        sampling=conversation.sampling,
         is_whole=is_whole,
+    )
+    is_short = is_whole and cost_of_all(history) < window.room // 2
+    asked = composed(
+        sections,
+        window,
+        model=reached.model,
+        sampling=conversation.sampling,
+        began_at=None if is_short else began_at(receipt_before(tx, begun.message_key)),
     )
     return reached, asked
 
 
-def history_to(tx: Reader, key: int, *, limits: Limits) -> tuple[list[Line], bool]:
+def history_to(tx: Reader, key: int, *, window: Window) -> tuple[list[Line], bool]:
     """The newest of the path that ends in `key`, oldest first, and whether that is all of it.
 
     No more is read than what is sure not to fit, so a long tale costs what a request may take.
@@ -76,12 +83,21 @@ def history_to(tx: Reader, key: int, *, limits: Limits) -> tuple[list[Line], boo
     while above is not None:
         step, above = lines_to(tx, above, limit=limit)
         history[:0] = step
-        told = [line for line in step if line.content.strip()]
+        mode = history[-1].mode
+        told = [
+            line
+            for line in step
+            if line.mode == mode and not line.hidden_from_ai and line.content.strip()
+        ]
         tokens += cost_of_all(told)
         count += len(told)
-        room = limits.room if count >= LEAST_MESSAGES else limits.window_room
+        room = window.room if count >= _LEAST_READ else window.model_room
         if tokens > room:
             break
         # As many more as would fill it, were they like these, and never many more than these.
         limit = min(1 + (room - tokens) * len(history) // max(1, tokens), 2 * len(history))
     return history, above is None
+
+
+_LEAST_READ = LEAST_MESSAGES + 2
+"""Beside the last messages of the history: the message to be answered, and a reply to go on with."""

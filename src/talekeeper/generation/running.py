@@ -58,6 +58,7 @@ from talekeeper.store.generations import (
 )
 from talekeeper.store.jobs import enqueue_job
 from talekeeper.store.messages import close_message, message_at, restore_reply
+from talekeeper.store.thoughts import keep_thought, reasoning_so_far
 from talekeeper.tasks import OwnTasks
 
 log = structlog.get_logger(__name__)
@@ -98,10 +99,14 @@ class Generations:
         clock: Clock,
         boot_id: BootId,
         tasks: OwnTasks,
+        keeps_reasoning: bool = True,
         on_ended: OnEnded | None = None,
         on_job: Callable[[], None] | None = None,
     ) -> None:
-        """`on_job` is called when a job is on disk; where it is None, titles are not asked for."""
+        """`on_job` is called when a job is on disk; where it is None, titles are not asked for.
+
+        Without `keeps_reasoning` what models think is dropped as it comes.
+        """
         self._store = store
         self._hub = hub
         self._reach = reach
@@ -109,6 +114,7 @@ class Generations:
         self._boot_id = boot_id
         self._on_ended = on_ended
         self._on_job = on_job
+        self._keeps_reasoning = keeps_reasoning
         self._growing: dict[GenerationId, Growing] = {}
         self._checkpoints = Checkpoints(store, self._growing.values, tasks=tasks)
         self._is_closing = False
@@ -139,6 +145,7 @@ class Generations:
         log.warning("generation.taken_up", ending=ending, **_ids(begun.generation))
         growing = Growing(begun, self._clock.monotonic(), begun.generation.model)
         growing.resume(found.grown)
+        growing.thought.resume(found.thought)
         growing.ending = ending
         self._fill(growing)
 
@@ -280,9 +287,15 @@ class Generations:
             async for part in stream:
                 match part:
                     case TextDelta(text):
+                        if growing.thought.end:
+                            growing.thought.stop(self._clock.monotonic())
                         self._grow(growing, growing.taken(text))
                     case TakenBack():
-                        growing.take_back()
+                        thought = growing.take_back()
+                        if self._keeps_reasoning:
+                            since = growing.started + (growing.first_token or 0)
+                            growing.thought.take_over(thought, self._clock.monotonic() - since)
+                            self._checkpoints.grew(growing)
                     case Usage():
                         growing.usage = Usage(
                             counted(part.input_tokens), counted(part.output_tokens)
@@ -293,6 +306,9 @@ class Generations:
                     case Unheeded(wish):
                         unheeded.append(wish)
                         growing.receipt = partial(asked.receipt, unheeded=tuple(unheeded))
+                    case ReasoningDelta(text) if self._keeps_reasoning:
+                        growing.thought.grow(text, self._clock.monotonic())
+                        self._checkpoints.grew(growing)
                     case ReasoningDelta():
                         pass
         finally:
@@ -321,6 +337,8 @@ class Generations:
             return
         generation = growing.generation
         content = growing.text
+        thought = growing.thought
+        thought.stop(self._clock.monotonic())
         measures = Measures(
             first_token_ms=_millis(growing.first_token),
             duration_ms=_millis(self._clock.monotonic() - growing.started),
@@ -334,7 +352,9 @@ class Generations:
             reason = replace(error, retry_after=None) if error and is_plain else error
             receipt = None if is_plain else receipt_of(growing)
             if receipt is not None:
-                keep_receipt(tx, generation, receipt)
+                keep_receipt(tx, generation, receipt.json, receipt.texts)
+            key = growing.begun.message_key
+            reasoning = reasoning_so_far(tx, key, growing.position) if is_plain else thought.part()
             if not end_generation(
                 tx,
                 generation,
@@ -357,11 +377,15 @@ class Generations:
                 output_tokens=measured.output_tokens,
                 finish_reason=None if is_plain or ending != "finished" else growing.finish_reason,
                 error=reason,
+                parts=(*growing.begun.message.parts, *reasoning),
             )
             try:
-                close(growing.begun.message_key)
+                close(key)
             except NotFound:
-                close(restore_reply(tx, held, growing.begun.message))
+                key = restore_reply(tx, held, growing.begun.message)
+                close(key)
+            if thought.end and not is_plain:
+                keep_thought(tx, key, growing.position, thought.text)
             held.save(tx)
             wants_title = growing.wants_title and not is_plain
             if ending == "finished" and wants_title and held.title_by == "first_words":

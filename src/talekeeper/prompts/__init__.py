@@ -1,5 +1,6 @@
 """What the AI is told: pure functions from facts to a request and its receipt."""
 
 from talekeeper.prompts.composing import Composed, composed
+from talekeeper.prompts.dividing import divided
 
-__all__ = ["Composed", "composed"]
+__all__ = ["Composed", "composed", "divided"]

@@ -27,6 +27,7 @@ from talekeeper.store.sql import (
     select,
     update,
 )
+from talekeeper.store.thoughts import forget_thoughts
 from talekeeper.store.units import Reader, Writer
 
 _m = messages.c
@@ -124,7 +125,15 @@ _STILL_DELETED = prepared(
 _EMPTY = prepared(
     update(messages)
     .where(_m.key == bindparam("at"))
-    .values(content="", bookmark=null(), emptied_at=bindparam("now"), revision=_m.revision + 1)
+    .values(
+        content="",
+        bookmark=null(),
+        speaker_id=null(),
+        speaker_name=null(),
+        parts=null(),
+        emptied_at=bindparam("now"),
+        revision=_m.revision + 1,
+    )
 )
 _FORGET_RECEIPTS = prepared(
     update(generations).where(generations.c.message_key == bindparam("at")).values(receipt=null())
@@ -219,5 +228,6 @@ def empty_rows(tx: Writer, branch: OldBranch, entries: Mapping[int, Entry]) -> N
     places = [{"at": key} for key in keys]
     tx.run_many(_FORGET_CHUNKS, places)
     tx.run_many(_FORGET_RECEIPTS, places)
+    forget_thoughts(tx, keys)
     now = tx.now()
     tx.run_many(_EMPTY, [{**place, "now": now} for place in places])

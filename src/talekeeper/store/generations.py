@@ -1,5 +1,6 @@
 """Generations in the store: the lock on replying, the checkpoints, and how they end."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from talekeeper.clock import Millis
@@ -21,6 +22,8 @@ from talekeeper.store.sql import (
     or_,
     processes,
     select,
+    text,
+    told_texts,
     update,
 )
 from talekeeper.store.units import Reader, Writer
@@ -112,6 +115,31 @@ _FORGET_FROM = prepared(
 )
 _TOLD = prepared(select(_g.receipt).where(_g.id == bindparam("id")))
 _RECEIPT = prepared(update(generations).where(_holds_lock).values(receipt=bindparam("told")))
+# Another receipt of the conversation may have named the text before.
+_TELL = prepared(
+    text(
+        "INSERT INTO told_texts (conversation_id, hash, text)"
+        " VALUES (:conversation_id, :hash, :words) ON CONFLICT DO NOTHING"
+    )
+)
+_TOLD_TEXT = prepared(
+    select(told_texts.c.text).where(
+        told_texts.c.conversation_id == bindparam("conversation_id"),
+        told_texts.c.hash == bindparam("hash"),
+    )
+)
+# Replies that failed before they were asked for stand between.
+_RECEIPT_BEFORE = prepared(
+    text(
+        "WITH RECURSIVE path (parent_key, generation_id, depth) AS ("
+        " SELECT parent_key, CAST(NULL AS text), 0 FROM messages WHERE key = :key"
+        " UNION ALL SELECT messages.parent_key, messages.generation_id, path.depth + 1"
+        " FROM path JOIN messages ON messages.key = path.parent_key WHERE path.depth < 8)"
+        " SELECT generations.receipt FROM path"
+        " JOIN generations ON generations.id = path.generation_id"
+        " WHERE generations.receipt IS NOT NULL ORDER BY path.depth LIMIT 1"
+    )
+)
 _END = prepared(
     update(generations)
     .where(_holds_lock)
@@ -248,9 +276,33 @@ def find_receipt(tx: Reader, generation_id: GenerationId) -> str | None:
     return None if row is None else row[0]
 
 
-def keep_receipt(tx: Writer, generation: Generation, receipt: str) -> None:
-    """Keep what the model was told, while the lock is this generation's."""
-    tx.run(_RECEIPT, generation_id=generation.id, held_epoch=generation.epoch, told=receipt)
+def keep_receipt(
+    tx: Writer, generation: Generation, receipt: str, texts: Mapping[str, str]
+) -> None:
+    """Keep what the model was told, while the lock is this generation's. `texts` are those that the
+    receipt names, by their hashes.
+    """
+    kept = tx.run(_RECEIPT, generation_id=generation.id, held_epoch=generation.epoch, told=receipt)
+    if kept and texts:
+        tx.run_many(
+            _TELL,
+            [
+                {"conversation_id": generation.conversation_id, "hash": key, "words": texts[key]}
+                for key in sorted(texts)
+            ],
+        )
+
+
+def told_text(tx: Reader, conversation_id: ConversationId, hash_: str) -> str:
+    """The text that a receipt of the conversation names so; nothing where there is none."""
+    row = tx.first(_TOLD_TEXT, conversation_id=conversation_id, hash=hash_)
+    return "" if row is None else row[0]
+
+
+def receipt_before(tx: Reader, key: int) -> str | None:
+    """The receipt of the last reply above this one that has one; None without any near it."""
+    row = tx.first(_RECEIPT_BEFORE, key=key)
+    return None if row is None else row[0]
 
 
 def end_generation(

@@ -8,15 +8,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from talekeeper.domain.audiences import audience_in, written_audience
 from talekeeper.domain.conversations import (
     IN_FLIGHT,
+    USUAL_MANNER,
     FinishReason,
+    Manner,
     Message,
     MessageStatus,
     PathMessage,
     ReplyError,
     Role,
+    Speaker,
 )
+from talekeeper.domain.parts import Part, parts_in, written_parts
 from talekeeper.errors import NotFound
 from talekeeper.ids import AccountId, ConversationId, GenerationId, MessageId
 from talekeeper.store.conversations import HeldConversation
@@ -35,6 +40,7 @@ from talekeeper.store.sql import (
     select,
     update,
 )
+from talekeeper.store.thoughts import reasoning_so_far
 from talekeeper.store.units import Reader, Writer
 
 _m = messages.c
@@ -66,6 +72,12 @@ MESSAGE_COLUMNS = (
     _m.deleted_at,
     _m.deleted_by,
     _m.emptied_at,
+    _m.speaker_id,
+    _m.speaker_name,
+    _m.mode,
+    _m.audience,
+    _m.hidden_from_ai,
+    _m.parts,
 )
 
 
@@ -108,6 +120,10 @@ _INSERT = prepared(
             "provider",
             "model",
             "content",
+            "speaker_id",
+            "speaker_name",
+            "mode",
+            "audience",
         )
         | {"revision": 1}
     )
@@ -149,6 +165,7 @@ _CLOSE = prepared(
         error_message=bindparam("reason"),
         error_retryable=bindparam("retryable"),
         error_retry_after=bindparam("retry_after"),
+        parts=bindparam("all_parts"),
     )
 )
 
@@ -184,10 +201,14 @@ _FIRST_REPLY = prepared(
     .order_by(_m.key)
     .limit(1)
 )
-_BOOKMARK = prepared(
+_MARK = prepared(
     update(messages)
     .where(_m.key == bindparam("at"))
-    .values(bookmark=bindparam("note"), revision=_m.revision + 1)
+    .values(
+        bookmark=bindparam("note"),
+        hidden_from_ai=bindparam("hidden"),
+        revision=_m.revision + 1,
+    )
 )
 _BOOKMARKED = prepared(
     _select.where(
@@ -219,6 +240,12 @@ _COPY = prepared(
             "error_retry_after",
             "bookmark",
             "content",
+            "speaker_id",
+            "speaker_name",
+            "mode",
+            "audience",
+            "hidden_from_ai",
+            "parts",
         )
         | {
             "parent_key": select(_elder.c.key)
@@ -311,6 +338,7 @@ def add_message(
     generation_id: GenerationId | None = None,
     provider: str | None = None,
     model: str | None = None,
+    manner: Manner = USUAL_MANNER,
 ) -> StoredMessage:
     """A new node under `parent`, which becomes the active leaf when `held` is saved."""
     now = tx.now()
@@ -330,6 +358,7 @@ def add_message(
         provider=provider,
         model=model,
         content=content,
+        **_stored_manner(manner),
     )
     assert row is not None
     message = Message(
@@ -346,6 +375,9 @@ def add_message(
         generation_id=generation_id,
         provider=provider,
         model=model,
+        speaker=manner.speaker,
+        mode=manner.mode,
+        audience=manner.audience,
     )
     held.move_leaf(message_id, row[0])
     held.count(messages=1, characters=len(content))
@@ -379,6 +411,7 @@ def close_message(
     output_tokens: int | None = None,
     finish_reason: FinishReason | None = None,
     error: ReplyError | None = None,
+    parts: Sequence[Part],
 ) -> StoredMessage:
     """The reply has its final text and state; the change is told when `held` is saved.
 
@@ -399,15 +432,16 @@ def close_message(
         reason=error.message if error else None,
         retryable=int(error.retryable) if error else None,
         retry_after=round(error.retry_after) if error and error.retry_after is not None else None,
+        all_parts=written_parts(parts),
     )
     if closed:
         held.count(characters=len(content) - start_offset)
     return report_change(tx, held, key)
 
 
-def set_bookmark(tx: Writer, key: int, bookmark: str | None) -> None:
-    """The message bears this note; None: no mark."""
-    tx.run(_BOOKMARK, at=key, note=bookmark)
+def set_marks(tx: Writer, key: int, *, bookmark: str | None, hidden_from_ai: bool) -> None:
+    """The message bears this note, None: no bookmark; models are told of it, or not."""
+    tx.run(_MARK, at=key, note=bookmark, hidden=int(hidden_from_ai))
 
 
 def bookmarked_messages(tx: Reader, conversation_id: ConversationId) -> tuple[Message, ...]:
@@ -448,6 +482,9 @@ def add_copies(
                 "error_retry_after": error.retry_after if error else None,
                 "bookmark": message.bookmark,
                 "content": message.content,
+                **_stored_manner(message.manner),
+                "hidden_from_ai": int(message.hidden_from_ai),
+                "parts": written_parts(message.parts),
             }
         )
     if not rows:
@@ -478,6 +515,7 @@ def restore_reply(tx: Writer, held: HeldConversation, reply: Message) -> int:
         status="streaming",
         generation_id=reply.generation_id,
         provider=reply.provider,
+        manner=reply.manner,
     )
     # Whatever removed the row told nobody: it is still counted.
     held.count(messages=-1)
@@ -561,4 +599,29 @@ def _state(tx: Reader, row: Row) -> dict[str, Any]:
         "error": error,
         "bookmark": row[22],
         "deleted_at": row[23],
+        "speaker": None if row[27] is None else Speaker(row[27], row[26]),
+        "mode": row[28],
+        "audience": audience_in(row[29]),
+        "hidden_from_ai": bool(row[30]),
+        "parts": _whole_parts(tx, row[0], row[31], row[8]),
+    }
+
+
+def _whole_parts(
+    tx: Reader, key: int, stored: str | None, status: MessageStatus
+) -> tuple[Part, ...]:
+    """A message's parts, the reasoning of a growing one included."""
+    parts = parts_in(stored)
+    if status not in IN_FLIGHT:
+        return parts
+    return (*parts, *reasoning_so_far(tx, key, len(parts)))
+
+
+def _stored_manner(manner: Manner) -> dict[str, Any]:
+    speaker = manner.speaker
+    return {
+        "speaker_id": None if speaker is None else speaker.id,
+        "speaker_name": None if speaker is None else speaker.name,
+        "mode": manner.mode,
+        "audience": written_audience(manner.audience),
     }

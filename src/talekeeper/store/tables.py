@@ -254,6 +254,18 @@ messages = Table(
     # When what it said was removed for good. Its row stays, since an id is unique for good.
     Column("emptied_at", Whole),
     Column("content", Text, nullable=False),
+    # Who speaks: the name as it was then, and the record's id, where there is one. NULL: the account
+    # itself, or its assistant.
+    Column("speaker_id", Text),
+    Column("speaker_name", Text),
+    Column("mode", Text, nullable=False, server_default="about"),
+    # Who may see it, as JSON; NULL: the game master alone.
+    Column("audience", Text),
+    # It is shown, and no model is sent it.
+    Column("hidden_from_ai", Whole, nullable=False, server_default=text("0")),
+    # What it holds beside its text, a JSON list of parts; NULL: nothing. The text of a reasoning
+    # part is in `thoughts`.
+    Column("parts", Text),
     CheckConstraint("parent_key < key", name="parent_is_elder"),
     CheckConstraint("role IN ('user', 'assistant', 'system')", name="role"),
     CheckConstraint(
@@ -270,6 +282,9 @@ messages = Table(
     CheckConstraint(
         "emptied_at IS NULL OR (deleted_by IS NOT NULL AND content = '')", name="emptied"
     ),
+    CheckConstraint("mode IN ('about', 'speak')", name="mode"),
+    CheckConstraint("hidden_from_ai IN (0, 1)", name="hidden_from_ai"),
+    CheckConstraint("speaker_id IS NULL OR speaker_name IS NOT NULL", name="speaker_has_name"),
     sqlite_strict=True,
 )
 # The children of a message, eldest first, and the roots of a conversation. Two indexes, of which a
@@ -334,7 +349,7 @@ generations = Table(
     Column("input_tokens", Whole),
     Column("output_tokens", Whole),
     Column("error_code", Text),
-    # What the model was told, part by part, as JSON: written once, shown as it is.
+    # What the model was told, section by section, as JSON in the version of its shape.
     Column("receipt", Text),
     CheckConstraint("kind IN ('send', 'regenerate', 'continue')", name="kind"),
     CheckConstraint(
@@ -351,6 +366,36 @@ Index(
     unique=True,
     sqlite_where=text("status = 'running'"),
     postgresql_where=text("status = 'running'"),
+)
+
+# What models thought: the text of the reasoning part at `position` among a message's parts, in
+# pieces as they came. A process that dies loses none that is here, and nothing has to be folded.
+thoughts = Table(
+    "thoughts",
+    metadata,
+    Column("message_key", Whole, ForeignKey("messages.key", ondelete="CASCADE"), primary_key=True),
+    Column("position", Whole, primary_key=True),
+    Column("start_offset", Whole, primary_key=True),
+    Column("text", Text, nullable=False),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+
+# Texts that models were told and that no message holds, each once a conversation under its hash:
+# what the receipts of its generations name. They go with the conversation.
+told_texts = Table(
+    "told_texts",
+    metadata,
+    Column(
+        "conversation_id",
+        Text,
+        ForeignKey("conversations.id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("hash", Text, primary_key=True),
+    Column("text", Text, nullable=False),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
 )
 
 # Work that outlives the process: claimed under a lease, tried again, remembered when it is done.

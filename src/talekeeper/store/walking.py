@@ -4,6 +4,7 @@ Every walk is a recursive query over integer keys: 50 steps in a tree of a milli
 much as reading 50 neighbouring rows twice.
 """
 
+from talekeeper.domain.audiences import audience_in
 from talekeeper.domain.conversations import Line, Message, PathPage, TreePage
 from talekeeper.errors import NotFound
 from talekeeper.ids import ConversationId, MessageId
@@ -59,7 +60,17 @@ def _path_statement() -> ClauseElement:
 def _lines_statement() -> ClauseElement:
     path = _walk()
     return (
-        select(_m.parent_key, _m.id, _m.role, _m.content, _m.status, _m.generation_id)
+        select(
+            _m.parent_key,
+            _m.id,
+            _m.role,
+            _m.content,
+            _m.status,
+            _m.generation_id,
+            _m.mode,
+            _m.hidden_from_ai,
+            _m.audience,
+        )
         .select_from(path.join(messages, _m.key == path.c.key))
         .order_by(path.c.depth.desc())
     )
@@ -150,7 +161,17 @@ def lines_to(tx: Reader, key: int, *, limit: int) -> tuple[list[Line], int | Non
     above them; None where the path begins with them.
     """
     rows = tx.all(_LINES, leaf_key=key, limit=limit)
-    lines = [Line(row[1], row[2], whole_content(tx, row[3], row[4], row[5])) for row in rows]
+    lines = [
+        Line(
+            row[1],
+            row[2],
+            whole_content(tx, row[3], row[4], row[5]),
+            row[6],
+            bool(row[7]),
+            audience_in(row[8]),
+        )
+        for row in rows
+    ]
     return lines, rows[0][0]
 
 

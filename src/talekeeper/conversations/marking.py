@@ -1,5 +1,6 @@
-"""Bookmarking: a person's mark on a message, with a note or without one."""
+"""Marking: a bookmark on a message, and whether models are told of it."""
 
+from talekeeper.domain.changes import KEPT, Kept
 from talekeeper.domain.conversations import Message
 from talekeeper.errors import NotFound
 from talekeeper.ids import AccountId, ConversationId, MessageId
@@ -9,16 +10,22 @@ from talekeeper.store.messages import (
     bookmarked_messages,
     get_message,
     report_change,
-    set_bookmark,
+    set_marks,
 )
 
 
-async def bookmark_message(
-    store: Store, message_id: MessageId, bookmark: str | None, *, owner_id: AccountId
+async def mark_message(
+    store: Store,
+    message_id: MessageId,
+    *,
+    owner_id: AccountId,
+    bookmark: str | Kept | None = KEPT,
+    hidden_from_ai: bool | Kept = KEPT,
 ) -> Message:
-    """The message bears this note, an empty one for a mark alone; None takes the mark away.
+    """The message bears these marks; what is not given is kept.
 
-    Raises NotFound when it is absent, another account's, or taken back.
+    An empty `bookmark` is a mark without a note, None takes it away. No model is sent a message that
+    is `hidden_from_ai`. Raises NotFound when it is absent, another account's, or taken back.
     """
     known = await store.read(lambda tx: get_message(tx, message_id, owner_id=owner_id))
     conversation_id = known.message.conversation_id
@@ -28,9 +35,12 @@ async def bookmark_message(
         stored = get_message(tx, message_id, owner_id=owner_id)
         if stored.is_hidden:
             raise NotFound("This message was deleted. Restore it first.")
-        if stored.message.bookmark == bookmark:
-            return stored.message
-        set_bookmark(tx, stored.key, bookmark)
+        before = stored.message
+        note = before.bookmark if isinstance(bookmark, Kept) else bookmark
+        hidden = before.hidden_from_ai if isinstance(hidden_from_ai, Kept) else hidden_from_ai
+        if (note, hidden) == (before.bookmark, before.hidden_from_ai):
+            return before
+        set_marks(tx, stored.key, bookmark=note, hidden_from_ai=hidden)
         changed = report_change(tx, held, stored.key)
         held.save(tx)
         return changed.message

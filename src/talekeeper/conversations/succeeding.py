@@ -1,0 +1,35 @@
+"""Succeeding: the one place that says what passes from a conversation to one opened in its place."""
+
+from talekeeper.domain.conversations import Conversation, TitleBy
+from talekeeper.ids import AccountId, ConversationId
+from talekeeper.store import Writer
+from talekeeper.store.conversations import HeldConversation, insert_conversation
+
+
+def open_successor(
+    tx: Writer,
+    before: Conversation,
+    new_id: ConversationId,
+    *,
+    owner_id: AccountId,
+    title: str = "",
+    title_by: TitleBy | None = None,
+    role: str | None = None,
+) -> HeldConversation:
+    """A conversation with the purpose of `before`, the model that answers there, and how.
+
+    Its first event is still to happen.
+    """
+    opened = insert_conversation(
+        tx,
+        new_id,
+        owner_id=owner_id,
+        title=title,
+        title_by=title_by,
+        purpose=before.purpose,
+        role=role,
+        provider=before.provider,
+        model=before.model,
+    )
+    opened.change(sampling=before.sampling)
+    return opened
