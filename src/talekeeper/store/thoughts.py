@@ -9,74 +9,56 @@ from collections.abc import Mapping
 from talekeeper.domain.conversations import Generation
 from talekeeper.domain.parts import Part, Reasoning, parts_in
 from talekeeper.ids import MessageId
-from talekeeper.store.prepared import prepared
-from talekeeper.store.sql import (
-    bindparam,
-    delete,
-    func,
-    generations,
-    insert,
-    literal,
-    messages,
-    select,
-    text,
-    thoughts,
-)
+from talekeeper.store.statements import statement
 from talekeeper.store.units import Reader, Writer
 
-_t, _g, _m = thoughts.c, generations.c, messages.c
-
-_ADD = prepared(
-    insert(thoughts).from_select(
-        ["message_key", "position", "start_offset", "text"],
-        select(
-            _g.message_key,
-            bindparam("place", type_=_t.position.type),
-            bindparam("offset", type_=_t.start_offset.type),
-            bindparam("grown", type_=_t.text.type),
-        )
-        .where(
-            _g.id == bindparam("generation_id"),
-            _g.epoch == bindparam("held_epoch"),
-            _g.status == literal("running"),
-        )
-        .with_for_update(read=True),
-    )
+_HOLDS_LOCK = "id = :generation_id AND epoch = :held_epoch AND status = 'running'"
+# Locked on PostgreSQL for the reason that checkpoints of the reply's text are.
+_ADD = statement(
+    f"""
+    INSERT INTO thoughts (message_key, position, start_offset, text)
+    SELECT message_key, :position, :offset, :text FROM generations WHERE {_HOLDS_LOCK}
+    """,
+    postgresql=f"""
+    INSERT INTO thoughts (message_key, position, start_offset, text)
+    SELECT message_key, :position, :offset, :text FROM generations WHERE {_HOLDS_LOCK} FOR SHARE
+    """,
 )
-_FORGET_FROM = prepared(
-    delete(thoughts).where(
-        _t.message_key == bindparam("key"),
-        _t.position == bindparam("place"),
-        _t.start_offset >= bindparam("offset"),
-    )
+_FORGET_FROM = statement(
+    """
+    DELETE FROM thoughts
+    WHERE message_key = :key AND position = :position AND start_offset >= :offset
+    """
 )
-_KEEP = prepared(
-    text(
-        "INSERT INTO thoughts (message_key, position, start_offset, text)"
-        " VALUES (:key, :place, 0, :whole)"
-    )
+_KEEP = statement(
+    """
+    INSERT INTO thoughts (message_key, position, start_offset, text)
+    VALUES (:key, :position, 0, :text)
+    """
 )
-_PIECES = prepared(
-    select(_t.text)
-    .where(_t.message_key == bindparam("key"), _t.position == bindparam("place"))
-    .order_by(_t.start_offset)
+_PIECES = statement(
+    """
+    SELECT text FROM thoughts WHERE message_key = :key AND position = :position
+    ORDER BY start_offset
+    """
 )
-_LENGTH = prepared(
-    select(func.sum(func.length(_t.text))).where(
-        _t.message_key == bindparam("key"), _t.position == bindparam("place")
-    )
+_LENGTH = statement(
+    """
+    SELECT sum(length(text)) AS characters FROM thoughts
+    WHERE message_key = :key AND position = :position
+    """
 )
-_PARTS = prepared(select(_m.parts).where(_m.key == bindparam("key")))
-_FORGET = prepared(delete(thoughts).where(_t.message_key == bindparam("at")))
-_COPY = prepared(
-    text(
-        "INSERT INTO thoughts (message_key, position, start_offset, text)"
-        " SELECT copy.key, thoughts.position, thoughts.start_offset, thoughts.text"
-        " FROM messages AS original"
-        " JOIN thoughts ON thoughts.message_key = original.key"
-        " JOIN messages AS copy ON copy.id = :copy_id"
-        " WHERE original.id = :original_id"
-    )
+_PARTS = statement("SELECT parts FROM messages WHERE key = :key")
+_FORGET = statement("DELETE FROM thoughts WHERE message_key = :at")
+_COPY = statement(
+    """
+    INSERT INTO thoughts (message_key, position, start_offset, text)
+    SELECT copy.key, t.position, t.start_offset, t.text
+    FROM messages AS original
+    JOIN thoughts AS t ON t.message_key = original.key
+    JOIN messages AS copy ON copy.id = :copy_id
+    WHERE original.id = :original_id
+    """
 )
 
 
@@ -96,40 +78,40 @@ def add_thought(
     With `may_be_stored` an attempt whose outcome is unknown came before: what it stored is replaced.
     """
     if may_be_stored:
-        tx.run(_FORGET_FROM, key=message_key, place=position, offset=offset)
+        tx.run(_FORGET_FROM, key=message_key, position=position, offset=offset)
     added = tx.run(
         _ADD,
         generation_id=generation.id,
         held_epoch=generation.epoch,
-        place=position,
+        position=position,
         offset=offset,
-        grown=text,
+        text=text,
     )
     return added == 1
 
 
 def keep_thought(tx: Writer, key: int, position: int, text: str) -> None:
     """This is the whole text at that position, in one piece."""
-    tx.run(_FORGET_FROM, key=key, place=position, offset=0)
-    tx.run(_KEEP, key=key, place=position, whole=text)
+    tx.run(_FORGET_FROM, key=key, position=position, offset=0)
+    tx.run(_KEEP, key=key, position=position, text=text)
 
 
 def thought_at(tx: Reader, key: int, position: int) -> str:
     """The text at that position of the message, as far as it is stored."""
-    return "".join([row[0] for row in tx.all(_PIECES, key=key, place=position)])
+    return "".join([row.text for row in tx.all(_PIECES, key=key, position=position)])
 
 
 def thought_so_far(tx: Reader, key: int) -> tuple[tuple[Part, ...], str]:
     """The parts of a growing message as its row names them, and what its generation has thought."""
     row = tx.first(_PARTS, key=key)
-    parts = parts_in(None if row is None else row[0])
+    parts = parts_in(None if row is None else row.parts)
     return parts, thought_at(tx, key, len(parts))
 
 
 def reasoning_so_far(tx: Reader, key: int, position: int) -> tuple[Reasoning, ...]:
     """The part for what the generation of a growing message has thought; none if it has not."""
-    row = tx.first(_LENGTH, key=key, place=position)
-    characters = None if row is None else row[0]
+    row = tx.first(_LENGTH, key=key, position=position)
+    characters = None if row is None else row.characters
     return (Reasoning(int(characters)),) if characters else ()
 
 
