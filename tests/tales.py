@@ -13,7 +13,7 @@ from talekeeper.conversations.reading import read_tree
 from talekeeper.conversations.sending import Outcome, Sender
 from talekeeper.domain.accounts import Account
 from talekeeper.domain.changes import KEPT, Kept
-from talekeeper.domain.conversations import Conversation, Message, Sent
+from talekeeper.domain.conversations import USUAL_MANNER, Conversation, Manner, Message, Sent
 from talekeeper.domain.replies import Provider
 from talekeeper.generation.beginning import ServerChoice
 from talekeeper.generation.leasing import Lease
@@ -83,6 +83,7 @@ class Table:
         parent_id: str | None | Kept = KEPT,
         wants_reply: bool = True,
         conversation_id: ConversationId | None = None,
+        manner: Manner = USUAL_MANNER,
     ) -> Sent:
         outcome = await self.sender.send_message(
             conversation_id or self.conversation.id,
@@ -91,6 +92,7 @@ class Table:
             owner_id=self.owner_id,
             parent_id=parent_id if isinstance(parent_id, Kept | None) else MessageId(parent_id),
             wants_reply=wants_reply,
+            manner=manner,
         )
         return outcome.sent
 

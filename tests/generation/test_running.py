@@ -167,7 +167,7 @@ async def test_a_reply_whose_row_was_removed_meanwhile_is_made_again(tmp_path: P
         assert reply.parent_id == sent.message.id
 
 
-async def test_thinking_aloud_is_neither_said_nor_stored(tmp_path: Path) -> None:
+async def test_thinking_aloud_is_not_said(tmp_path: Path) -> None:
     async with a_table(tmp_path, script=Script([Think("hmm"), "Aye."])) as table:
         sent = await table.said()
         assert sent.reply is not None

@@ -3,7 +3,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from talekeeper.domain.graphemes import hangs_together
@@ -18,6 +18,7 @@ _HOSTILE = st.lists(st.sampled_from(_SIGNS), max_size=60).map("".join)
 
 
 @pytest.mark.req("NFR-011")
+@settings(deadline=None)
 @given(st.one_of(st.text(), _HOSTILE), st.integers(1, 60))
 def test_cleaning_what_is_clean_changes_nothing(text: str, limit: int) -> None:
     once = cleaned(text, limit)
@@ -47,6 +48,7 @@ def test_a_field_becomes_one_plain_line(text: str, line: str) -> None:
 
 
 @pytest.mark.req("NFR-011")
+@settings(deadline=None)
 @given(st.text(alphabet="ae\u0301👩🏽🇩🇪\u200d👧 ", min_size=80, max_size=120), st.integers(5, 60))
 def test_a_line_is_never_cut_inside_a_character(text: str, limit: int) -> None:
     whole = cleaned(text, 10 * LONGEST_LINE)

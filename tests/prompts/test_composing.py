@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import msgspec
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from talekeeper.domain.audiences import (
@@ -404,6 +404,7 @@ def test_only_messages_of_the_same_mode_are_told() -> None:
 
 
 @pytest.mark.req("U25")
+@settings(deadline=None)
 @given(
     st.lists(st.integers(1, 60), min_size=60, max_size=160),
     st.sampled_from([1_400, 2_000, 3_000]),

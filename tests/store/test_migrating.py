@@ -13,6 +13,7 @@ from alembic.script import ScriptDirectory
 import talekeeper.store.migrations
 from talekeeper.conversations.opening import list_conversations
 from talekeeper.conversations.reading import read_path, read_tree
+from talekeeper.domain.conversations import USUAL_MANNER
 from talekeeper.ids import AccountId, ConversationId, MessageId
 from talekeeper.store.verifying import verify
 from tales import an_account, opened
@@ -132,6 +133,8 @@ async def test_what_the_first_version_stored_is_there_and_counted(
         assert len(tree.items) == 4
         assert all(each.bookmark is None and each.deleted_at is None for each in tree.items)
         assert all(each.finish_reason is None for each in tree.items)
+        assert all(each.manner == USUAL_MANNER for each in tree.items)
+        assert not any(each.hidden_from_ai or each.parts for each in tree.items)
 
 
 @pytest.mark.req("U19")

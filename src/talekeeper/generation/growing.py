@@ -93,7 +93,7 @@ class Growing:
         The text that followers have keeps its offsets until then, since it only ever grows. Returns
         what it was.
         """
-        text = "".join(self._text[1 + self._taken_back :])
+        text = "".join(self._text[1 + self._taken_back :]) + (self._seam or "")
         self._taken_back = len(self._text) - 1
         self._held = ""
         if self._looks_for_seam:

@@ -307,7 +307,7 @@ class _Orders:
                 case "markdown":
                     pieces = _small(MARKDOWN)
                 case "think":
-                    self.thoughts.append(rest)
+                    self.thoughts += _small(rest)
                 case "pace" if found := _PACE.fullmatch(rest.strip()):
                     self.pace = float(found[1]) / (1000 if found[2] == "ms" else 1)
                 case "finish" if rest.strip() in get_args(FinishReason):

@@ -5,8 +5,10 @@ adds has the position behind the parts of its message's row; when it ends, the r
 """
 
 from collections.abc import Mapping
+from itertools import groupby
 
-from talekeeper.domain.conversations import Generation
+from talekeeper.domain.audiences import audience_in
+from talekeeper.domain.conversations import IN_FLIGHT, Generation
 from talekeeper.domain.parts import Part, Reasoning, parts_in
 from talekeeper.ids import MessageId
 from talekeeper.store.statements import statement
@@ -58,6 +60,16 @@ _COPY = statement(
     JOIN thoughts AS t ON t.message_key = original.key
     JOIN messages AS copy ON copy.id = :copy_id
     WHERE original.id = :original_id
+    """
+)
+# Every message that has parts, thoughts or an audience of its own, and how long its thoughts are.
+_WITH_PARTS = statement(
+    """
+    SELECT m.id, m.status, m.parts, m.audience, t.position, sum(length(t.text)) AS characters
+    FROM messages AS m LEFT JOIN thoughts AS t ON t.message_key = m.key
+    WHERE m.parts IS NOT NULL OR m.audience IS NOT NULL OR t.position IS NOT NULL
+    GROUP BY m.key, m.id, m.status, m.parts, m.audience, t.position
+    ORDER BY m.key, t.position
     """
 )
 
@@ -113,6 +125,30 @@ def reasoning_so_far(tx: Reader, key: int, position: int) -> tuple[Reasoning, ..
     row = tx.first(_LENGTH, key=key, position=position)
     characters = None if row is None else row.characters
     return (Reasoning(int(characters)),) if characters else ()
+
+
+def misparted(tx: Reader) -> list[str]:
+    """Messages whose parts or audience cannot be read, or do not say how long their thoughts are."""
+    found: list[str] = []
+    for _, rows in groupby(tx.all(_WITH_PARTS), key=lambda row: row.id):
+        of_message = list(rows)
+        row = of_message[0]
+        try:
+            parts, _ = parts_in(row.parts), audience_in(row.audience)
+        except ValueError:
+            found.append(f"message {row.id}: its parts or its audience cannot be read")
+            continue
+        told = {
+            place: part.characters
+            for place, part in enumerate(parts)
+            if isinstance(part, Reasoning) and part.characters
+        }
+        held = {each.position: each.characters for each in of_message if each.position is not None}
+        if row.status in IN_FLIGHT:
+            held.pop(len(parts), None)
+        if told != held:
+            found.append(f"message {row.id}: its parts do not name the thoughts that it has")
+    return found
 
 
 def copy_thoughts(tx: Writer, copies: Mapping[MessageId, MessageId]) -> None:

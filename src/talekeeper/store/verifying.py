@@ -9,6 +9,7 @@ from typing import Final
 from talekeeper.store.indexing import misindexed
 from talekeeper.store.statements import Engine, Statement, statement
 from talekeeper.store.store import Store
+from talekeeper.store.thoughts import misparted
 from talekeeper.store.units import Reader
 
 _RULES: Final[tuple[tuple[str, Statement], ...]] = (
@@ -281,6 +282,37 @@ _RULES: Final[tuple[tuple[str, Statement], ...]] = (
             """
         ),
     ),
+    (
+        "message {}: the pieces of a thought do not go on from its beginning, without gap or double",
+        statement(
+            """
+            SELECT m.id FROM messages AS m
+            JOIN (
+                SELECT
+                    message_key,
+                    sum(length(text)) AS characters,
+                    min(start_offset) AS first,
+                    max(start_offset + length(text)) AS reached
+                FROM thoughts
+                GROUP BY message_key, position
+            ) AS thought ON thought.message_key = m.key
+            WHERE thought.first != 0 OR thought.reached != thought.characters
+            """
+        ),
+    ),
+    (
+        "message {}: it was emptied, and what was thought for it was not",
+        statement(
+            """
+            SELECT m.id FROM messages AS m
+            WHERE m.emptied_at IS NOT NULL
+              AND (
+                    m.parts IS NOT NULL
+                    OR EXISTS (SELECT 1 FROM thoughts AS t WHERE t.message_key = m.key)
+              )
+            """
+        ),
+    ),
 )
 
 _FOREIGN_KEYS: Final = statement(sqlite="PRAGMA foreign_key_check")
@@ -296,6 +328,7 @@ def violations(tx: Reader, engine: Engine) -> list[str]:
     """What `verify` finds, within a snapshot that stands."""
     found = [sentence.format(row.id) for sentence, rule in _RULES for row in tx.all(rule)]
     found += misindexed(tx)
+    found += misparted(tx)
     if engine == "sqlite":
         found += [f"table {row.table}: a row refers to nothing" for row in tx.all(_FOREIGN_KEYS)]
         found += [f"database: {fault}" for (fault,) in tx.all(_INTEGRITY) if fault != "ok"]

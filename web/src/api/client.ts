@@ -24,6 +24,7 @@ import type {
   Sent,
   Shelf,
   Storage,
+  Thoughts,
   Token,
   TreePage,
 } from './types'
@@ -104,6 +105,10 @@ export const api = {
     request<Sent>('POST', `/api/conversations/${conversationId}/messages`, draft, SAVING_PATIENCE),
   setBookmark: (messageId: string, bookmark: string | null) =>
     request<Message>('PATCH', `/api/messages/${messageId}`, { bookmark }),
+  setHidden: (messageId: string, hidden: boolean) =>
+    request<Message>('PATCH', `/api/messages/${messageId}`, { hidden_from_ai: hidden }),
+  reasoning: (messageId: string, position: number, after: number) =>
+    request<Thoughts>('GET', `/api/messages/${messageId}/reasoning/${position}${query({ after })}`),
   deleteBranch: (messageId: string) => request<Conversation>('DELETE', `/api/messages/${messageId}`, {}),
   restoreBranch: (messageId: string) =>
     request<Conversation>('POST', `/api/messages/${messageId}/restore`, {}),

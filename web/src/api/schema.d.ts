@@ -360,9 +360,29 @@ export interface paths {
         head?: never;
         /**
          * Change One
-         * @description Bookmark it, with a note or without one.
+         * @description Bookmark it, or leave it out of what models are told.
          */
         patch: operations["change_one_api_messages__message_id__patch"];
+        trace?: never;
+    };
+    "/api/messages/{message_id}/reasoning/{position}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show Reasoning
+         * @description What the model thought: the text of the reasoning at that place among the message's parts.
+         */
+        get: operations["show_reasoning_api_messages__message_id__reasoning__position__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/messages/{message_id}/restore": {
@@ -903,6 +923,38 @@ export interface components {
             /** Count */
             count: number;
         };
+        /**
+         * Audience
+         * @description Everybody, the game master alone, or the game master and the characters named.
+         *
+         *     Two equal audiences are equal values: `character_ids` are sorted and unique, there are some
+         *     exactly where `to` is characters. `audience_of` makes them so.
+         */
+        Audience: {
+            /**
+             * To
+             * @enum {string}
+             */
+            to: "everybody" | "game_master" | "characters";
+            /**
+             * Character Ids
+             * @default []
+             */
+            character_ids: string[];
+        };
+        /**
+         * AudienceIn
+         * @description Who may see it. `character_ids` are named exactly where it is for some characters.
+         */
+        AudienceIn: {
+            /**
+             * To
+             * @enum {string}
+             */
+            to: "everybody" | "game_master" | "characters";
+            /** Character Ids */
+            character_ids?: string[];
+        };
         /** Bookmarks */
         Bookmarks: {
             /** Items */
@@ -924,6 +976,29 @@ export interface components {
             provider: string;
             /** Model */
             model: string | null;
+        };
+        /**
+         * Citation
+         * @description A quotation that the message rests on: of another message, of a record, or of neither.
+         */
+        Citation: {
+            /** Quote */
+            quote: string;
+            /** Message Id */
+            message_id?: string | null;
+            /** Record Id */
+            record_id?: string | null;
+        };
+        /** Citations */
+        Citations: {
+            /** Items */
+            items: components["schemas"]["Citation"][];
+            /**
+             * Kind
+             * @default citations
+             * @constant
+             */
+            kind: "citations";
         };
         /**
          * Cleared
@@ -1050,6 +1125,38 @@ export interface components {
             leaf_id?: string | null;
         };
         /**
+         * Dice
+         * @description A roll: `2d6+3`, what each die showed, and the sum.
+         */
+        Dice: {
+            /** Notation */
+            notation: string;
+            /** Rolls */
+            rolls: number[];
+            /** Total */
+            total: number;
+            /**
+             * Kind
+             * @default dice
+             * @constant
+             */
+            kind: "dice";
+        };
+        /**
+         * Drafts
+         * @description Drafts of records that the message proposes.
+         */
+        Drafts: {
+            /** Draft Ids */
+            draft_ids: string[];
+            /**
+             * Kind
+             * @default drafts
+             * @constant
+             */
+            kind: "drafts";
+        };
+        /**
          * Ended
          * @description A conversation that was archived, and the one that was opened in its place.
          */
@@ -1153,7 +1260,7 @@ export interface components {
         };
         /**
          * GenerationOut
-         * @description `receipt` is exactly what the model was told, part by part; null until it was asked.
+         * @description `receipt` is exactly what the model was told, section by section; null until it was asked.
          *
          *     The times are milliseconds since it began, and null, like the counts, until it has ended or
          *     where they were not told.
@@ -1179,10 +1286,7 @@ export interface components {
             provider: string;
             /** Model */
             model: string;
-            /** Receipt */
-            receipt: {
-                [key: string]: unknown;
-            } | null;
+            receipt: components["schemas"]["Receipt"] | null;
             /** First Token Ms */
             first_token_ms: number | null;
             /** Duration Ms */
@@ -1275,6 +1379,9 @@ export interface components {
          *     end or whose provider gave no reason, and for what a person wrote.
          *     `bookmark` is a person's note on it, empty for a mark without one, null without a mark.
          *     `deleted_at` says when it was taken back; everything under it is hidden with it.
+         *     `speaker` is null where the account itself or its assistant speaks. `mode` is about or speak, and
+         *     `audience` says who may see it. `hidden_from_ai`: it is shown, and no model is sent it.
+         *     `parts` are what it holds beside its text, in order.
          */
         Message: {
             /** Id */
@@ -1320,20 +1427,48 @@ export interface components {
             bookmark?: string | null;
             /** Deleted At */
             deleted_at?: number | null;
+            speaker?: components["schemas"]["Speaker"] | null;
+            /**
+             * Mode
+             * @default about
+             * @enum {string}
+             */
+            mode: "about" | "speak";
+            /**
+             * @default {
+             *       "to": "game_master",
+             *       "character_ids": []
+             *     }
+             */
+            audience: components["schemas"]["Audience"];
+            /**
+             * Hidden From Ai
+             * @default false
+             */
+            hidden_from_ai: boolean;
+            /**
+             * Parts
+             * @default []
+             */
+            parts: (components["schemas"]["Reasoning"] | components["schemas"]["Citations"] | components["schemas"]["Drafts"] | components["schemas"]["Picture"] | components["schemas"]["Dice"])[];
         };
         /**
          * MessageChange
-         * @description An empty `bookmark` is a mark without a note; null takes the mark away.
+         * @description What is left out stays. An empty `bookmark` is a mark without a note; null takes it away.
+         *     With `hidden_from_ai` the message is shown, and no model is sent it.
          */
         MessageChange: {
             /** Bookmark */
-            bookmark: string | null;
+            bookmark?: string | null;
+            /** Hidden From Ai */
+            hidden_from_ai?: boolean | null;
         };
         /**
          * MessageIn
          * @description `id` is a UUID made by the client: sending it again never makes a second message.
          *
-         *     Without `parent_id` the message goes under the active leaf; null makes a new root.
+         *     Without `parent_id` the message goes under the active leaf; null makes a new root. Without
+         *     `audience` it is for the game master alone.
          */
         MessageIn: {
             /**
@@ -1356,6 +1491,14 @@ export interface components {
              * @enum {string}
              */
             role: "user" | "assistant" | "system";
+            speaker?: components["schemas"]["SpeakerIn"] | null;
+            /**
+             * Mode
+             * @default about
+             * @enum {string}
+             */
+            mode: "about" | "speak";
+            audience?: components["schemas"]["AudienceIn"] | null;
         };
         /**
          * Model
@@ -1454,6 +1597,30 @@ export interface components {
             bookmark?: string | null;
             /** Deleted At */
             deleted_at?: number | null;
+            speaker?: components["schemas"]["Speaker"] | null;
+            /**
+             * Mode
+             * @default about
+             * @enum {string}
+             */
+            mode: "about" | "speak";
+            /**
+             * @default {
+             *       "to": "game_master",
+             *       "character_ids": []
+             *     }
+             */
+            audience: components["schemas"]["Audience"];
+            /**
+             * Hidden From Ai
+             * @default false
+             */
+            hidden_from_ai: boolean;
+            /**
+             * Parts
+             * @default []
+             */
+            parts: (components["schemas"]["Reasoning"] | components["schemas"]["Citations"] | components["schemas"]["Drafts"] | components["schemas"]["Picture"] | components["schemas"]["Dice"])[];
             /**
              * Sibling Ids
              * @default []
@@ -1471,6 +1638,31 @@ export interface components {
             items: components["schemas"]["PathMessage"][];
             /** Next */
             next: string | null;
+        };
+        /**
+         * Picture
+         * @description A picture, named by the SHA-256 of its bytes in hexadecimal. `caption` says what it shows.
+         */
+        Picture: {
+            /** Sha256 */
+            sha256: string;
+            /** Mime */
+            mime: string;
+            /** Width */
+            width?: number | null;
+            /** Height */
+            height?: number | null;
+            /**
+             * Caption
+             * @default
+             */
+            caption: string;
+            /**
+             * Kind
+             * @default picture
+             * @constant
+             */
+            kind: "picture";
         };
         /**
          * ProviderChange
@@ -1575,6 +1767,127 @@ export interface components {
             message: string;
         };
         /**
+         * Reasoning
+         * @description What the model thought before it answered. No model is ever sent it again.
+         *
+         *     `ms` is how long it thought; null while it thinks, and where that is not known.
+         */
+        Reasoning: {
+            /** Characters */
+            characters: number;
+            /** Ms */
+            ms?: number | null;
+            /**
+             * Kind
+             * @default reasoning
+             * @constant
+             */
+            kind: "reasoning";
+        };
+        /**
+         * Receipt
+         * @description What the model was told: the sections, and the turns to the letter.
+         */
+        Receipt: {
+            /** Version */
+            version: number;
+            /** Model */
+            model: string;
+            sampling: components["schemas"]["ReceiptSampling"];
+            window: components["schemas"]["ReceiptWindow"];
+            /** Sections */
+            sections: components["schemas"]["ReceiptSection"][];
+            /** Turns */
+            turns: components["schemas"]["ReceiptTurn"][];
+        };
+        /**
+         * ReceiptSampling
+         * @description How the reply was wished for; null: the provider's own way. `unheeded` were refused.
+         */
+        ReceiptSampling: {
+            /** Temperature */
+            temperature?: number | null;
+            /** Top P */
+            top_p?: number | null;
+            /** Max Tokens */
+            max_tokens?: number | null;
+            /**
+             * Unheeded
+             * @default []
+             */
+            unheeded: ("temperature" | "top_p" | "max_tokens")[];
+        };
+        /**
+         * ReceiptSection
+         * @description `share` is the part of the window that it may take, null where it has none; `room` is what it
+         *     could have in this request, and `used` what it took, in tokens.
+         */
+        ReceiptSection: {
+            /** Name */
+            name: string;
+            /** Share */
+            share: number | null;
+            /** Room */
+            room: number | null;
+            /** Used */
+            used: number;
+            /** Texts */
+            texts: components["schemas"]["ReceiptText"][];
+        };
+        /**
+         * ReceiptText
+         * @description One text of a section: what it is, what it cost, and why it went in or stayed out.
+         *
+         *     `message_id` and `characters` name a message and how much of it was told.
+         */
+        ReceiptText: {
+            /** Source */
+            source: string;
+            /** Tokens */
+            tokens: number;
+            /** Included */
+            included: boolean;
+            /** Why */
+            why: string;
+            /** Message Id */
+            message_id?: string | null;
+            /** Characters */
+            characters?: number | null;
+        };
+        /** ReceiptTurn */
+        ReceiptTurn: {
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "user" | "assistant" | "system";
+            /** Content */
+            content: string;
+        };
+        /**
+         * ReceiptWindow
+         * @description What a request could take, in tokens.
+         *
+         *     `room` is the smaller of the model's window less the room for the reply, and of the longest
+         *     request; `named_by` says which. `window` is null where it is not known, and `assumed_window` is
+         *     then what it was taken for. `left_out_by` is the limit that left messages out, if any were.
+         *     Null throughout for replies that were made before this was written down.
+         */
+        ReceiptWindow: {
+            /** Room */
+            room?: number | null;
+            /** Named By */
+            named_by?: ("window" | "assumed_window" | "longest_request") | null;
+            /** Window */
+            window?: number | null;
+            /** Assumed Window */
+            assumed_window?: number | null;
+            /** Longest Request */
+            longest_request?: number | null;
+            /** Left Out By */
+            left_out_by?: ("window" | "longest_request") | null;
+        };
+        /**
          * Replacing
          * @description `replaces` goes to the trash, and gives its part and its pin.
          */
@@ -1652,6 +1965,26 @@ export interface components {
             is_match: boolean;
         };
         /**
+         * Speaker
+         * @description Who speaks in a message: the name as it was then, and the record, where there is one.
+         */
+        Speaker: {
+            /** Name */
+            name: string;
+            /** Id */
+            id?: string | null;
+        };
+        /**
+         * SpeakerIn
+         * @description Who speaks: the name as it is now, and the id of the record, where there is one.
+         */
+        SpeakerIn: {
+            /** Name */
+            name: string;
+            /** Id */
+            id?: string | null;
+        };
+        /**
          * Storage
          * @description `database_bytes` is null where the database is on another machine.
          *
@@ -1673,6 +2006,18 @@ export interface components {
             largest: components["schemas"]["Conversation"][];
             /** Oldest */
             oldest: components["schemas"]["Conversation"][];
+        };
+        /**
+         * Thoughts
+         * @description The text of a reasoning part from character `offset` on, and whether it may still grow.
+         */
+        Thoughts: {
+            /** Offset */
+            offset: number;
+            /** Text */
+            text: string;
+            /** Is Growing */
+            is_growing: boolean;
         };
         /**
          * TokenOut
@@ -2513,6 +2858,40 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Message"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    show_reasoning_api_messages__message_id__reasoning__position__get: {
+        parameters: {
+            query?: {
+                after?: number;
+            };
+            header?: never;
+            path: {
+                message_id: string;
+                position: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Thoughts"];
                 };
             };
             /** @description Validation Error */

@@ -54,6 +54,7 @@ export interface Cleared {
 }
 
 export type Generation = Schemas['GenerationOut']
+export type Thoughts = Schemas['Thoughts']
 export type ShelfSize = Schemas['Holding']
 
 export interface Storage extends Omit<Schemas['Storage'], 'largest' | 'oldest'> {

@@ -2,6 +2,8 @@ import {
   Bookmark,
   BookmarkX,
   Copy,
+  Eye,
+  EyeOff,
   FileText,
   GitBranchPlus,
   Info,
@@ -82,6 +84,13 @@ export function MessageMenu({ message, onFacts, ...menu }: MessageMenuProps) {
             onSelect: () => void runtime.setBookmark(id, null),
           },
         ]),
+    message.hidden_from_ai
+      ? { words: 'Tell the AI again', icon: Eye, onSelect: () => void runtime.setHidden(id, false) }
+      : {
+          words: 'Leave out of what the AI is told',
+          icon: EyeOff,
+          onSelect: () => void runtime.setHidden(id, true),
+        },
     {
       words: 'Branch into a new conversation',
       icon: GitBranchPlus,

@@ -4,12 +4,13 @@ import { Button } from '../ui/Button'
 import { CopyButton } from '../ui/CopyButton'
 import { IconButton } from '../ui/IconButton'
 import { Pilcrow } from '../ui/Pilcrow'
+import { MessageHead } from './MessageHead'
 import { MessageMore } from './MessageMore'
 import { Markdown } from './markdown/Markdown'
 import { SaveMark } from './SaveMark'
 import { SiblingArrows } from './SiblingArrows'
 import { useTalk } from './TalkContext'
-import type { SaidLine } from './view'
+import { isMarked, type SaidLine } from './view'
 
 const BookmarkMark = lazy(() => import('./BookmarkMark').then((found) => ({ default: found.BookmarkMark })))
 
@@ -25,7 +26,8 @@ export function OwnMessage({ line, isUnanswered }: OwnMessageProps) {
   return (
     <article aria-label="You" className="group relative pl-5">
       <Pilcrow className="absolute top-[0.5em] left-0 h-[0.8em]" />
-      <Markdown text={line.text} own />
+      {isMarked(message) && <MessageHead message={message} />}
+      <Markdown text={line.text} own dimmed={message.hidden_from_ai} />
       {message.bookmark !== null && (
         <Suspense>
           <BookmarkMark message={message} />

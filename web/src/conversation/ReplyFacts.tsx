@@ -5,6 +5,7 @@ import type { Generation, Message } from '../api/types'
 import { counted, lasting } from '../ui/amounts'
 import { momentOf } from '../ui/dates'
 import { IconButton } from '../ui/IconButton'
+import { ReceiptView } from './ReceiptView'
 
 function factsOf(message: Message, generation: Generation | undefined): Array<[string, string]> {
   const input = generation?.input_tokens ?? message.input_tokens
@@ -36,15 +37,18 @@ export function ReplyFacts({ message, onClose }: { message: Message; onClose: ()
       aria-label="How this reply was made"
       className="mt-2 flex items-start gap-2 border-l-2 border-rule pl-3 text-sm text-quiet"
     >
-      <dl className="flex min-w-0 flex-1 flex-wrap gap-x-5 gap-y-1">
-        {factsOf(message, generation.data).map(([name, value]) => (
-          <div key={name} className="flex gap-1.5">
-            <dt className="text-faint">{name}</dt>
-            <dd className="wrap-anywhere">{value}</dd>
-          </div>
-        ))}
-        {generation.isError && <p>The times could not be loaded. {generation.error.message}</p>}
-      </dl>
+      <div className="min-w-0 flex-1">
+        <dl className="flex flex-wrap gap-x-5 gap-y-1">
+          {factsOf(message, generation.data).map(([name, value]) => (
+            <div key={name} className="flex gap-1.5">
+              <dt className="text-faint">{name}</dt>
+              <dd className="wrap-anywhere">{value}</dd>
+            </div>
+          ))}
+          {generation.isError && <p>The times could not be loaded. {generation.error.message}</p>}
+        </dl>
+        {generation.data?.receipt && <ReceiptView receipt={generation.data.receipt} />}
+      </div>
       <IconButton icon={X} size={14} label="Close the numbers" onClick={onClose} className="-my-1.5" />
     </section>
   )

@@ -2,15 +2,17 @@ import { FastForward, RefreshCw } from 'lucide-react'
 import { lazy, Suspense, useState } from 'react'
 import { CopyButton } from '../ui/CopyButton'
 import { IconButton } from '../ui/IconButton'
+import { MessageHead } from './MessageHead'
 import { MessageMore } from './MessageMore'
 import { Markdown } from './markdown/Markdown'
 import { isWhole, ReplyEnding } from './ReplyEnding'
 import { SiblingArrows } from './SiblingArrows'
 import { isRunning } from './state'
 import { useTalk } from './TalkContext'
-import type { SaidLine } from './view'
+import { isMarked, type SaidLine } from './view'
 
 const BookmarkMark = lazy(() => import('./BookmarkMark').then((found) => ({ default: found.BookmarkMark })))
+const Reasoning = lazy(() => import('./Reasoning').then((found) => ({ default: found.Reasoning })))
 const ReplyFacts = lazy(() => import('./ReplyFacts').then((found) => ({ default: found.ReplyFacts })))
 
 interface ReplyMessageProps {
@@ -26,8 +28,14 @@ export function ReplyMessage({ line, isLast }: ReplyMessageProps) {
   const isGrowing = isRunning(message)
   return (
     <article aria-label="Reply" aria-busy={isGrowing} className="group">
-      {(text !== '' || isGrowing) && <Markdown text={text} growing={isGrowing} />}
-      {isGrowing && text === '' && (
+      {isMarked(message) && <MessageHead message={message} />}
+      <Suspense>
+        {message.parts.length > 0 && <Reasoning message={message} hasWords={text !== ''} />}
+      </Suspense>
+      {(text !== '' || isGrowing) && (
+        <Markdown text={text} growing={isGrowing} dimmed={message.hidden_from_ai} />
+      )}
+      {isGrowing && text === '' && message.parts.length === 0 && (
         <p className="mt-1 text-[0.9375rem] text-faint">Waiting for the first words</p>
       )}
       <ReplyEnding message={message} />

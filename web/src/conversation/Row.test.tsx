@@ -27,6 +27,11 @@ const reply: Message = {
   error: null,
   bookmark: null,
   deleted_at: null,
+  speaker: null,
+  mode: 'about',
+  audience: { to: 'game_master', character_ids: [] },
+  hidden_from_ai: false,
+  parts: [],
 }
 
 function row(message: Partial<Message>, siblings: string[] = ['r'], isAnswering = false) {

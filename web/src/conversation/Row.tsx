@@ -1,11 +1,12 @@
 import { memo } from 'react'
 import { Boundary } from '../ui/Boundary'
+import { MessageHead } from './MessageHead'
 import { Markdown } from './markdown/Markdown'
 import { OutgoingMessage } from './OutgoingMessage'
 import { OwnMessage } from './OwnMessage'
 import { ReplyMessage } from './ReplyMessage'
 import { UnshownMessage } from './UnshownMessage'
-import type { Line } from './view'
+import { isMarked, type Line } from './view'
 
 const LABELS = { user: 'You', assistant: 'Reply', system: 'Note' } as const
 
@@ -51,7 +52,8 @@ function ShownRow({ line, isLast, isUnanswered = false }: RowProps) {
     case 'system':
       return (
         <article aria-label={LABELS.system} className="border-l-2 border-rule pb-2 pl-4">
-          <Markdown text={line.text} own />
+          {isMarked(line.message) && <MessageHead message={line.message} />}
+          <Markdown text={line.text} own dimmed={line.message.hidden_from_ai} />
         </article>
       )
   }

@@ -88,6 +88,11 @@ export class ConversationRuntime {
     return this.changeMessage(() => this.tools.api.setBookmark(messageId, bookmark))
   }
 
+  /** A hidden message is shown, and no model is sent it. */
+  setHidden(messageId: string, hidden: boolean): Promise<void> {
+    return this.changeMessage(() => this.tools.api.setHidden(messageId, hidden))
+  }
+
   changeConversation(change: ConversationChange): Promise<void> {
     return this.attempt(async () => {
       const conversation = await withRetries(() => this.tools.api.changeConversation(this.id, change))

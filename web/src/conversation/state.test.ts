@@ -64,6 +64,11 @@ function message(id: string, parent: string | null, more: Partial<Message> = {})
     error: null,
     bookmark: null,
     deleted_at: null,
+    speaker: null,
+    mode: 'about',
+    audience: { to: 'game_master', character_ids: [] },
+    hidden_from_ai: false,
+    parts: [],
     ...more,
   }
 }

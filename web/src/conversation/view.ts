@@ -48,6 +48,11 @@ export interface View {
   unanswered: ReadonlySet<string>
 }
 
+/** Something about it is said above its text. */
+export function isMarked({ speaker, hidden_from_ai }: Message): boolean {
+  return speaker !== null || hidden_from_ai
+}
+
 function shownText(state: ConversationState, message: Message): string {
   const growing = state.live.get(message.id)
   if (growing === undefined || !isRunning(message)) return message.content

@@ -10,10 +10,12 @@ interface MarkdownProps {
   growing?: boolean
   /** The reader's own words, set more quietly. */
   own?: boolean
+  /** Set paler: models are not told of it. */
+  dimmed?: boolean
 }
 
 /** A message's text, set. It costs what is near the screen, however long the text is. */
-export function Markdown({ text, growing = false, own = false }: MarkdownProps) {
+export function Markdown({ text, growing = false, own = false, dimmed = false }: MarkdownProps) {
   const blocks = useRef<Blocks>(undefined)
   const definitions = useRef(NO_DEFINITIONS)
   if (blocks.current?.text !== text) {
@@ -23,7 +25,7 @@ export function Markdown({ text, growing = false, own = false }: MarkdownProps) 
   const sections = sectionsOf(blocks.current.blocks)
   const last = sections.length - 1
   return (
-    <div className={`tale${own ? ' own' : ''}${growing ? ' growing' : ''}`}>
+    <div className={`tale${own ? ' own' : ''}${growing ? ' growing' : ''}${dimmed ? ' dimmed' : ''}`}>
       {sections.map((section, index) => (
         <MarkdownSection
           // Blocks only ever grow at the end: their place is their identity.
