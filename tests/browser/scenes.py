@@ -561,6 +561,27 @@ async def facts(stage: Stage) -> Reader:
     return reader
 
 
+async def told(stage: Stage) -> Reader:
+    """A reply whose thinking is open, a message left out, and what the AI was told."""
+    conversation = await begun(stage.client, *INN)
+    secret, _ = await stage.client.path(conversation)
+    await stage.client.ask("PATCH", f"/api/messages/{secret['id']}", {"hidden_from_ai": True})
+    reader = await stage.reader(conversation)
+    thought = "Who comes to an inn that turns priests away? Somebody with a key of her own."
+    await reader.say(f"And her first guest tonight? [[think {thought}]] {said(INNKEEPER)}")
+    await expect(reader.replies).to_have_count(2)
+    await reader.has_reply()
+    await _hide_orders(reader)
+    await reader.reply.get_by_role("button", name="Thought first").click()
+    await expect(reader.text(thought)).to_be_visible()
+    await reader.reply.get_by_role("button", name="More about this message").click()
+    await reader.page.get_by_role("menuitem", name="How this reply was made").click()
+    receipt = reader.page.get_by_role("region", name="What the AI was told")
+    await receipt.scroll_into_view_if_needed()
+    await expect(receipt).to_be_visible()
+    return reader
+
+
 async def shortcuts(stage: Stage) -> Reader:
     reader = await stage.reader(await stage.tale())
     await reader.page.get_by_role("region", name="Messages").focus()
@@ -614,5 +635,6 @@ SCENES: Final[tuple[Scene, ...]] = (
     sought,
     newer_elsewhere,
     facts,
+    told,
     shortcuts,
 )
