@@ -320,3 +320,21 @@ async def test_on_postgresql_the_last_holder_of_the_folder_is_known_to_be_dead(
         assert recovered == 1
         assert (await table.message(sent.reply.id)).status == "interrupted"
         script.release(5)
+
+
+@pytest.mark.req("C-S5", "FR-007")
+async def test_a_message_that_the_model_cannot_hold_is_kept_and_its_reply_says_both_counts(
+    tmp_path: Path,
+) -> None:
+    script = Script(["Never said."])
+    async with a_table(tmp_path, script=script) as table:
+        sent = await table.said("龙" * 120_000)
+        assert sent.reply is not None
+        assert (await table.message(sent.message.id)).content == "龙" * 120_000
+        reply = await table.message(sent.reply.id)
+        assert (reply.status, reply.content) == ("failed", "")
+        assert reply.error is not None
+        assert reply.error.code == "context_too_long"
+        assert "120," in reply.error.message
+        assert "98,976" in reply.error.message
+        assert script.asked == []
