@@ -97,8 +97,10 @@ async def test_a_text_that_is_too_long_is_told_with_its_length_and_its_limit(
         if place.part == "query":
             answer = await ask(app, "GET", f"{path}?{field}={text}", OWNER)
         else:
-            value = [text] if place.field.endswith(".0") else text
-            body = json.dumps({field: value}).encode()
+            value: Any = [text] if place.field.endswith(".0") else text
+            for name in reversed(field.split(".")):
+                value = {name: value}
+            body = json.dumps(value).encode()
             answer = await ask(app, place.method.upper(), path, JSON, OWNER, body=body)
     assert answer.status == 422
     told = f"{place.field} is too long: it has {most + 1:,} characters and may have {most:,}."
