@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from servers import Client, Story, new_id, served
+from servers import Client, Story, new_id, served, until
 from talekeeper.providers.scripted import scripted_text
 
 WHOLE = scripted_text(400)
@@ -91,3 +91,33 @@ async def test_a_killed_reply_keeps_all_that_was_seen_and_is_continued_to_the_le
                 reply = await client.ended(sent[each])
                 assert reply["content"] == WHOLE
                 assert reply["status"] == "complete"
+
+
+@pytest.mark.req("R12", "FR-007")
+async def test_what_a_model_thought_before_its_server_was_killed_is_kept(tmp_path: Path):
+    thought = "Who knocks at this hour? " * 40
+    with served(tmp_path) as server:
+        async with server.client() as client:
+            conversation = await client.open()
+            order = f"[[think {thought}]] [[say An envoy.]] [[pace 10ms]]"
+            sent = await client.send(conversation, order)
+            reply_id = sent["reply"]["id"]
+            address = f"/api/messages/{reply_id}/reasoning/0"
+
+            async def has_thought() -> bool:
+                answer = await client.ask("GET", address)
+                return answer.status == 200 and len(answer.json["text"]) > 200
+
+            await until(has_thought, seconds=30)
+            seen = (await client.ask("GET", address)).json
+            assert seen["is_growing"]
+            server.kill()
+            server.start()
+            reply = await client.message(conversation, reply_id)
+            assert (reply["status"], reply["content"]) == ("interrupted", "")
+            kept = (await client.ask("GET", address)).json
+            assert not kept["is_growing"]
+            assert thought.startswith(kept["text"])
+            assert kept["text"].startswith(seen["text"])
+            (part,) = reply["parts"]
+            assert part["characters"] == len(kept["text"])
