@@ -46,7 +46,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """An event that is on disk. It tells of a message, or of the conversation itself."""
+    """An event that is on disk. It tells of a message, or of the conversation itself.
+
+    `seq` is the conversation's, whichever log holds the event.
+    """
 
     owner_id: AccountId
     conversation_id: ConversationId
@@ -54,6 +57,13 @@ class Recorded:
     kind: EventKind
     conversation: Conversation
     message: Message | None = None
+
+    @property
+    def log(self) -> Log:
+        """The log that holds the event."""
+        if self.kind == "conversation_gone":
+            return Log("account", self.owner_id)
+        return Log("conversation", self.conversation_id)
 
 
 @dataclass(frozen=True, slots=True)
