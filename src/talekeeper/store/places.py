@@ -60,23 +60,21 @@ _EVENTS = statement(
     """
 )
 # Not where the log has gone since it was read.
-_BEGIN_IN = {
-    "conversation": statement(
-        """
-        INSERT INTO places (follower, log_kind, log_id, seq)
-        SELECT CAST(:follower AS text), 'conversation', id, 0
-        FROM conversations WHERE id = :log_id AND removed_at IS NULL
-        ON CONFLICT (follower, log_kind, log_id) DO NOTHING
-        """
-    ),
-    "account": statement(
-        """
-        INSERT INTO places (follower, log_kind, log_id, seq)
-        SELECT CAST(:follower AS text), 'account', id, 0 FROM accounts WHERE id = :log_id
-        ON CONFLICT (follower, log_kind, log_id) DO NOTHING
-        """
-    ),
-}
+_BEGIN_IN_CONVERSATION = statement(
+    """
+    INSERT INTO places (follower, log_kind, log_id, seq)
+    SELECT CAST(:follower AS text), 'conversation', id, 0
+    FROM conversations WHERE id = :log_id AND removed_at IS NULL
+    ON CONFLICT (follower, log_kind, log_id) DO NOTHING
+    """
+)
+_BEGIN_IN_ACCOUNT = statement(
+    """
+    INSERT INTO places (follower, log_kind, log_id, seq)
+    SELECT CAST(:follower AS text), 'account', id, 0 FROM accounts WHERE id = :log_id
+    ON CONFLICT (follower, log_kind, log_id) DO NOTHING
+    """
+)
 _MOVE = statement(
     """
     UPDATE places SET seq = :after
@@ -107,12 +105,13 @@ def read_log(tx: Reader, log: Log, *, after: int, limit: int) -> list[Event]:
 def move_place(
     tx: Writer, follower: FollowerName, log: Log, *, before: int, after: int
 ) -> bool:
-    """The follower has read up to `after`. False when it was not at `before`, or the log is gone:
+    """The follower has read up to `after`.
 
-    what was read is then not to be written.
+    False when it is not at `before` any more, or the log is gone: what was read is then not written.
     """
     if before == 0:
-        tx.run(_BEGIN_IN[log.kind], follower=follower, log_id=log.id)
+        begin = _BEGIN_IN_ACCOUNT if log.kind == "account" else _BEGIN_IN_CONVERSATION
+        tx.run(begin, follower=follower, log_id=log.id)
     moved = tx.run(
         _MOVE, follower=follower, log_kind=log.kind, log_id=log.id, before=before, after=after
     )
