@@ -33,6 +33,7 @@ from talekeeper.store.jobs import StoredJobs, enqueue_job
 from tales import an_account, opened, until
 
 HERE = Path(__file__).parents[1]
+PATH = [os.environ["PYTHONPATH"]] if "PYTHONPATH" in os.environ else []
 DAY = 86_400_000
 both_engines = pytest.mark.parametrize(
     "engine", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
@@ -425,7 +426,7 @@ def _another_process(**orders: Any) -> Generator["subprocess.Popen[str]"]:
     process = subprocess.Popen(
         [sys.executable, "-m", "jobs.arranging", json.dumps(orders)],
         cwd=HERE,
-        env={**os.environ, "PYTHONPATH": str(HERE)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), *PATH])},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -491,7 +492,6 @@ async def test_two_processes_on_one_database_do_every_job_once(
                 said, _ = process.communicate("done\n", timeout=60)
                 done += [line for line in said.split() if line != "ready"]
     assert Counter(done) == Counter(asked)
-    assert {job for job in done} == set(asked)
 
 
 async def test_a_store_with_jobs_of_every_state_is_whole(tmp_path: Path) -> None:
