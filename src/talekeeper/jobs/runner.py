@@ -68,8 +68,8 @@ class JobTable(Protocol):
         """The job is due at once, and this attempt does not count."""
         ...
 
-    async def give_up(self, job: Job, *, error_code: str) -> None:
-        """The job is not tried again."""
+    async def give_up(self, job: Job, *, error_code: str, has_begun: bool = True) -> None:
+        """The job is not tried again. An attempt that has not begun does not count."""
         ...
 
     async def call_off(self, job: Job) -> None:
@@ -249,7 +249,7 @@ class JobRunner:
             return
         if job.attempts > handler.attempts:
             log.warning("job.failed", code="process_died", attempts=handler.attempts, **ids)
-            await self._table.give_up(job, error_code="process_died")
+            await self._table.give_up(job, error_code="process_died", has_begun=False)
             return
         held = self._held[job.id] = _Held(self._table, job, handler)
         try:

@@ -274,8 +274,9 @@ class StoredJobs:
     async def give_back(self, job: Job) -> None:
         await self._settle(job, "queued", counted=job.attempts - 1)
 
-    async def give_up(self, job: Job, *, error_code: str) -> None:
-        await self._settle(job, "failed", error_code=error_code)
+    async def give_up(self, job: Job, *, error_code: str, has_begun: bool = True) -> None:
+        counted = job.attempts - (not has_begun)
+        await self._settle(job, "failed", error_code=error_code, counted=counted)
 
     async def call_off(self, job: Job) -> None:
         await self._settle(job, "cancelled")
