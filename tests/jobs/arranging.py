@@ -108,7 +108,7 @@ async def _work(folder: Path, database_url: str | None, owner_id: str, orders: d
     know_kinds()
 
     async def work(assignment: Assignment) -> None:
-        print(assignment.job.id, flush=True)
+        print("job", assignment.job.id, flush=True)
         await asyncio.sleep(orders["seconds"])
 
     handler = Handler(work=work, lane=LETTERS, lease_seconds=orders["lease"])
@@ -120,7 +120,6 @@ async def _work(folder: Path, database_url: str | None, owner_id: str, orders: d
         owner_id=AccountId(owner_id),
         idle_seconds=0.2,
     ):
-        print("ready", flush=True)
         await asyncio.to_thread(sys.stdin.readline)
 
 
