@@ -164,7 +164,13 @@ async def a_table(
         await recover_replies(store, boot_id=boot_id)
         lease = await Lease.take(store, boot_id=boot_id, clock=clock, tasks=tasks)
         generations = Generations(
-            store, hub, reach=reach, clock=clock, boot_id=boot_id, tasks=tasks, makes_titles=makes_titles
+            store,
+            hub,
+            reach=reach,
+            clock=clock,
+            boot_id=boot_id,
+            tasks=tasks,
+            makes_titles=makes_titles,
         )
         account = await an_account(store, f"Ada {boot_id}")
         table = Table(

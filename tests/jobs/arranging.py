@@ -103,7 +103,9 @@ async def an_office(
         await store.close()
 
 
-async def _work(folder: Path, database_url: str | None, owner_id: str, orders: dict[str, Any]) -> None:
+async def _work(
+    folder: Path, database_url: str | None, owner_id: str, orders: dict[str, Any]
+) -> None:
     """A process of its own: it says on which job it is, and does each in so many seconds."""
     know_kinds()
 

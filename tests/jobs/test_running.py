@@ -201,7 +201,9 @@ async def test_work_whose_lease_was_lost_is_cut_short_and_settles_nothing(
         job_id = await office.ask()
         await until(desk.has_begun)
         # As if this process had been frozen: another one has taken the job.
-        taken = "UPDATE jobs SET boot_id = 'another', attempts = 2, lease_until = lease_until + 600000"
+        taken = (
+            "UPDATE jobs SET boot_id = 'another', attempts = 2, lease_until = lease_until + 600000"
+        )
         _sql(tmp_path, database_url, taken)
 
         async def is_cut_short() -> bool:
@@ -486,9 +488,10 @@ async def test_two_processes_on_one_database_do_every_job_once(
         asked = await office.store.write(ask)
         orders = {"folder": str(tmp_path), "url": database_url, "owner": owner_id}
         orders |= {"seconds": 0.005, "lease": 60}
-        with _another_process(**orders, boot="one") as one, _another_process(
-            **orders, boot="two"
-        ) as two:
+        with (
+            _another_process(**orders, boot="one") as one,
+            _another_process(**orders, boot="two") as two,
+        ):
             for job_id in asked:
                 await until(partial(office.has_ended, job_id), seconds=60)
             done: list[str] = []

@@ -29,7 +29,7 @@ from talekeeper.domain.events import Event, Log, Recorded
 from talekeeper.errors import IdReused, InvalidInput
 from talekeeper.ids import ConversationId
 from talekeeper.store import Store, Writer
-from talekeeper.store.indexing import is_current
+from talekeeper.store.conversations import hold_conversation
 from talekeeper.store.places import (
     forget_places,
     logs_behind,
@@ -38,9 +38,10 @@ from talekeeper.store.places import (
     read_log,
     unread_and_all,
 )
+from talekeeper.store.removing import remove_conversation
 from talekeeper.store.statements import statement
 from talekeeper.store.verifying import verify
-from tales import Table, a_table, new_id, opened
+from tales import Table, a_table, new_id
 
 EVER = Millis(1 << 50)
 _RANKS = statement("SELECT id FROM conversations ORDER BY activity")
@@ -73,7 +74,8 @@ async def test_every_event_has_its_time_and_place_and_names_what_it_is_about(tab
     assert [event.seq for event in events] == list(range(1, len(events) + 1))
     assert all(event.at >= table.conversation.created_at for event in events)
     added = next(event for event in events if event.kind == "message_added")
-    assert (added.seq, added.at) == (sent.message.seq, sent.message.created_at)
+    assert added.seq == sent.message.seq
+    assert added.at >= sent.message.created_at
     assert added.message_key is not None
     assert events[0].message_key is None
 
@@ -93,7 +95,8 @@ async def test_a_removed_conversation_leaves_its_id_in_the_account_s_log_and_no_
         (number, "conversation_gone", conversation.id)
         for number, conversation in enumerate(gone, start=1)
     ]
-    assert all(await _log(table.store, _of(each.id)) == [] for each in gone)
+    for conversation in gone:
+        assert await _log(table.store, _of(conversation.id)) == []
     assert await verify(table.store) == []
 
 
@@ -103,25 +106,17 @@ async def test_the_end_is_in_the_log_before_the_rows_go(table: Table) -> None:
     await delete_conversation(
         table.store, table.generations, table.conversation.id, owner_id=table.owner_id
     )
-    before = (await read_conversation(table.store, table.conversation.id, owner_id=table.owner_id)).seq
-    write = table.store.write
-    units = 0
+    before = await _log(table.store, _of(table.conversation.id))
 
-    async def cut_off(unit: object, **how: object) -> object:
-        nonlocal units
-        units += 1
-        if units > 1:
-            raise ConnectionError("the process was killed")
-        return await write(unit, **how)  # type: ignore[arg-type]
+    def hide(tx: Writer) -> None:  # the first of the transactions of `delete_for_good`
+        held = hold_conversation(tx, table.conversation.id, owner_id=table.owner_id)
+        remove_conversation(tx, held)
 
-    table.store.write = cut_off  # type: ignore[method-assign, assignment]
-    with pytest.raises(ConnectionError):
-        await delete_for_good(table.store, table.conversation.id, owner_id=table.owner_id)
-    table.store.write = write  # type: ignore[method-assign]
+    await table.store.write(hide)
     assert [e.kind for e in await _log(table.store, Log("account", table.owner_id))] == [
         "conversation_gone"
     ]
-    assert len(await _log(table.store, _of(table.conversation.id))) == before
+    assert await _log(table.store, _of(table.conversation.id)) == before
     assert await verify(table.store) == []
     assert await empty_trash(table.store, before=Millis(-1)) == 1
     assert len(await _log(table.store, Log("account", table.owner_id))) == 1
@@ -185,17 +180,13 @@ async def test_a_follower_that_was_away_hears_of_what_was_emptied_and_shows_none
     told = await anext(follower)
     await follower.aclose()
     # Four events, told at once: that the conversation has gone on to the last of them.
-    assert [(type(each), each.message, each.seq) for each in told if isinstance(each, Happened)] == [
-        (Happened, None, seen.seq + 4)
-    ]
+    assert [
+        (type(each), each.message, each.seq) for each in told if isinstance(each, Happened)
+    ] == [(Happened, None, seen.seq + 4)]
 
 
 @on_both_engines
-async def test_no_number_of_a_log_ever_falls(
-    tmp_path: Path, request: pytest.FixtureRequest, engine: str = "sqlite"
-) -> None:
-    del engine
-    url = request.getfixturevalue("database_url")
+async def test_no_number_of_a_log_ever_falls(tmp_path: Path, database_url: str | None) -> None:
     seen: dict[Log, int] = {}
 
     def hear(events: Sequence[object]) -> None:
@@ -205,7 +196,7 @@ async def test_no_number_of_a_log_ever_falls(
                 assert event.seq >= seen.get(log, 0)
                 seen[log] = event.seq
 
-    async with a_table(tmp_path, database_url=url, announce=hear) as table:
+    async with a_table(tmp_path, database_url=database_url, announce=hear) as table:
         store, owner_id = table.store, table.owner_id
         name = table.conversation.id
         if store.engine == "sqlite":
@@ -255,11 +246,10 @@ async def test_a_place_moves_from_where_it_was_read_and_never_in_a_log_that_is_g
 ) -> None:
     log = _of(table.conversation.id)
 
-    def move(before: int, after: int) -> object:
-        return lambda tx: move_place(tx, "search", log, before=before, after=after)  # type: ignore[no-any-return]
-
     async def moved(before: int, after: int) -> bool:
-        return await table.store.write(move(before, after))  # type: ignore[arg-type, return-value]
+        return await table.store.write(
+            lambda tx: move_place(tx, "search", log, before=before, after=after)
+        )
 
     await table.said()
     assert await moved(0, 1)
@@ -280,9 +270,7 @@ async def test_the_index_forgets_its_place_in_a_log_that_is_gone(table: Table) -
     await _remove(table, table.conversation.id)
     assert await table.store.read(lambda tx: logs_behind(tx, "search", limit=9)) == [account]
     await enter_all(table.store, [account])
-    place = await table.store.read(
-        lambda tx: place_of(tx, "search", _of(table.conversation.id))
-    )
+    place = await table.store.read(lambda tx: place_of(tx, "search", _of(table.conversation.id)))
     assert place == 0
     assert await table.store.read(lambda tx: unread_and_all(tx, "search")) == (0, 1)
 
@@ -296,11 +284,11 @@ async def test_a_value_that_no_enumeration_has_is_refused_when_written_and_named
                 table.store,
                 ConversationId(new_id()),
                 owner_id=table.owner_id,
-                purpose="singing",  # type: ignore[arg-type]
+                purpose="singing",  # pyright: ignore[reportArgumentType]
             )
 
         def odd(tx: Writer) -> None:
-            tx.append(_of(table.conversation.id), 99, "sung")  # type: ignore[arg-type]
+            tx.append(_of(table.conversation.id), 99, "sung")  # pyright: ignore[reportArgumentType]
 
         with pytest.raises(InvalidInput, match="kind of event"):
             await table.store.write(odd)

@@ -138,7 +138,9 @@ class Indexing:
     async def _catch_up(self) -> None:
         if await self._store.write(prepare_index):
             log.info("indexing.made_anew")
-        while logs := await self._store.read(partial(logs_behind, follower=FOLLOWER, limit=_AT_ONCE)):
+        while logs := await self._store.read(
+            partial(logs_behind, follower=FOLLOWER, limit=_AT_ONCE)
+        ):
             for each in logs:
                 if fresh := self._heard.take():
                     await enter_all(self._store, fresh)

@@ -45,6 +45,7 @@ _RENEWALS: Final = 3
 """A lease is renewed so often before it would end."""
 _RETIRING: Final = Duty("old jobs", "Jobs that ended are kept for good.")
 
+
 class JobTable(Protocol):
     """Where jobs are kept. Every call is one transaction; all may raise StoreError."""
 

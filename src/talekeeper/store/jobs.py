@@ -94,7 +94,9 @@ _CLAIM = statement(
     RETURNING {_COLUMNS}
     """
 )
-_FREE = statement("UPDATE jobs SET lease_until = 0 WHERE state = 'running' AND boot_id <> :own_boot")
+_FREE = statement(
+    "UPDATE jobs SET lease_until = 0 WHERE state = 'running' AND boot_id <> :own_boot"
+)
 _IS_OWN = "id = :job_id AND state = 'running' AND boot_id = :own_boot AND attempts = :attempt"
 _RENEW = statement(
     f"""
@@ -346,7 +348,9 @@ def _job_in(row: Row) -> Job:
         id=JobId(row.id),
         kind=row.kind,
         owner_id=AccountId(row.owner_id),
-        conversation_id=None if row.conversation_id is None else ConversationId(row.conversation_id),
+        conversation_id=None
+        if row.conversation_id is None
+        else ConversationId(row.conversation_id),
         payload=json.loads(row.payload),
         result=None if row.result is None else json.loads(row.result),
         state=row.state,

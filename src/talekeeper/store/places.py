@@ -102,9 +102,7 @@ def read_log(tx: Reader, log: Log, *, after: int, limit: int) -> list[Event]:
     return [Event(*row) for row in rows]
 
 
-def move_place(
-    tx: Writer, follower: FollowerName, log: Log, *, before: int, after: int
-) -> bool:
+def move_place(tx: Writer, follower: FollowerName, log: Log, *, before: int, after: int) -> bool:
     """The follower has read up to `after`.
 
     False when it is not at `before` any more, or the log is gone: what was read is then not written.

@@ -7,7 +7,7 @@ holds an id or a key and the time, and no word of what was there.
 
 from collections.abc import Sequence
 
-from talekeeper.domain.events import Log, Recorded
+from talekeeper.domain.events import Recorded
 from talekeeper.ids import AccountId, ConversationId
 from talekeeper.store.conversations import HeldConversation, get_conversation
 from talekeeper.store.statements import statement

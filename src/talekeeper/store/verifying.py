@@ -417,7 +417,11 @@ def violations(tx: Reader, engine: Engine) -> list[str]:
         f"events “{row.kind}”: some do not name what they are about, or stand in another's log"
         for row in tx.all(_EVENTS)
         if (row.log_kind == "account", bool(row.has_message), bool(row.has_subject))
-        != (row.kind == "conversation_gone", row.kind in OF_MESSAGES, row.kind == "conversation_gone")
+        != (
+            row.kind == "conversation_gone",
+            row.kind in OF_MESSAGES,
+            row.kind == "conversation_gone",
+        )
     ]
     found += misindexed(tx)
     if engine == "sqlite":
