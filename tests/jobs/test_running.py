@@ -512,7 +512,9 @@ async def test_a_store_with_jobs_of_every_state_is_whole(tmp_path: Path) -> None
 
         await store.write(ask)
         done, failed, cancelled = [await jobs.claim({LETTER: 60}) for _ in range(3)]
-        assert done and failed and cancelled
+        assert done is not None
+        assert failed is not None
+        assert cancelled is not None
         await jobs.finish(done, {})
         await jobs.give_up(failed, error_code="internal")
         await jobs.call_off(cancelled)

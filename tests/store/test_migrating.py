@@ -16,11 +16,11 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 import talekeeper.store.migrations
+from servers import on_both_engines
 from talekeeper.conversations.opening import list_conversations
 from talekeeper.conversations.reading import read_path, read_tree
 from talekeeper.ids import AccountId, ConversationId, MessageId
 from talekeeper.store.verifying import verify
-from servers import on_both_engines
 from tales import an_account, opened
 
 MIGRATIONS = Path(talekeeper.store.migrations.__file__).parent

@@ -15,8 +15,8 @@ from talekeeper.conversations.indexing import Heard, Indexing, enter_all, rebuil
 from talekeeper.conversations.opening import open_conversation
 from talekeeper.conversations.searching import search_messages
 from talekeeper.conversations.trashing import delete_conversation, delete_for_good
-from talekeeper.domain.searching import Sought, query_of
 from talekeeper.domain.events import Log
+from talekeeper.domain.searching import Sought, query_of
 from talekeeper.providers.scripted import Script
 from talekeeper.store import Reader, Store, Writer
 from talekeeper.store.conversations import hold_conversation

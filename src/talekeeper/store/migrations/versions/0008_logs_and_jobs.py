@@ -145,7 +145,7 @@ def _write_conversations_again() -> None:
 
 def _replace(table: str, columns: str) -> None:
     """The rows of `table` move into `new_…`, which takes its name: references are by name."""
-    op.execute(f"INSERT INTO new_{table} ({columns}) SELECT {columns} FROM {table}")  # noqa: S608
+    op.execute(f"INSERT INTO new_{table} ({columns}) SELECT {columns} FROM {table}")
     op.execute(f"DROP TABLE {table}")
     op.execute(f"ALTER TABLE new_{table} RENAME TO {table}")
 
@@ -270,13 +270,13 @@ def _add_tombstones() -> None:
     # A copy in the making bears the time 0: it was never shown, so its end is not told.
     going = "removed_at IS NOT NULL AND deleted_at > 0"
     op.execute(
-        "INSERT INTO events (log_kind, log_id, seq, at, kind, subject_id)"  # noqa: S608
+        "INSERT INTO events (log_kind, log_id, seq, at, kind, subject_id)"
         " SELECT 'account', owner_id, row_number() OVER (PARTITION BY owner_id"
         " ORDER BY removed_at, id), removed_at, 'conversation_gone', id"
         f" FROM conversations WHERE {going}"
     )
     op.execute(
-        "UPDATE accounts SET seq = (SELECT count(*) FROM conversations"  # noqa: S608
+        "UPDATE accounts SET seq = (SELECT count(*) FROM conversations"
         f" WHERE owner_id = accounts.id AND {going})"
     )
     op.execute(
