@@ -360,17 +360,16 @@ _RULES: Final[tuple[tuple[str, Statement], ...]] = (
 )
 
 # Enumerations that grow, of which the database knows no list: every value that is stored.
-_VALUES: Final[tuple[tuple[str, Statement], ...]] = tuple(
-    (what, statement(f"SELECT DISTINCT {column} AS value FROM {table}"))
-    for what, column, table in (
-        ("purpose", "purpose", "conversations"),
-        ("role of a conversation", "role", "conversations"),
-        ("kind of token", "kind", "access_tokens"),
-        ("kind of job", "kind", "jobs"),
-        ("kind of log", "log_kind", "events"),
-        ("kind of event", "kind", "events"),
-        ("follower", "follower", "places"),
-    )
+_VALUES: Final = statement(
+    """
+    SELECT 'purpose' AS what, purpose AS value FROM conversations
+    UNION SELECT 'role of a conversation', role FROM conversations WHERE role IS NOT NULL
+    UNION SELECT 'kind of token', kind FROM access_tokens
+    UNION SELECT 'kind of job', kind FROM jobs
+    UNION SELECT 'kind of log', log_kind FROM events
+    UNION SELECT 'kind of event', kind FROM events
+    UNION SELECT 'follower', follower FROM places
+    """
 )
 
 
@@ -408,10 +407,9 @@ def violations(tx: Reader, engine: Engine) -> list[str]:
     found = [sentence.format(row.id) for sentence, rule in _RULES for row in tx.all(rule)]
     known = _known_values()
     found += [
-        f"{what} “{row.value}”: this version knows none of that name"
-        for what, values in _VALUES
-        for row in tx.all(values)
-        if row.value is not None and row.value not in known[what]
+        f"{row.what} “{row.value}”: this version knows none of that name"
+        for row in tx.all(_VALUES)
+        if row.value not in known[row.what]
     ]
     found += [
         f"events “{row.kind}”: some do not name what they are about, or stand in another's log"
