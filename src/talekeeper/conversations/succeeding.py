@@ -1,6 +1,6 @@
 """Succeeding: the one place that says what passes from a conversation to one opened in its place."""
 
-from talekeeper.domain.conversations import Conversation, TitleBy
+from talekeeper.domain.conversations import Conversation, ConversationRole, TitleBy
 from talekeeper.ids import AccountId, ConversationId
 from talekeeper.store import Writer
 from talekeeper.store.conversations import HeldConversation, insert_conversation
@@ -14,7 +14,7 @@ def open_successor(
     owner_id: AccountId,
     title: str = "",
     title_by: TitleBy | None = None,
-    role: str | None = None,
+    role: ConversationRole | None = None,
 ) -> HeldConversation:
     """A conversation with the purpose of `before`, the model that answers there, and how.
 

@@ -101,9 +101,9 @@ class Generations:
         tasks: OwnTasks,
         keeps_reasoning: bool = True,
         on_ended: OnEnded | None = None,
-        on_job: Callable[[], None] | None = None,
+        makes_titles: bool = False,
     ) -> None:
-        """`on_job` is called when a job is on disk; where it is None, titles are not asked for.
+        """With `makes_titles` a first exchange is followed by a job that names the conversation.
 
         Without `keeps_reasoning` what models think is dropped as it comes.
         """
@@ -113,7 +113,7 @@ class Generations:
         self._clock = clock
         self._boot_id = boot_id
         self._on_ended = on_ended
-        self._on_job = on_job
+        self._makes_titles = makes_titles
         self._keeps_reasoning = keeps_reasoning
         self._growing: dict[GenerationId, Growing] = {}
         self._checkpoints = Checkpoints(store, self._growing.values, tasks=tasks)
@@ -274,7 +274,7 @@ class Generations:
         growing.model = reached.model
         growing.receipt = asked.receipt
         growing.wants_title = (
-            self._on_job is not None
+            self._makes_titles
             and asked.is_first_exchange
             and reached.provider.can_title(asked.request)
         )
@@ -396,8 +396,6 @@ class Generations:
                     conversation_id=held.id,
                     owner_id=held.owner_id,
                 )
-                if self._on_job is not None:
-                    tx.after_commit(self._on_job)
             return True
 
         def end_with_what_is_stored(tx: Writer) -> bool:

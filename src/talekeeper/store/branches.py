@@ -14,6 +14,7 @@ from talekeeper.store.indexing import Entry, entries_of, forget_entries
 from talekeeper.store.removing import STEP, within_step
 from talekeeper.store.statements import Row, statement
 from talekeeper.store.thoughts import forget_thoughts
+from talekeeper.store.tombstones import tell_emptied
 from talekeeper.store.units import Reader, Writer
 
 # The message `top` and all under it that is still there.
@@ -212,3 +213,4 @@ def empty_rows(tx: Writer, branch: OldBranch, entries: Mapping[int, Entry]) -> N
     forget_thoughts(tx, keys)
     now = tx.now()
     tx.run_many(_EMPTY, [{**place, "now": now} for place in places])
+    tell_emptied(tx, branch.conversation_id, keys)
