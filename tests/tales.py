@@ -156,7 +156,7 @@ async def a_table(
 
     async with opened(folder, database_url=database_url, hub=hub) as store:
         await recover_replies(store, boot_id=boot_id)
-        lease = await Lease.take(store, boot_id=boot_id, clock=clock, tasks=tasks)
+        lease = await Lease.take(store, hub, boot_id=boot_id, clock=clock, tasks=tasks)
         generations = Generations(
             store, hub, reach=reach, clock=clock, boot_id=boot_id, tasks=tasks, on_job=on_job
         )

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -30,10 +30,11 @@ from talekeeper.generation.leasing import Lease
 from talekeeper.generation.reconciling import Reconciler
 from talekeeper.generation.recovering import recover_replies
 from talekeeper.generation.running import Ended, Generations, OnEnded
+from talekeeper.generation.stopping import StopRequests
 from talekeeper.generation.titling import make_title
 from talekeeper.ids import BootId, fresh_id
 from talekeeper.jobs import JobRunner
-from talekeeper.live import MemoryHub
+from talekeeper.live import Hub, MemoryHub
 from talekeeper.providers.catalogue import Connection, build_provider
 from talekeeper.providers.reach import Reach
 from talekeeper.providers.sharing import Providers
@@ -43,6 +44,9 @@ from talekeeper.store.folder_lock import FolderLock
 from talekeeper.store.jobs import StoredJobs
 from talekeeper.store.writing import Announce
 from talekeeper.tasks import OwnTasks
+
+if TYPE_CHECKING:
+    from talekeeper.live.redis import RedisHub
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +64,7 @@ class Keeper:
         settings: Settings,
         boot_id: BootId,
         store: Store,
-        hub: MemoryHub,
+        hub: Hub,
         identities: Identities,
         connections: Connections,
         generations: Generations,
@@ -108,14 +112,18 @@ async def open_keeper(
     """
     clock = clock or SystemClock()
     boot_id = BootId(fresh_id())
-    hub = MemoryHub()
-    heard = Heard()
     tasks = OwnTasks()
+    fleet = _fleet_hub(settings, boot_id=boot_id, tasks=tasks)
+    hub: Hub = fleet or MemoryHub()
+    heard = Heard()
     predecessor = FolderLock.last_holder(settings.data_dir)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(
             opened_store(settings, boot_id=boot_id, hub=hub, heard=heard, clock=clock)
         )
+        if fleet is not None:
+            fleet.begin(store.installation.id)
+            stack.push_async_callback(fleet.leave)
         recovered = await recover_replies(store, boot_id=boot_id, predecessor=predecessor)
         if recovered:
             log.info("keeper.recovered", interrupted_replies=recovered)
@@ -141,7 +149,7 @@ async def open_keeper(
             clock=clock,
             longest_request=settings.longest_request,
         )
-        lease = await Lease.take(store, boot_id=boot_id, clock=clock, tasks=tasks)
+        lease = await Lease.take(store, hub, boot_id=boot_id, clock=clock, tasks=tasks)
         stack.push_async_callback(lease.release)
 
         def note_end(ended: Ended) -> None:
@@ -168,6 +176,8 @@ async def open_keeper(
             on_job=jobs.wake if settings.titles else None,
         )
         stack.push_async_callback(generations.close)
+        stops = StopRequests(hub, heed_stop=generations.heed_stop, boot_id=boot_id, tasks=tasks)
+        stack.push_async_callback(stops.close)
         reconciler = Reconciler(store, generations, boot_id=boot_id, tasks=tasks)
         stack.push_async_callback(reconciler.close)
         if settings.titles:
@@ -199,7 +209,7 @@ async def opened_store(
     settings: Settings,
     *,
     boot_id: BootId | None = None,
-    hub: MemoryHub | None = None,
+    hub: Hub | None = None,
     heard: Heard | None = None,
     clock: Clock | None = None,
 ) -> AsyncGenerator[Store]:
@@ -224,7 +234,17 @@ async def opened_store(
         lock.release()
 
 
-def _announcing(hub: MemoryHub | None, heard: Heard | None) -> Announce:
+def _fleet_hub(settings: Settings, *, boot_id: BootId, tasks: OwnTasks) -> "RedisHub | None":
+    """The hub that reaches the installation's other processes; None where nothing joins them."""
+    if settings.redis_url is None:
+        return None
+    # Its client is slow to import, and a single process never needs it.
+    from talekeeper.live.redis import RedisHub
+
+    return RedisHub(settings.redis_url.get_secret_value(), boot_id=boot_id, tasks=tasks)
+
+
+def _announcing(hub: Hub | None, heard: Heard | None) -> Announce:
     """Whoever follows is told, and the search index's follower with them."""
 
     def announce(events: Sequence[Recorded]) -> None:

@@ -24,6 +24,7 @@ from talekeeper.generation.titling import make_title
 from talekeeper.ids import AccountId, BootId
 from talekeeper.jobs import JobRunner
 from talekeeper.keeper import open_keeper
+from talekeeper.live import AccountTopic
 from talekeeper.providers.scripted import Fail, Script
 from talekeeper.settings import load_settings
 from talekeeper.store.jobs import StoredJobs
@@ -160,7 +161,7 @@ async def test_the_title_is_told_and_stored(tmp_path: Path, database_url: str | 
         before = await read_conversation(
             table.store, table.conversation.id, owner_id=table.owner_id
         )
-        heard = table.hub.subscribe(account_id=table.owner_id, conversation_ids=())
+        heard = await table.hub.subscribe([AccountTopic(table.owner_id)])
         async with a_runner(table):
             told: list[Any] = list(await heard.take())
             await until(partial(_are_done, table))

@@ -44,6 +44,7 @@ class Unended:
     begun: Begun
     grown: str
     age_ms: int
+    is_stop_asked: bool
 
 
 def begin_reply(
@@ -109,7 +110,7 @@ def unended(tx: Writer, generation_id: GenerationId, *, boot_id: BootId) -> Unen
     message = message_at(tx, found.message_key).message
     before, grown = message.content[: found.start_offset], message.content[found.start_offset :]
     begun = Begun(found.generation, replace(message, content=before), found.message_key)
-    return Unended(begun, grown, tx.now() - found.created_at)
+    return Unended(begun, grown, tx.now() - found.created_at, found.is_stop_asked)
 
 
 def _next_generation(

@@ -336,6 +336,8 @@ generations = Table(
     Column("error_code", Text),
     # What the model was told, part by part, as JSON: written once, shown as it is.
     Column("receipt", Text),
+    # Since when it is to end: any process may be asked, and the one that fills it reads it here.
+    Column("stop_asked_at", Whole),
     CheckConstraint("kind IN ('send', 'regenerate', 'continue')", name="kind"),
     CheckConstraint(
         "status IN ('running', 'finished', 'stopped', 'interrupted', 'failed')", name="status"
