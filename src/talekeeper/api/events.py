@@ -48,7 +48,7 @@ router = resource("events")
 HEARTBEAT: Final = 15.0
 MOST_FOLLOWED: Final = 32
 """Conversations that one stream follows at once."""
-ANSWER_SECONDS: Final = 0.5
+ANSWER_SECONDS: Final = 1.0
 """How long the process that holds a stream may take to answer another one."""
 LAST_WORDS_SECONDS: Final = 0.5
 """How long the last event may take to a client that reads slowly, or not at all."""

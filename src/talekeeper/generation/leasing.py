@@ -65,12 +65,13 @@ class Lease:
             await store.write(enrol_alone)
             return lease
 
-        def enrol_among_others(tx: Writer) -> None:
+        def enrol_among_others(tx: Writer) -> list[BootId]:
             now = server_time(tx)
             forget_dead(tx, boot_id, before=now - _FORGOTTEN_MS)
             enrol(tx, boot_id, now=now, until=now + LEASE_MS)
+            return others_alive(tx, boot_id, now=now)
 
-        await store.write(enrol_among_others)
+        hub.note_others(await store.write(enrol_among_others))
         lease._renewing = tasks.start(_DUTY, lease._renew_forever())
         return lease
 

@@ -178,7 +178,7 @@ class RedisHub(MemoryHub):
 
     @property
     def reaches_others(self) -> bool:
-        return self._sending.works and self._hearing.works and bool(self._others)
+        return self._sending.works and self._hearing.works and bool(self._others or self._numbers)
 
     @property
     def trouble(self) -> str | None:
@@ -419,6 +419,19 @@ def _client(url: str) -> "Redis":
         retry=Retry(NoBackoff(), 0),
         client_name="talekeeper",
     )
+
+
+async def answered(url: str) -> str | None:
+    """What keeps a Redis from being used, as the name of an error; None when it answers."""
+    client = _client(url)
+    try:
+        async with asyncio.timeout(_TIMEOUT):
+            await client.xlen("talekeeper")
+    except _FAILURES as error:
+        return type(error).__name__
+    finally:
+        await client.aclose()
+    return None
 
 
 def _ordered(entry_id: str) -> tuple[int, int]:
