@@ -25,19 +25,19 @@ async def test_more_processes_store_not_much_less_than_one(
     rates: dict[int, float] = {}
     for size in (1, 2, 3):
         url = postgres.fresh_database()
-        async with a_fleet(tmp_path / str(size), size, url, valkey) as fleet:
-            async with fleet.anyone() as client:
-                conversations = [await client.open() for _ in range(SENDERS)]
-                ends = time.monotonic() + SECONDS
+        folder = tmp_path / str(size)
+        async with a_fleet(folder, size, url, valkey) as fleet, fleet.anyone() as client:
+            conversations = [await client.open() for _ in range(SENDERS)]
+            ends = time.monotonic() + SECONDS
 
-                async def send(conversation: str, ends: float = ends) -> int:
-                    count = 0
-                    while time.monotonic() < ends:
-                        await client.say(conversation, "A word.", reply=False)
-                        count += 1
-                    return count
+            async def send(conversation: str, ends: float = ends) -> int:
+                count = 0
+                while time.monotonic() < ends:
+                    await client.say(conversation, "A word.", reply=False)
+                    count += 1
+                return count
 
-                rates[size] = sum(await asyncio.gather(*map(send, conversations))) / SECONDS
+            rates[size] = sum(await asyncio.gather(*map(send, conversations))) / SECONDS
         postgres.drop(url)
     for size, rate in rates.items():
         print(f"{size} processes: {rate:.0f} sends a second, {rate / rates[1]:.2f} of one process")

@@ -25,13 +25,6 @@ _OPTIONS: Final = (
     "-c synchronous_commit=on -c statement_timeout=5000 -c lock_timeout=500 -c idle_in_transaction_session_timeout=10000"
     " -c timezone=UTC"
 )
-_LOST_WITHIN: Final = {
-    "tcp_user_timeout": 1_500,
-    "keepalives_idle": 1,
-    "keepalives_interval": 1,
-    "keepalives_count": 1,
-}
-"""A network that has gone is noticed by this machine's kernel, which acknowledges for busy programs."""
 _MIGRATION_LOCK: Final = 0x54414C45
 _LOCK: Final = "SELECT id FROM conversations WHERE id = ANY(%(ids)s) ORDER BY id FOR UPDATE"
 
@@ -80,7 +73,11 @@ class Postgresql:
             autocommit=True,
             options=_OPTIONS,
             connect_timeout=2,
-            **_LOST_WITHIN,
+            # A network that is gone is noticed by the kernel, which acknowledges for busy programs.
+            tcp_user_timeout=1_500,
+            keepalives_idle=1,
+            keepalives_interval=1,
+            keepalives_count=1,
             prepare_threshold=2,
             application_name="talekeeper",
         )
