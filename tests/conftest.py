@@ -86,6 +86,15 @@ def postgres_database(postgres: engines.Postgres) -> Iterator[str]:
 
 
 @pytest.fixture
+def valkey() -> Iterator[engines.Valkey]:
+    """An empty Valkey of the test's own."""
+    server = engines.Valkey()
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
 def database_url(engine: str, request: pytest.FixtureRequest) -> str | None:
     """An empty database of the test's own; None is SQLite in the data folder."""
     return request.getfixturevalue("postgres_database") if engine == "postgresql" else None

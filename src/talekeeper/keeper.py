@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -30,10 +30,11 @@ from talekeeper.generation.leasing import Lease
 from talekeeper.generation.reconciling import Reconciler
 from talekeeper.generation.recovering import recover_replies
 from talekeeper.generation.running import Ended, Generations, OnEnded
+from talekeeper.generation.stopping import StopRequests
 from talekeeper.generation.titling import titling
 from talekeeper.ids import BootId, fresh_id
 from talekeeper.jobs import JobRunner
-from talekeeper.live import MemoryHub
+from talekeeper.live import Hub, MemoryHub
 from talekeeper.providers.catalogue import Connection, build_provider
 from talekeeper.providers.reach import Reach
 from talekeeper.providers.sharing import Providers
@@ -43,6 +44,9 @@ from talekeeper.store.folder_lock import FolderLock
 from talekeeper.store.jobs import StoredJobs
 from talekeeper.store.writing import Announce
 from talekeeper.tasks import OwnTasks
+
+if TYPE_CHECKING:
+    from talekeeper.live.redis import RedisHub
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +64,7 @@ class Keeper:
         settings: Settings,
         boot_id: BootId,
         store: Store,
-        hub: MemoryHub,
+        hub: Hub,
         identities: Identities,
         connections: Connections,
         generations: Generations,
@@ -108,16 +112,20 @@ async def open_keeper(
     """
     clock = clock or SystemClock()
     boot_id = BootId(fresh_id())
-    hub = MemoryHub()
+    tasks = OwnTasks()
+    fleet = _fleet_hub(settings, boot_id=boot_id, tasks=tasks)
+    hub: Hub = fleet or MemoryHub()
     heard = Heard()
     # In this order: the hub calls much more that could raise.
     hearers: list[Announce] = [heard.hear, hub.announce]
-    tasks = OwnTasks()
     predecessor = FolderLock.last_holder(settings.data_dir)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(
             opened_store(settings, boot_id=boot_id, hearers=hearers, clock=clock)
         )
+        if fleet is not None:
+            fleet.begin(store.installation.id)
+            stack.push_async_callback(fleet.leave)
         recovered = await recover_replies(store, boot_id=boot_id, predecessor=predecessor)
         if recovered:
             log.info("keeper.recovered", interrupted_replies=recovered)
@@ -143,7 +151,7 @@ async def open_keeper(
             clock=clock,
             longest_request=settings.longest_request,
         )
-        lease = await Lease.take(store, boot_id=boot_id, clock=clock, tasks=tasks)
+        lease = await Lease.take(store, hub, boot_id=boot_id, clock=clock, tasks=tasks)
         stack.push_async_callback(lease.release)
 
         def note_end(ended: Ended) -> None:
@@ -171,6 +179,8 @@ async def open_keeper(
             makes_titles=settings.titles,
         )
         stack.push_async_callback(generations.close)
+        stops = StopRequests(hub, heed_stop=generations.heed_stop, boot_id=boot_id, tasks=tasks)
+        stack.push_async_callback(stops.close)
         reconciler = Reconciler(store, generations, boot_id=boot_id, tasks=tasks)
         stack.push_async_callback(reconciler.close)
         hearers.insert(0, jobs.hear)
@@ -231,6 +241,16 @@ async def opened_store(
 def _announce(hearers: Sequence[Announce], events: Sequence[Announced]) -> None:
     for hear in hearers:
         hear(events)
+
+
+def _fleet_hub(settings: Settings, *, boot_id: BootId, tasks: OwnTasks) -> "RedisHub | None":
+    """The hub that reaches the installation's other processes; None where nothing joins them."""
+    if settings.redis_url is None:
+        return None
+    # Its client is slow to import, and a single process never needs it.
+    from talekeeper.live.redis import RedisHub
+
+    return RedisHub(settings.redis_url.get_secret_value(), boot_id=boot_id, tasks=tasks)
 
 
 def _providers(settings: Settings, reach: Reach) -> Providers:

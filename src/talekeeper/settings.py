@@ -9,7 +9,7 @@ import os
 import re
 from pathlib import Path
 from typing import Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from platformdirs import user_config_path, user_data_path
 from pydantic import (
@@ -37,6 +37,8 @@ Names = tuple[str, ...]
 """Several words in one variable, separated by commas."""
 
 
+_DATABASE = re.compile(r"(/[0-9]{0,4})?")
+"""Which of a Redis server's databases: a number."""
 _STEP = re.compile(r"[A-Za-z0-9._~-]+")
 _TAKEN_STEPS = frozenset(
     {
@@ -111,6 +113,12 @@ class Settings(BaseModel):
         repr=False,
         description="postgresql://… to keep everything there; unset: SQLite in the data folder, "
         "which needs nothing.",
+    )
+    redis_url: SecretStr | None = Field(
+        default=None,
+        description="redis://… or rediss://…, where several server processes on one PostgreSQL tell "
+        "each other at once what happens. Nothing is kept there alone: without it the others follow "
+        "from the database, a second later.",
     )
     key_file: Path = Field(
         default_factory=_key_file,
@@ -255,6 +263,19 @@ class Settings(BaseModel):
             raise ValueError("must begin with postgresql:// (leave it unset for SQLite)")
         return value
 
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            parts = urlsplit(value.get_secret_value())
+            if parts.scheme not in ("redis", "rediss") or not parts.hostname:
+                raise ValueError("must begin with redis:// or rediss:// and name a host")
+            if not _has_a_port(parts) or not _DATABASE.fullmatch(parts.path) or parts.query:
+                raise ValueError(
+                    "must have the form redis://[[USER]:PASSWORD@]HOST[:PORT][/NUMBER]"
+                )
+        return value
+
     @field_validator("token")
     @classmethod
     def _fits_a_header(cls, value: SecretStr | None) -> SecretStr | None:
@@ -273,6 +294,11 @@ class Settings(BaseModel):
     def _fit_together(self) -> Self:
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("TALEKEEPER_TLS_CERT and TALEKEEPER_TLS_KEY belong together: set both")
+        if self.redis_url is not None and self.database_url is None:
+            raise ValueError(
+                "TALEKEEPER_REDIS_URL joins server processes that share a PostgreSQL: set "
+                "TALEKEEPER_DATABASE_URL, too. On SQLite one process serves, and needs no Redis"
+            )
         if self.key_file.is_relative_to(self.data_dir):
             raise ValueError(
                 "TALEKEEPER_KEY_FILE must lie outside the data folder, or every copy of the data "
@@ -294,6 +320,14 @@ class Settings(BaseModel):
     def is_loopback(self) -> bool:
         """Nobody but this machine can reach the address."""
         return is_loopback(self.host)
+
+
+def _has_a_port(parts: SplitResult) -> bool:
+    """The port is a number that can be one, or is left to the scheme."""
+    try:
+        return parts.port is None or parts.port > 0
+    except ValueError:
+        return False
 
 
 def is_loopback(host: str) -> bool:

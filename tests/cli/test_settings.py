@@ -126,3 +126,29 @@ def test_settings_do_not_change_while_the_server_runs():
 )
 def test_only_this_machines_own_addresses_are_loopback(host: str, loopback: bool):
     assert is_loopback(host) is loopback
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:6379",
+        "redis://",
+        "redis://h:port/0",
+        "redis://h:99999",
+        "redis://h/none",
+        "redis://h/0?db=1",
+    ],
+)
+def test_an_address_that_is_no_redis_is_refused_without_its_password(url: str) -> None:
+    secret = url.replace("://", "://:sesame@")
+    with pytest.raises(ConfigurationError) as refused:
+        load_settings(redis_url=secret, database_url="postgresql://h/d")
+    assert "TALEKEEPER_REDIS_URL is not usable" in refused.value.message
+    assert "sesame" not in refused.value.message
+
+
+def test_redis_is_refused_with_sqlite_and_its_password_is_in_no_printed_setting() -> None:
+    with pytest.raises(ConfigurationError, match="TALEKEEPER_DATABASE_URL"):
+        load_settings(redis_url="redis://:sesame@h:6379/0")
+    settings = load_settings(redis_url="rediss://:sesame@h/1", database_url="postgresql://h/d")
+    assert "sesame" not in repr(settings) + str(settings) + settings.model_dump_json()

@@ -251,10 +251,10 @@ async def test_a_piece_that_the_hub_lost_is_told_all_the_same(tmp_path: Path) ->
         stream = _following(table)
         await anext(stream)
         reader = Reader()
-        listeners = table.hub._listeners.pop(table.conversation.id)
+        listeners = table.hub._of_conversations.pop(table.conversation.id)
         script.release(1)
         await script.until_said(1)
-        table.hub._listeners[table.conversation.id] = listeners
+        table.hub._of_conversations[table.conversation.id] = listeners
         script.release(10)
         async with asyncio.timeout(5):
             while not reader.is_done:

@@ -34,9 +34,11 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         async with open_keeper(settings, on_ended=metrics.observe) as keeper:
             app.state.keeper = keeper
-            app.state.streams = events.Streams()
             metrics.watch(keeper)
-            async with health.health_watched(keeper) as app.state.health:
+            async with (
+                events.open_streams(keeper) as app.state.streams,
+                health.health_watched(keeper) as app.state.health,
+            ):
                 yield
 
     app = FastAPI(

@@ -5,12 +5,13 @@ One stream may be left for another at any time: its id says all that was seen, a
 the login that it was opened with, and its last event says so.
 
 What an account's stream follows is changed by a request that names the stream. Only the process that
-holds the stream can carry that out; every other one answers 404, and the client opens another stream.
+holds the stream can carry that out; any other asks it through the hub. Where it does not answer
+in time, or nothing joins the processes, the answer is 404, and the client opens another stream.
 """
 
 import asyncio
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -39,12 +40,17 @@ from talekeeper.conversations.following import (
 )
 from talekeeper.errors import InvalidInput, NotFound, Unauthenticated, trail
 from talekeeper.ids import AccountId, BootId, ConversationId, canonical_id, fresh_id
+from talekeeper.keeper import Keeper
+from talekeeper.live import FollowAnswered, FollowAsked, Hub, StreamTopic, Subscription
+from talekeeper.tasks import Duty
 
 router = resource("events")
 
 HEARTBEAT: Final = 15.0
 MOST_FOLLOWED: Final = 32
 """Conversations that one stream follows at once."""
+ANSWER_SECONDS: Final = 1.0
+"""How long the process that holds a stream may take to answer another one."""
 LAST_WORDS_SECONDS: Final = 0.5
 """How long the last event may take to a client that reads slowly, or not at all."""
 
@@ -58,6 +64,9 @@ _HEADERS: Final = {
 _STREAM: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "Events, until the client leaves.", "content": {"text/event-stream": {}}}
 }
+_DUTY: Final = Duty(
+    "event streams", "A page whose requests reach another server process opens its stream again."
+)
 log = structlog.get_logger(__name__)
 _json = msgspec.json.Encoder()
 
@@ -216,23 +225,100 @@ class AccountNames(Names):
 
 
 class Streams:
-    """The account streams that are open in this process, by their ids."""
+    """The account streams that are open in this process, by their ids. Made by `open_streams`."""
 
-    def __init__(self) -> None:
+    def __init__(self, hub: Hub, requests: Subscription) -> None:
+        self._hub = hub
+        self._requests = requests
         self._open: dict[str, Follower] = {}
 
     def add(self, stream_id: str, follower: Follower) -> None:
         self._open[stream_id] = follower
+        self._requests.add(StreamTopic(stream_id))
 
     def drop(self, stream_id: str) -> None:
         self._open.pop(stream_id, None)
+        self._requests.drop(StreamTopic(stream_id))
 
-    def of(self, stream_id: str, account_id: AccountId) -> Follower:
-        """The account's stream of that id. Raises NotFound where there is none in this process."""
+    async def change(
+        self, stream_id: str, account_id: AccountId, *, follow: list[str], unfollow: list[str]
+    ) -> list[str]:
+        """What the account's stream follows once it is changed, in whichever process it is open.
+
+        Raises NotFound where no process that answers has such a stream, InvalidInput for a `follow`
+        that is none, and where it would follow too much.
+        """
+        if stream_id in self._open or not self._hub.reaches_others:
+            return self._changed(stream_id, account_id, follow=follow, unfollow=unfollow)
+        answer_to = fresh_id()
+        answers = await self._hub.subscribe([StreamTopic(answer_to)])
+        try:
+            asked = FollowAsked(stream_id, account_id, follow, unfollow, answer_to)
+            self._hub.tell(StreamTopic(stream_id), asked)
+            async with asyncio.timeout(ANSWER_SECONDS):
+                while not answers.is_over:
+                    for notice in await answers.take():
+                        if isinstance(notice, FollowAnswered):
+                            return _answered(notice)
+        except TimeoutError:
+            pass
+        finally:
+            answers.close()
+        raise NotFound(_NO_SUCH_STREAM)
+
+    async def answer_forever(self) -> None:
+        """Carry out what other processes are asked of the streams that are open here."""
+        while not self._requests.is_over:
+            for notice in await self._requests.take():
+                if isinstance(notice, FollowAsked) and notice.stream_id in self._open:
+                    self._hub.tell(StreamTopic(notice.answer_to), self._answer(notice))
+        await asyncio.get_running_loop().create_future()  # the hub is closed: no request comes
+
+    def _answer(self, asked: FollowAsked) -> FollowAnswered:
+        try:
+            following = self._changed(
+                asked.stream_id, asked.account_id, follow=asked.follow, unfollow=asked.unfollow
+            )
+        except (InvalidInput, NotFound) as error:
+            return FollowAnswered([], error.code, error.message)
+        return FollowAnswered(following)
+
+    def _changed(
+        self, stream_id: str, account_id: AccountId, *, follow: list[str], unfollow: list[str]
+    ) -> list[str]:
         follower = self._open.get(stream_id)
         if follower is None or follower.owner_id != account_id:
-            raise NotFound("There is no such event stream here. Open another one.")
-        return follower
+            raise NotFound(_NO_SUCH_STREAM)
+        follows = _follows(follow)
+        unfollows = {ConversationId(each) for each in unfollow} - follows.keys()
+        if len(follower.following - unfollows | follows.keys()) > MOST_FOLLOWED:
+            raise InvalidInput(_TOO_MANY)
+        for conversation_id in unfollows:
+            follower.unfollow(conversation_id)
+        for conversation_id, place in follows.items():
+            follower.follow(conversation_id, place)
+        return sorted(follower.following)
+
+
+def _answered(answer: FollowAnswered) -> list[str]:
+    match answer.code:
+        case None:
+            return answer.following
+        case InvalidInput.code:
+            raise InvalidInput(answer.message)
+        case _:
+            raise NotFound(answer.message)
+
+
+@asynccontextmanager
+async def open_streams(keeper: Keeper) -> AsyncGenerator[Streams]:
+    """The streams of this process, which other processes can ask for until the end of the block."""
+    streams = Streams(keeper.hub, await keeper.hub.subscribe(()))
+    task = keeper.tasks.start(_DUTY, streams.answer_forever())
+    try:
+        yield streams
+    finally:
+        await keeper.tasks.stop(task)
 
 
 async def _streams(request: Request) -> Streams:
@@ -322,19 +408,13 @@ async def change_following(
 ) -> Following:
     """The stream follows what is asked for, from the places given on, and no more of the rest.
 
-    What it followed already is told again from its place. 404 where the stream has ended, or
-    another process holds it: open another one then.
+    What it followed already is told again from its place. 404 where the stream has ended, or the
+    process that holds it does not answer: open another one then.
     """
-    follower = streams.of(stream_id, account.id)
-    follows = _follows(body.follow)
-    unfollows = {ConversationId(each) for each in body.unfollow} - follows.keys()
-    if len(follower.following - unfollows | follows.keys()) > MOST_FOLLOWED:
-        raise InvalidInput(_TOO_MANY)
-    for conversation_id in unfollows:
-        follower.unfollow(conversation_id)
-    for conversation_id, place in follows.items():
-        follower.follow(conversation_id, place)
-    return Following(following=sorted(follower.following))
+    following = await streams.change(
+        stream_id, account.id, follow=body.follow, unfollow=body.unfollow
+    )
+    return Following(following=following)
 
 
 def _parsed(last_event_id: str) -> tuple[str | None, dict[ConversationId, Place | None]]:
@@ -400,5 +480,6 @@ def _event(name: str, data: object, event_id: str | None) -> bytes:
     return b"".join((head.encode(), b"data: ", _json.encode(data), b"\n\n"))
 
 
+_NO_SUCH_STREAM: Final = "There is no such event stream here. Open another one."
 _TOO_MANY: Final = f"One stream follows {MOST_FOLLOWED} conversations at most."
 _LOGGED_OUT: Final = _event("end", {"code": Unauthenticated.code, "detail": ENDED}, None)

@@ -24,6 +24,7 @@ from talekeeper import __version__
 from talekeeper.api.resources import CurrentAccount, TheKeeper, resource
 from talekeeper.errors import StoreBusy, trail
 from talekeeper.keeper import Keeper
+from talekeeper.live import HealthChanged, HealthTopic
 from talekeeper.tasks import Duty
 
 router = APIRouter(tags=["health"])
@@ -91,6 +92,9 @@ def health_of(keeper: Keeper) -> Health:
         elif state == "available":
             state = "degraded"
         reasons.append(Reason("replies_stopped" if duty.is_vital else "task_ended", text))
+    if keeper.hub.trouble is not None:
+        state = "degraded" if state == "available" else state
+        reasons.append(Reason("live_delayed", keeper.hub.trouble))
     warned = warnings_of(keeper)
     if state == "available" and any(each.code in ("disk_low", "log_large") for each in warned):
         state = "degraded"
@@ -132,26 +136,29 @@ class HealthWatch:
         self._keeper = keeper
         self._listeners = 0
         self._is_heard = asyncio.Event()
-        self._turn = asyncio.Event()
+        self._topic = HealthTopic(keeper.boot_id)
         self._last = health_of(keeper)
 
     def look(self) -> Health:
         """How the server is now. Everybody who waits for a change is told of every change, whichever of them looked first."""
         before, self._last = self._last, health_of(self._keeper)
         if self._last != before:
-            turn, self._turn = self._turn, asyncio.Event()
-            turn.set()
+            self._keeper.hub.tell(self._topic, HealthChanged())
         return self._last
 
     async def changed(self, known: Health) -> Health:
         """How the server is, once that is not as `known`."""
+        turns = await self._keeper.hub.subscribe([self._topic])
         self._listeners += 1
         self._is_heard.set()
         try:
             while self._last == known:
-                await self._turn.wait()
+                if turns.is_over:
+                    await asyncio.get_running_loop().create_future()  # so is every stream
+                await turns.take()
             return self._last
         finally:
+            turns.close()
             self._listeners -= 1
             if not self._listeners:
                 self._is_heard.clear()

@@ -264,6 +264,29 @@ def _postgresql(settings: Settings) -> Iterator[Finding]:
         )
 
 
+def _redis(settings: Settings) -> Iterator[Finding]:
+    if settings.redis_url is None:
+        return
+    import asyncio
+
+    from talekeeper.live.redis import answered
+
+    url = settings.redis_url.get_secret_value()
+    parts = urlsplit(url)
+    where = f"{parts.hostname}:{parts.port or 6379}"  # never the login
+    fault = asyncio.run(answered(url))
+    if fault is None:
+        yield Finding("redis", "well", f"{where} answers")
+    else:
+        yield Finding(
+            "redis",
+            "ill",
+            f"{where} does not answer as it should ({fault})",
+            "Look whether it runs, and whether TALEKEEPER_REDIS_URL names it and its password. Until "
+            "then other server processes are followed from the database, a second later.",
+        )
+
+
 def _stored_keys(settings: Settings) -> Iterator[Finding]:
     from talekeeper.accounts.secrets import key_record, read_master_key
     from talekeeper.errors import ConfigurationError, StoredKeyUnreadable, StoreError
@@ -424,4 +447,13 @@ def _reached(provider: str, address: str) -> Finding:
 
 
 _WITHOUT_FOLDER: Final = (_versions, _folder)
-_EXAMINATIONS: Final = (_versions, _folder, _disk, _database, _stored_keys, _server, _models)
+_EXAMINATIONS: Final = (
+    _versions,
+    _folder,
+    _disk,
+    _database,
+    _redis,
+    _stored_keys,
+    _server,
+    _models,
+)

@@ -3,11 +3,14 @@
 A follower subscribes first, then reads a snapshot from the store, then takes what the hub tells.
 What was told between the two is in both: events are dropped by their `seq`, text by its offset.
 When the hub skips an event (which it may), the log is read again, since the log is the truth.
+A `Lapse` says that something of other processes may not have been told at all: then the store is
+read for everything that is followed, and for what else happened to the account's conversations.
 
 A place is `seq.generation.offset`: the last event seen, and how much was seen of the reply that was
 growing then. Both halves resume by themselves.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -16,19 +19,32 @@ import msgspec
 from msgspec.structs import replace
 
 from talekeeper.domain.conversations import IN_FLIGHT, Conversation, Message
-from talekeeper.domain.events import Announced, JobChanged, Recorded
+from talekeeper.domain.events import JobChanged, Recorded
 from talekeeper.domain.jobs import Job
-from talekeeper.errors import InvalidInput, NotFound
+from talekeeper.errors import InvalidInput, NotFound, StoreError
 from talekeeper.ids import AccountId, ConversationId, GenerationId, MessageId
-from talekeeper.live import Delta, Hub, Subscription
+from talekeeper.live import (
+    AccountTopic,
+    ConversationTopic,
+    Delta,
+    Hub,
+    Lapse,
+    Logged,
+    Notice,
+    Subscription,
+)
 from talekeeper.store import Reader, Store
-from talekeeper.store.conversations import get_conversation
+from talekeeper.store.conversations import changed_lately, get_conversation
 from talekeeper.store.events import events_after
 from talekeeper.store.generations import running_generation
 from talekeeper.store.messages import StoredMessage, message_at
 
 REPLAYED: Final = 500
 """Events that are told again at the most; whoever missed more fetches the conversation afresh."""
+
+
+_LOOK_AGAIN: Final = 0.2
+"""Seconds until the next checkpoint may hold the text that leads up to what is known of a reply."""
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -107,6 +123,8 @@ class _Followed:
     id: ConversationId
     place: Place
     message_id: MessageId | None = None
+    look_at: float | None = None
+    """When to look again for the text between the store's and what other processes have told."""
 
 
 @dataclass(slots=True)
@@ -162,6 +180,8 @@ class Follower:
         self._followed: dict[ConversationId, _Followed] = {}
         self._wishes: dict[ConversationId, Place | None] = {}
         self._first: list[Told] = []
+        self._lately: dict[ConversationId, Conversation] = {}
+        """What had changed last in the account, as the latest lapse found it."""
 
     @classmethod
     async def begin(
@@ -179,9 +199,9 @@ class Follower:
         conversation that is absent or another account's is told as gone. Without, it raises
         NotFound, and what it tells ends when there is nothing left to follow.
         """
-        subscription = hub.subscribe(
-            account_id=owner_id if hears_account else None, conversation_ids=follows.keys()
-        )
+        topics = (ConversationTopic(each) for each in follows)
+        account = [AccountTopic(owner_id)] if hears_account else []
+        subscription = await hub.subscribe([*account, *topics])
         follower = cls(
             store, hub, owner_id=owner_id, subscription=subscription, hears_account=hears_account
         )
@@ -203,7 +223,7 @@ class Follower:
 
     def follow(self, conversation_id: ConversationId, place: Place | None) -> None:
         """Tell of this conversation, too, from `place` on, even if it was told before."""
-        self._subscription.follow(conversation_id)
+        self._subscription.add(ConversationTopic(conversation_id))
         self._wishes[conversation_id] = place
         self._subscription.wake()
 
@@ -211,7 +231,7 @@ class Follower:
         """Tell no more of this conversation than what an account hears of all."""
         self._wishes.pop(conversation_id, None)
         self._followed.pop(conversation_id, None)
-        self._subscription.unfollow(conversation_id)
+        self._subscription.drop(ConversationTopic(conversation_id))
 
     async def take(self) -> list[Told]:
         """What is told next, in order; waits while there is nothing.
@@ -238,6 +258,10 @@ class Follower:
                     self._first += told
                 else:
                     self._followed.pop(conversation_id, None)  # wished otherwise meanwhile
+            now = asyncio.get_running_loop().time()
+            for state in [*self._followed.values()]:
+                if state.look_at is not None and now >= state.look_at:
+                    self._first += await self._looked_again(state)
         told, self._first = self._first, []
         return _merged(told)
 
@@ -254,51 +278,127 @@ class Follower:
             if not self._hears_account:
                 raise
             self._followed.pop(conversation_id, None)
-            self._subscription.unfollow(conversation_id)
+            self._subscription.drop(ConversationTopic(conversation_id))
             return None, [Gone(Place(0), conversation_id)]
         begun = place or Place(snapshot.conversation.seq)
         state = self._followed[conversation_id] = _Followed(conversation_id, begun)
-        return begun, _begun(state, snapshot, self._hub)
+        return begun, await self._told_up_to(state, snapshot)
 
-    async def _told_of(self, item: Announced | Delta) -> list[Told]:
-        if isinstance(item, JobChanged):
-            if item.owner_id != self.owner_id:
-                return []
-            self.heard += 1
-            return [Worked(item.job)]
-        state = self._followed.get(item.conversation_id)
-        if isinstance(item, Recorded):
-            if item.owner_id != self.owner_id:
-                return []  # another account's, which was asked for
-            self.heard += 1
-            if item.kind == "conversation_gone":
-                self._followed.pop(item.conversation_id, None)
-                return [Gone(Place(item.seq), item.conversation_id)]
-        try:
-            match item:
-                case Delta():
-                    if state is None:
-                        return []
-                    missed = await self._caught_up(state) if _leaves_gap(state, item) else []
-                    return [*missed, *_grown(state, item)]
-                case Recorded():
-                    if state is None:
-                        if not self._hears_account:
-                            return []
-                        return [Happened(None, item.seq, item.conversation, None)]
-                    if item.seq > state.place.seq + 1:
-                        return await self._caught_up(state)
-                    if item.seq == state.place.seq + 1:
-                        return [_happened(state, item.seq, item.conversation, item.message)]
+    async def _told_of(self, item: Notice) -> list[Told]:
+        match item:
+            case Lapse():
+                self.heard += 1
+                return await self._caught_up_with_all()
+            case JobChanged():
+                if item.owner_id != self.owner_id:
                     return []
-        except NotFound:
-            # That it is gone comes behind this item.
-            self._followed.pop(item.conversation_id, None)
+                self.heard += 1
+                return [Worked(item.job)]
+            case Recorded() | Logged():
+                if item.owner_id != self.owner_id:
+                    return []  # another account's, which was asked for
+                self.heard += 1
+                state = self._followed.get(item.conversation_id)
+                if isinstance(item, Recorded) and item.kind == "conversation_gone":
+                    self._followed.pop(item.conversation_id, None)
+                    return [Gone(Place(item.seq), item.conversation_id)]
+                return await self._told_of_event(state, item)
+            case Delta():
+                state = self._followed.get(item.conversation_id)
+                if state is None or state.look_at is not None:
+                    return []
+                missed = await self._caught_up(state) if _leaves_gap(state, item) else []
+                return [*missed, *_grown(state, item)]
+            case _:
+                return []
+
+    async def _told_of_event(self, state: _Followed | None, event: Recorded | Logged) -> list[Told]:
+        if state is None:
+            if not self._hears_account:
+                return []
+            if isinstance(event, Recorded):
+                return [Happened(None, event.seq, event.conversation, None)]
+            return await self._told_of_conversation(event.conversation_id)
+        if event.seq <= state.place.seq:
             return []
+        if isinstance(event, Recorded) and event.seq == state.place.seq + 1:
+            return [_happened(state, event.seq, event.conversation, event.message)]
+        return await self._caught_up(state)
+
+    async def _told_of_conversation(self, conversation_id: ConversationId) -> list[Told]:
+        try:
+            found = await self._store.read(
+                lambda tx: get_conversation(tx, conversation_id, owner_id=self.owner_id)
+            )
+        except NotFound:
+            return []
+        return [Happened(None, found.seq, found, None)]
 
     async def _caught_up(self, state: _Followed) -> list[Told]:
-        snapshot = await _read_snapshot(self._store, self.owner_id, state.id, state.place)
-        return _begun(state, snapshot, self._hub)
+        try:
+            snapshot = await _read_snapshot(self._store, self.owner_id, state.id, state.place)
+        except NotFound:
+            # That it is gone comes behind this item.
+            self._followed.pop(state.id, None)
+            return []
+        return await self._told_up_to(state, snapshot)
+
+    async def _caught_up_with_all(self) -> list[Told]:
+        """What the store has of everything that is followed, and of the account's last changes."""
+        followed = [*self._followed.values()]
+
+        def unit(tx: Reader) -> tuple[list[Conversation], list[_Snapshot | None]]:
+            lately = self._changed_lately(tx) if self._hears_account else []
+            return lately, [_snapshot_or_gone(tx, self.owner_id, each) for each in followed]
+
+        try:
+            lately, snapshots = await self._store.read(unit)
+        except StoreError:
+            return []  # while the lapse lasts there is another
+        told: list[Told] = []
+        for state, snapshot in zip(followed, snapshots, strict=True):
+            if self._followed.get(state.id) is not state:
+                continue  # it is followed otherwise meanwhile
+            if snapshot is None:
+                del self._followed[state.id]
+                told.append(Gone(state.place, state.id))
+            else:
+                told += await self._told_up_to(state, snapshot)
+        for each in lately:
+            known = self._lately.get(each.id)
+            if each.id not in self._followed and (known is None or known.seq != each.seq):
+                told.append(Happened(None, each.seq, each, None))
+        self._lately = {each.id: each for each in lately}
+        return told
+
+    def _changed_lately(self, tx: Reader) -> list[Conversation]:
+        known = max((each.activity for each in self._lately.values()), default=None)
+        return changed_lately(tx, owner_id=self.owner_id, activity=known)
+
+    async def _looked_again(self, state: _Followed) -> list[Told]:
+        """The text that was missing between the store's and the hub's, if the store has it now."""
+        try:
+            return await self._caught_up(state)
+        except StoreError:
+            self._look_again(state)
+            return []
+
+    def _look_again(self, state: _Followed) -> None:
+        loop = asyncio.get_running_loop()
+        state.look_at = loop.time() + _LOOK_AGAIN
+        loop.call_later(_LOOK_AGAIN, self._subscription.wake)
+
+    async def _told_up_to(self, state: _Followed, snapshot: _Snapshot) -> list[Told]:
+        """What leads from the place of `state` to the present."""
+        growing = snapshot.growing
+        generation_id = None if growing is None else growing.generation_id
+        tail = None if generation_id is None else await self._hub.text_so_far(generation_id)
+        state.look_at = None
+        if growing is not None and tail is not None and tail.offset > len(growing.content):
+            # Text of another process that began to be heard in the middle.
+            tail = None
+            self._look_again(state)
+        return _begun(state, snapshot, tail)
 
 
 async def follow(
@@ -327,23 +427,33 @@ async def follow(
 async def _read_snapshot(
     store: Store, owner_id: AccountId, conversation_id: ConversationId, place: Place | None
 ) -> _Snapshot:
-    def unit(tx: Reader) -> _Snapshot:
-        conversation = get_conversation(tx, conversation_id, owner_id=owner_id)
-        snapshot = _Snapshot(conversation)
-        if place is not None and place.seq < conversation.seq:
-            events = events_after(tx, conversation_id, after=place.seq, limit=REPLAYED + 1)
-            snapshot.is_too_much = len(events) > REPLAYED
-            snapshot.events = [] if snapshot.is_too_much else events
-        running = running_generation(tx, conversation_id)
-        if running is not None:
-            snapshot.growing = message_at(tx, running.message_key).message
-        return snapshot
-
-    return await store.read(unit)
+    return await store.read(lambda tx: _snapshot(tx, owner_id, conversation_id, place))
 
 
-def _begun(state: _Followed, snapshot: _Snapshot, hub: Hub) -> list[Told]:
-    """What brings a follower from its place to the present."""
+def _snapshot(
+    tx: Reader, owner_id: AccountId, conversation_id: ConversationId, place: Place | None
+) -> _Snapshot:
+    conversation = get_conversation(tx, conversation_id, owner_id=owner_id)
+    snapshot = _Snapshot(conversation)
+    if place is not None and place.seq < conversation.seq:
+        events = events_after(tx, conversation_id, after=place.seq, limit=REPLAYED + 1)
+        snapshot.is_too_much = len(events) > REPLAYED
+        snapshot.events = [] if snapshot.is_too_much else events
+    running = running_generation(tx, conversation_id)
+    if running is not None:
+        snapshot.growing = message_at(tx, running.message_key).message
+    return snapshot
+
+
+def _snapshot_or_gone(tx: Reader, owner_id: AccountId, state: _Followed) -> _Snapshot | None:
+    try:
+        return _snapshot(tx, owner_id, state.id, state.place)
+    except NotFound:
+        return None
+
+
+def _begun(state: _Followed, snapshot: _Snapshot, tail: Delta | None) -> list[Told]:
+    """What brings a follower from its place to the present; `tail` is what the reply said so far."""
     told: list[Told] = []
     seen = state.place
     if snapshot.is_too_much or seen.seq > snapshot.conversation.seq:
@@ -362,14 +472,17 @@ def _begun(state: _Followed, snapshot: _Snapshot, hub: Hub) -> list[Told]:
         state.place = Place(state.place.seq)
         return told
     text = growing.content
-    tail = hub.tail(growing.generation_id)
     if tail is not None and tail.end > len(text):
         text = text[: tail.offset] + tail.text
-    is_same = seen.generation_id == growing.generation_id and seen.offset <= len(text)
+    is_same = seen.generation_id == growing.generation_id
     # A message that was told again took the place of the text that was known of it.
     is_told = any(stored and stored.message.id == growing.id for _, stored in snapshot.events)
     offset = seen.offset if is_same and not is_told else 0
     state.message_id = growing.id
+    if offset > len(text):
+        # Another process had told more than it had stored. What comes next goes on behind that.
+        state.place = Place(state.place.seq, growing.generation_id, offset)
+        return told
     state.place = Place(state.place.seq, growing.generation_id, len(text))
     if is_same and not is_told and offset == len(text):
         return told
@@ -392,6 +505,8 @@ def _happened(
         elif place.generation_id == message.generation_id:
             place = Place(seq)
     state.place = place
+    if place.generation_id is None:
+        state.look_at = None
     return Happened(place, seq, conversation, message)
 
 

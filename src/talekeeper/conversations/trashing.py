@@ -8,7 +8,7 @@ from typing import Final, Protocol, TypeVar
 
 from talekeeper.clock import Millis
 from talekeeper.domain.conversations import Conversation
-from talekeeper.errors import GenerationRunning, InvalidInput, NotInTrash
+from talekeeper.errors import GenerationRunning, InvalidInput, NotInTrash, StoreBusy
 from talekeeper.generation.running import Generations
 from talekeeper.ids import AccountId, ConversationId
 from talekeeper.store import Reader, Store, Writer
@@ -167,15 +167,19 @@ async def when_quiet(
         return running_generation(tx, conversation_id)
 
     for tries_left in reversed(range(_TRIES)):
+        may_wait = tries_left > 0
         found = await store.read(running)
         if found is not None:
-            await generations.stop(found.generation)
+            try:
+                await generations.stop(found.generation)
+            except StoreBusy:
+                may_wait = False  # its process does not answer: the reply ends with what is stored
         try:
             return await store.write(
-                partial(unit, may_wait=tries_left > 0), conversation_id=conversation_id
+                partial(unit, may_wait=may_wait), conversation_id=conversation_id
             )
         except GenerationRunning:
-            if not tries_left:
+            if not may_wait:
                 raise
     raise AssertionError("unreachable")
 

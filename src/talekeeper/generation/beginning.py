@@ -46,6 +46,7 @@ class Unended:
     grown: str
     thought: str
     age_ms: int
+    is_stop_asked: bool
 
 
 def begin_reply(
@@ -115,7 +116,7 @@ def unended(tx: Writer, generation_id: GenerationId, *, boot_id: BootId) -> Unen
     parts, thought = thought_so_far(tx, found.message_key)
     message = replace(message, content=before, parts=parts)
     begun = Begun(found.generation, message, found.message_key)
-    return Unended(begun, grown, thought, tx.now() - found.created_at)
+    return Unended(begun, grown, thought, tx.now() - found.created_at, found.is_stop_asked)
 
 
 def _next_generation(

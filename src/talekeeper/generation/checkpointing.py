@@ -1,5 +1,8 @@
 """Checkpointing: what replies grew by is put on disk, all of them in one commit a tick.
 
+Where processes share the database, a checkpoint also reads which replies of this process another one
+was asked to stop.
+
 A tick comes 150 ms after something new, or as soon as one reply has 1,024 new characters. So what a
 follower saw is on disk a quarter of a second later, however many replies stream at once. What came
 while a slow disk was still at the checkpoint before has waited already: it goes at once.
@@ -19,10 +22,11 @@ import structlog
 
 from talekeeper.errors import StoreError, trail
 from talekeeper.generation.growing import Growing
+from talekeeper.ids import BootId, GenerationId
 from talekeeper.prompts.receipts import WrittenReceipt
 from talekeeper.store import Store, Writer
 from talekeeper.store.conversations import hold_conversation
-from talekeeper.store.generations import add_chunk, keep_receipt
+from talekeeper.store.generations import add_chunk, keep_receipt, stops_asked
 from talekeeper.store.messages import begin_streaming, report_change
 from talekeeper.store.thoughts import add_thought
 from talekeeper.tasks import Duty, OwnTasks
@@ -134,10 +138,19 @@ class Checkpoints:
     """The one task that checkpoints every growing reply of this process."""
 
     def __init__(
-        self, store: Store, growing: Callable[[], Iterable[Growing]], *, tasks: OwnTasks
+        self,
+        store: Store,
+        growing: Callable[[], Iterable[Growing]],
+        *,
+        boot_id: BootId,
+        heed_stop: Callable[[GenerationId], None],
+        tasks: OwnTasks,
     ) -> None:
         self._store = store
         self._growing = growing
+        self._boot_id = boot_id
+        self._heed_stop = heed_stop
+        self._is_shared = store.engine != "sqlite"
         self._tasks = tasks
         self._is_due = asyncio.Event()
         self._due_since = 0.0
@@ -186,11 +199,12 @@ class Checkpoints:
         if not pieces:
             return True
 
-        def checkpoint(tx: Writer) -> list[bool]:
-            return [piece.keep(tx) for piece in pieces]
+        def checkpoint(tx: Writer) -> tuple[list[bool], list[GenerationId]]:
+            kept = [piece.keep(tx) for piece in pieces]
+            return kept, stops_asked(tx, self._boot_id) if self._is_shared else []
 
         try:
-            kept = await self._store.write(checkpoint)
+            kept, to_stop = await self._store.write(checkpoint)
         except StoreError as error:
             log.warning("checkpoint.failed", code=error.code, replies=len(pieces))
             for piece in pieces:
@@ -212,6 +226,8 @@ class Checkpoints:
             return False
         for piece, is_mine in zip(pieces, kept, strict=True):
             piece.note_kept(is_mine=is_mine)
+        for generation_id in to_stop:
+            self._heed_stop(generation_id)
         return True
 
     def _note_refused(self, pieces: Sequence[_Piece]) -> None:

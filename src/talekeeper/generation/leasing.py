@@ -2,7 +2,8 @@
 
 A process renews its lease every second while it lives. One that died, or froze, stops; five
 seconds later any other may take its conversations over. The generation's epoch then keeps the
-frozen one from writing when it wakes. On SQLite the data folder's lock says all this by itself:
+frozen one from writing when it wakes. The hub is told which other processes are alive, so that it
+knows whom it should hear. On SQLite the data folder's lock says all this by itself:
 a lease is taken once, for the record, and never renewed, so an idle laptop's disk stays asleep.
 """
 
@@ -15,8 +16,16 @@ from talekeeper.clock import Clock
 from talekeeper.errors import StoreError, trail
 from talekeeper.generation.recovering import recover_replies
 from talekeeper.ids import BootId
+from talekeeper.live import Hub
 from talekeeper.store import Store, Writer
-from talekeeper.store.processes import enrol, forget_dead, leave, renew_lease, server_time
+from talekeeper.store.processes import (
+    enrol,
+    forget_dead,
+    leave,
+    others_alive,
+    renew_lease,
+    server_time,
+)
 from talekeeper.tasks import Duty, OwnTasks
 
 log = structlog.get_logger(__name__)
@@ -33,16 +42,19 @@ _DUTY: Final = Duty(
 class Lease:
     """This process's right to run generations."""
 
-    def __init__(self, store: Store, boot_id: BootId, tasks: OwnTasks) -> None:
+    def __init__(self, store: Store, hub: Hub, boot_id: BootId, tasks: OwnTasks) -> None:
         self._store = store
+        self._hub = hub
         self._boot_id = boot_id
         self._tasks = tasks
         self._renewing: asyncio.Task[None] | None = None
 
     @classmethod
-    async def take(cls, store: Store, *, boot_id: BootId, clock: Clock, tasks: OwnTasks) -> Self:
+    async def take(
+        cls, store: Store, hub: Hub, *, boot_id: BootId, clock: Clock, tasks: OwnTasks
+    ) -> Self:
         """The process is known to all others, and stays so until `release`."""
-        lease = cls(store, boot_id, tasks)
+        lease = cls(store, hub, boot_id, tasks)
         if store.engine == "sqlite":
             now = clock.now()
 
@@ -53,12 +65,13 @@ class Lease:
             await store.write(enrol_alone)
             return lease
 
-        def enrol_among_others(tx: Writer) -> None:
+        def enrol_among_others(tx: Writer) -> list[BootId]:
             now = server_time(tx)
             forget_dead(tx, boot_id, before=now - _FORGOTTEN_MS)
             enrol(tx, boot_id, now=now, until=now + LEASE_MS)
+            return others_alive(tx, boot_id, now=now)
 
-        await store.write(enrol_among_others)
+        hub.note_others(await store.write(enrol_among_others))
         lease._renewing = tasks.start(_DUTY, lease._renew_forever())
         return lease
 
@@ -75,8 +88,10 @@ class Lease:
         while True:
             await asyncio.sleep(RENEW_SECONDS)
             try:
-                if not await self._store.write(self._renew):
+                is_held, others = await self._store.write(self._renew)
+                if not is_held:
                     log.warning("lease.was_lost", boot_id=self._boot_id)
+                self._hub.note_others(others)
             except Exception as error:  # noqa: BLE001 - renewed a second later, it still holds
                 code = error.code if isinstance(error, StoreError) else "internal"
                 log.warning("lease.not_renewed", code=code, at=trail(error))
@@ -86,11 +101,12 @@ class Lease:
                 code = error.code if isinstance(error, StoreError) else "internal"
                 log.warning("lease.others_not_recovered", code=code, at=trail(error))
 
-    def _renew(self, tx: Writer) -> bool:
+    def _renew(self, tx: Writer) -> tuple[bool, list[BootId]]:
+        """Whether the lease was still held, and which other processes are alive."""
         now = server_time(tx)
         is_held = renew_lease(tx, self._boot_id, now=now, until=now + LEASE_MS)
         if not is_held:
             # Generations of the time before are the others' to end; new ones are safe again.
             leave(tx, self._boot_id)
             enrol(tx, self._boot_id, now=now, until=now + LEASE_MS)
-        return is_held
+        return is_held, others_alive(tx, self._boot_id, now=now)

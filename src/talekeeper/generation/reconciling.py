@@ -4,6 +4,9 @@ The commit that begins a generation also starts its task. When the database did 
 not say so, no task is started, and the conversation would stay locked. This loop finds such a
 generation within seconds: one without a word that is younger than a minute is started, any other
 is ended as interrupted.
+
+It also ends a reply that is to stop by its row and whose model is silent, so that no checkpoint reads
+that row.
 """
 
 import asyncio
@@ -50,9 +53,11 @@ class Reconciler:
     async def look(self) -> None:
         """A task fills every generation that the store says runs here, or it has ended."""
         running = await self._store.read(lambda tx: generations_of_process(tx, self._boot_id))
-        for generation in running:
-            if not self._generations.fills(generation.id):
-                await self._generations.take_up_unfilled(generation)
+        for each in running:
+            if not self._generations.fills(each.generation.id):
+                await self._generations.take_up_unfilled(each.generation)
+            elif each.is_stop_asked:
+                self._generations.heed_stop(each.generation.id)
 
     async def _look_forever(self) -> None:
         while True:

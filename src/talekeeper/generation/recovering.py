@@ -22,7 +22,8 @@ log = structlog.get_logger(__name__)
 async def recover_replies(
     store: Store, *, boot_id: BootId, predecessor: BootId | None = None
 ) -> int:
-    """Every running generation of a dead process is ended as interrupted; how many there were.
+    """Every running generation of a dead process is ended as interrupted, or as stopped where a stop
+    was asked for; how many there were.
 
     On SQLite whoever holds the data folder is alone, so every other process is dead. On PostgreSQL
     a process is dead once its lease has run out by the database's own clock; `predecessor`, the last
@@ -40,7 +41,7 @@ async def recover_replies(
             all_others_are_dead=is_alone,
         )
         for abandoned in found:
-            end_as_stored(tx, abandoned, "interrupted")
+            end_as_stored(tx, abandoned, "stopped" if abandoned.is_stop_asked else "interrupted")
         return len(found)
 
     count = await store.write(unit)

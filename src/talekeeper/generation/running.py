@@ -46,6 +46,7 @@ from talekeeper.generation.checkpointing import Checkpoints, receipt_of
 from talekeeper.generation.growing import MESSAGE_STATUS, Ending, Growing
 from talekeeper.generation.recovering import end_as_stored
 from talekeeper.generation.requesting import Reach, request_for
+from talekeeper.generation.stopping import stop_elsewhere
 from talekeeper.ids import AccountId, BootId, GenerationId
 from talekeeper.live import Delta, Hub
 from talekeeper.store import Reader, Store, Writer
@@ -116,7 +117,13 @@ class Generations:
         self._makes_titles = makes_titles
         self._keeps_reasoning = keeps_reasoning
         self._growing: dict[GenerationId, Growing] = {}
-        self._checkpoints = Checkpoints(store, self._growing.values, tasks=tasks)
+        self._checkpoints = Checkpoints(
+            store,
+            self._growing.values,
+            boot_id=boot_id,
+            heed_stop=self.heed_stop,
+            tasks=tasks,
+        )
         self._is_closing = False
 
     @property
@@ -140,6 +147,8 @@ class Generations:
         begun = found.begun
         if self.fills(begun.generation.id):
             return
+        if ending is None and found.is_stop_asked:
+            ending = "stopped"
         if ending is None and (found.grown or found.age_ms >= _START_WITHIN_MS):
             ending = "interrupted"
         log.warning("generation.taken_up", ending=ending, **_ids(begun.generation))
@@ -172,15 +181,23 @@ class Generations:
     async def stop(self, generation: Generation) -> None:
         """The generation has ended and what it said is kept, when this returns.
 
-        One that another process runs goes on.
+        Raises StoreBusy when another process fills it and has not ended it within seconds.
         """
         if not self.fills(generation.id) and generation.status == "running":
             await self.take_up_unfilled(generation, ending="stopped")
         growing = self._growing.get(generation.id)
         if growing is None or growing.task is None:
+            if generation.status == "running":
+                await stop_elsewhere(self._store, self._hub, generation)
             return
         growing.interrupt("stopped")
         await asyncio.shield(growing.task)
+
+    def heed_stop(self, generation_id: GenerationId) -> None:
+        """A stop was asked for through another process: the reply ends as stopped."""
+        growing = self._growing.get(generation_id)
+        if growing is not None:
+            growing.interrupt("stopped")
 
     async def wait(self, generation_id: GenerationId) -> None:
         """The generation has ended, however, when this returns."""

@@ -1,6 +1,39 @@
-"""Live: who is told at once. The store's log is the truth; this is the nudge and the tail."""
+"""Live: what is told at once. The store's log is the truth; this is the nudge and the tail."""
 
-from talekeeper.live.hub import Delta, Hub, Subscription
+from talekeeper.live.hub import (
+    AccountTopic,
+    ConversationTopic,
+    Delta,
+    FollowAnswered,
+    FollowAsked,
+    HealthChanged,
+    HealthTopic,
+    Hub,
+    Lapse,
+    Logged,
+    Notice,
+    ProcessTopic,
+    StopAsked,
+    StreamTopic,
+    Subscription,
+)
 from talekeeper.live.memory import MemoryHub
 
-__all__ = ["Delta", "Hub", "MemoryHub", "Subscription"]
+__all__ = [
+    "AccountTopic",
+    "ConversationTopic",
+    "Delta",
+    "FollowAnswered",
+    "FollowAsked",
+    "HealthChanged",
+    "HealthTopic",
+    "Hub",
+    "Lapse",
+    "Logged",
+    "MemoryHub",
+    "Notice",
+    "ProcessTopic",
+    "StopAsked",
+    "StreamTopic",
+    "Subscription",
+]

@@ -118,6 +118,13 @@ _CURRENT = statement(
     """
 )
 _LISTED = f"{CONVERSATIONS} AND c.owner_id = :owner_id"
+_CHANGED_LATELY = statement(
+    f"""
+    {_LISTED} AND c.activity >= :since
+    ORDER BY c.activity
+    LIMIT 500
+    """
+)
 _IS_ACTIVE = "c.archived_at IS NULL AND c.deleted_at IS NULL"
 _PINNED_FIRST = "ORDER BY c.pinned DESC, c.activity DESC, c.id DESC LIMIT :limit"
 _NEWEST_FIRST = "ORDER BY c.activity DESC, c.id DESC LIMIT :limit"
@@ -399,6 +406,21 @@ def current_conversation(tx: Reader, *, owner_id: AccountId) -> Conversation | N
     """The account's current global conversation; None while it has none."""
     row = tx.first(_CURRENT, owner_id=owner_id)
     return None if row is None else conversation_in(row)
+
+
+def changed_lately(tx: Reader, *, owner_id: AccountId, activity: int | None) -> list[Conversation]:
+    """The account's conversations in which something happened since that `activity`, and some more.
+
+    None: since the newest. A conversation that is the newest already keeps its activity when it
+    changes, and transactions of several processes may be committed in another order than they
+    counted: so the last sixteen before are among them, and `seq` says what is new.
+    """
+    if activity is None:
+        newest = tx.first(_NEWEST_ACTIVITY, owner_id=owner_id)
+        assert newest is not None
+        activity = int(newest.activity)
+    rows = tx.all(_CHANGED_LATELY, owner_id=owner_id, since=activity - 16)
+    return [conversation_in(row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from talekeeper.store.units import Reader, Writer
 _COLUMNS = """
     g.id, g.conversation_id, m.id AS message_id, c.owner_id, g.kind, g.status, g.epoch, g.provider,
     g.model, g.message_key, g.start_offset, g.first_token_ms, g.duration_ms, g.input_tokens,
-    g.output_tokens, g.boot_id, g.created_at
+    g.output_tokens, g.boot_id, g.created_at, g.stop_asked_at
 """
 _SELECT = f"""
     SELECT {_COLUMNS} FROM generations AS g
@@ -101,6 +101,19 @@ _END = statement(
     WHERE {_HOLDS_LOCK}
     """
 )
+_ASK_TO_STOP = statement(
+    """
+    UPDATE generations SET stop_asked_at = coalesce(stop_asked_at, :now)
+    WHERE id = :id AND status = 'running'
+    RETURNING boot_id
+    """
+)
+_STOPS_ASKED = statement(
+    """
+    SELECT id FROM generations
+    WHERE status = 'running' AND boot_id = :boot_id AND stop_asked_at IS NOT NULL
+    """
+)
 _FORGET_CHUNKS = statement("DELETE FROM chunks WHERE generation_id = :generation_id")
 _LEFT_BEHIND = f"""
     {_SELECT}
@@ -136,7 +149,7 @@ class Measures:
 class StoredGeneration:
     """A generation, the message it fills and from which character on; what it cost, once it ended.
 
-    `boot_id` names the process that runs it, or ran it.
+    `boot_id` names the process that runs it, or ran it, which another one may have asked to stop it.
     """
 
     generation: Generation
@@ -145,6 +158,7 @@ class StoredGeneration:
     measures: Measures
     boot_id: BootId
     created_at: Millis
+    is_stop_asked: bool
 
 
 def find_generation(tx: Reader, generation_id: GenerationId) -> StoredGeneration | None:
@@ -169,9 +183,20 @@ def running_generation(tx: Reader, conversation_id: ConversationId) -> StoredGen
     return None if row is None else _stored(row)
 
 
-def generations_of_process(tx: Reader, boot_id: BootId) -> list[Generation]:
+def generations_of_process(tx: Reader, boot_id: BootId) -> list[StoredGeneration]:
     """Every generation that runs in this process, as the store has it."""
-    return [_stored(row).generation for row in tx.all(_RUNNING_OF, boot_id=boot_id)]
+    return [_stored(row) for row in tx.all(_RUNNING_OF, boot_id=boot_id)]
+
+
+def ask_to_stop(tx: Writer, generation_id: GenerationId) -> BootId | None:
+    """The process that runs the generation reads that it is to stop; None when it has ended."""
+    row = tx.first(_ASK_TO_STOP, id=generation_id, now=tx.now())
+    return None if row is None else BootId(row.boot_id)
+
+
+def stops_asked(tx: Reader, boot_id: BootId) -> list[GenerationId]:
+    """The generations of this process that another one was asked to stop."""
+    return [GenerationId(row.id) for row in tx.all(_STOPS_ASKED, boot_id=boot_id)]
 
 
 def insert_generation(
@@ -316,4 +341,5 @@ def _stored(row: Row) -> StoredGeneration:
         measures,
         BootId(row.boot_id),
         Millis(row.created_at),
+        row.stop_asked_at is not None,
     )

@@ -73,6 +73,11 @@ class Postgresql:
             autocommit=True,
             options=_OPTIONS,
             connect_timeout=2,
+            # A network that is gone is noticed by the kernel, which acknowledges for busy programs.
+            tcp_user_timeout=1_500,
+            keepalives_idle=1,
+            keepalives_interval=1,
+            keepalives_count=1,
             prepare_threshold=2,
             application_name="talekeeper",
         )

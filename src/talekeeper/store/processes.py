@@ -12,6 +12,9 @@ _RENEW = statement(
 )
 _LEAVE = statement("DELETE FROM processes WHERE boot_id = :boot_id")
 _FORGET = statement("DELETE FROM processes WHERE boot_id != :boot_id AND lease_until <= :before")
+_OTHERS = statement(
+    "SELECT boot_id FROM processes WHERE boot_id != :boot_id AND lease_until > :now"
+)
 _SERVER_TIME = statement(
     "SELECT CAST(julianday('now') * 86400000 AS INTEGER) AS now",
     postgresql="SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now",
@@ -42,3 +45,8 @@ def leave(tx: Writer, boot_id: BootId) -> None:
 def forget_dead(tx: Writer, boot_id: BootId, *, before: int) -> None:
     """Processes whose lease ended before `before` are forgotten."""
     tx.run(_FORGET, boot_id=boot_id, before=before)
+
+
+def others_alive(tx: Reader, boot_id: BootId, *, now: int) -> list[BootId]:
+    """The other processes whose leases have not run out."""
+    return [BootId(row.boot_id) for row in tx.all(_OTHERS, boot_id=boot_id, now=now)]

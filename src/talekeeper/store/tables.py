@@ -349,6 +349,8 @@ generations = Table(
     Column("error_code", Text),
     # What the model was told, section by section, as JSON in the version of its shape.
     Column("receipt", Text),
+    # Since when it is to end: any process may be asked, and the one that fills it reads it here.
+    Column("stop_asked_at", Whole),
     CheckConstraint("kind IN ('send', 'regenerate', 'continue')", name="kind"),
     CheckConstraint(
         "status IN ('running', 'finished', 'stopped', 'interrupted', 'failed')", name="status"

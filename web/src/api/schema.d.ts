@@ -298,8 +298,8 @@ export interface paths {
          * Change Following
          * @description The stream follows what is asked for, from the places given on, and no more of the rest.
          *
-         *     What it followed already is told again from its place. 404 where the stream has ended, or
-         *     another process holds it: open another one then.
+         *     What it followed already is told again from its place. 404 where the stream has ended, or the
+         *     process that holds it does not answer: open another one then.
          */
         patch: operations["change_following_api_events__stream_id__patch"];
         trace?: never;
