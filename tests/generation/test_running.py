@@ -154,9 +154,13 @@ async def test_a_reply_whose_row_was_removed_meanwhile_is_made_again(tmp_path: P
         await script.until_said(1)
         with sqlite3.connect(tmp_path / "talekeeper.db") as other:
             other.execute("DELETE FROM messages WHERE id = ?", (sent.reply.id,))
-            other.execute("DELETE FROM events WHERE seq = ?", (sent.reply.seq,))
             other.execute(
-                "INSERT INTO events VALUES (?, ?, 'conversation', NULL)",
+                "DELETE FROM events WHERE log_id = ? AND seq = ?",
+                (table.conversation.id, sent.reply.seq),
+            )
+            other.execute(
+                "INSERT INTO events (log_kind, log_id, seq, at, kind)"
+                " VALUES ('conversation', ?, ?, 0, 'conversation')",
                 (table.conversation.id, sent.reply.seq),
             )
         other.close()
