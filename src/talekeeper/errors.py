@@ -32,6 +32,7 @@
         ├── ProviderStalled         nothing came for longer than the setting allows
         ├── ProviderRejected        4xx: the request was not accepted (unknown model, bad parameter)
         ├── ContextTooLong          the conversation does not fit into the model
+        ├── ConnectionMissing       the connection that was chosen to answer has been removed
         └── ModelMissing            no model is chosen, or its weights are not there
 
 An error knows a stable `code` and whether trying again may help (`retryable`); it knows nothing
@@ -210,6 +211,16 @@ class ProviderRejected(ProviderError):
 
 class ContextTooLong(ProviderError):
     code = "context_too_long"
+
+
+class ConnectionMissing(ProviderError):
+    code = "connection_missing"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The connection that was chosen to answer here has been removed. What you wrote is "
+            "kept. Choose another connection, then ask for the reply again."
+        )
 
 
 class ModelMissing(ProviderError):

@@ -14,6 +14,7 @@ GenerationId = NewType("GenerationId", str)
 TokenId = NewType("TokenId", str)
 BootId = NewType("BootId", str)
 JobId = NewType("JobId", str)
+ConnectionId = NewType("ConnectionId", str)
 
 
 def fresh_id() -> str:

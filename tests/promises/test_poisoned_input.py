@@ -142,7 +142,7 @@ QUERIES = [
     "/api/events?follow=x",
     "/api/events?" + "&".join(["follow={c}"] * 33),
     "/api/generations/0",
-    "/api/providers/nobody/models",
+    "/api/connections/nobody/models",
 ]
 
 

@@ -55,7 +55,7 @@ async def clear_conversation(
             title_by=held.title_by,
             purpose=before.purpose,
             role=role,
-            provider=before.provider,
+            connection_id=before.connection_id,
             model=before.model,
         )
         opened.change(pinned=before.pinned, sampling=before.sampling)

@@ -175,7 +175,7 @@ def _begun(
         title=source.title,
         title_by=plan.title_by,
         purpose=source.purpose,
-        provider=source.provider,
+        connection_id=source.connection_id,
         model=source.model,
     )
     copy.change(sampling=source.sampling)

@@ -56,7 +56,7 @@ async def end_conversation(
             title="",
             purpose=before.purpose if before.is_current else "general",
             role="current_global",
-            provider=before.provider if before.is_current else None,
+            connection_id=before.connection_id if before.is_current else None,
             model=before.model if before.is_current else None,
         )
         if before.is_current:

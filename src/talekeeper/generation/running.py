@@ -46,7 +46,7 @@ from talekeeper.generation.checkpointing import Checkpoints, receipt_of
 from talekeeper.generation.growing import MESSAGE_STATUS, Ending, Growing
 from talekeeper.generation.recovering import end_as_stored
 from talekeeper.generation.requesting import Reach, request_for
-from talekeeper.ids import AccountId, BootId, GenerationId
+from talekeeper.ids import AccountId, BootId, ConnectionId, GenerationId
 from talekeeper.live import Delta, Hub
 from talekeeper.store import Reader, Store, Writer
 from talekeeper.store.conversations import hold_conversation
@@ -75,6 +75,7 @@ class Ended:
     """How a generation ended and what it took, in seconds; counts are the provider's."""
 
     owner_id: AccountId
+    connection_id: ConnectionId | None
     provider: str
     ending: Ending | Literal["lost"]
     seconds: float
@@ -230,6 +231,7 @@ class Generations:
             self._hub.forget(generation.id)
         ended = Ended(
             owner_id=generation.owner_id,
+            connection_id=generation.connection_id,
             provider=generation.provider,
             ending="lost" if growing.has_lost_lock else ending,
             seconds=self._clock.monotonic() - growing.started,

@@ -18,6 +18,7 @@ from talekeeper.ids import ConversationId
 from talekeeper.prompts.titling import cleaned_title, title_request
 from talekeeper.store import Reader, Store, Writer
 from talekeeper.store.conversations import hold_conversation, title_giver
+from talekeeper.store.generations import find_generation
 from talekeeper.store.walking import tree_page
 
 _LOOKED_AT: Final = 50
@@ -42,8 +43,12 @@ async def make_title(store: Store, reach: Reach, job: Job) -> None:
         exchange = _first_exchange(tx, job.conversation_id)
         if exchange is None:
             return None
-        provider, model = exchange.answer.provider or "", exchange.answer.model or ""
-        return exchange, reach(tx, job.owner_id, provider, model)
+        generation_id = exchange.answer.generation_id
+        answered = None if generation_id is None else find_generation(tx, generation_id)
+        if answered is None or answered.generation.connection_id is None:
+            return None
+        asked = answered.generation.connection_id
+        return exchange, reach(tx, job.owner_id, asked, exchange.answer.model or "")
 
     found = await store.read(unit)
     if found is None:

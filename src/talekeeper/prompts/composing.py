@@ -65,6 +65,8 @@ class Composed:
     """The limit that left messages out; None where all went in."""
     is_first_exchange: bool
     """Nothing that the assistant said stands above the reply."""
+    connection: str | None = None
+    """The name of the connection through which the model is asked."""
 
     def receipt(self, *, unheeded: Sequence[Wish] = ()) -> str:
         """The receipt as it is stored, as JSON: exactly what was sent, and why; `receipts` reads it.
@@ -73,6 +75,7 @@ class Composed:
         """
         request = self.request
         told = {
+            "connection": self.connection,
             "model": request.model,
             "sampling": {
                 "temperature": request.temperature,
@@ -105,6 +108,7 @@ def composed(
     continues_text: bool,
     sampling: Sampling = AS_THE_PROVIDER_DOES,
     is_whole: bool = True,
+    connection: str | None = None,
 ) -> Composed:
     """The request for the reply to the last message of `history`, oldest first.
 
@@ -179,7 +183,13 @@ def composed(
     )
     answers = sum(1 for m in told if m.role == "assistant")
     return Composed(
-        request, tuple(sources), tuple(parts), limits, left_out_by, answers == int(continues)
+        request,
+        tuple(sources),
+        tuple(parts),
+        limits,
+        left_out_by,
+        answers == int(continues),
+        connection,
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from talekeeper.clock import Millis
+from talekeeper.domain.connections import Kind
 from talekeeper.domain.conversations import (
     Conversation,
     ConversationPage,
@@ -15,25 +16,28 @@ from talekeeper.domain.conversations import (
 )
 from talekeeper.domain.events import EventKind, Recorded
 from talekeeper.errors import IdReused, NotFound
-from talekeeper.ids import AccountId, ConversationId, GenerationId, MessageId
+from talekeeper.ids import AccountId, ConnectionId, ConversationId, GenerationId, MessageId
 from talekeeper.store.prepared import Prepared, Row, prepared
 from talekeeper.store.sql import (
     accounts,
     and_,
     bindparam,
     case,
+    connections,
     conversations,
     func,
     generations,
     insert,
     literal,
     messages,
-    provider_settings,
     select,
     tuple_,
     update,
 )
 from talekeeper.store.units import Reader, Writer
+
+NO_CONNECTION = ConnectionId("")
+"""In place of the server's choice, where nothing is to answer."""
 
 _c = conversations.c
 _joined = conversations.outerjoin(messages, messages.c.key == _c.leaf_key).outerjoin(
@@ -49,7 +53,7 @@ _COLUMNS = (
     _c.seq,
     messages.c.id.label("leaf_id"),
     generations.c.id.label("generation_id"),
-    _c.provider,
+    _c.connection_id,
     _c.model,
     _c.created_at,
     _c.updated_at,
@@ -74,8 +78,8 @@ CONVERSATIONS = _select
 _GET = prepared(_select.where(_is_owned))
 _IS_KNOWN = prepared(select(_c.id).where(_c.id == bindparam("id")))
 
-# Whoever will answer here, by the conversation's choice, else the account's, else the server's.
-_provider = func.coalesce(_c.provider, accounts.c.provider, bindparam("default_provider"))
+# What will answer here, by the conversation's choice, else the account's, else the server's.
+_chosen = func.coalesce(_c.connection_id, accounts.c.connection_id, bindparam("default_connection"))
 _others = conversations.alias("others")
 _is_newest = _c.activity == (
     select(func.max(_others.c.activity)).where(_others.c.owner_id == _c.owner_id).scalar_subquery()
@@ -87,18 +91,16 @@ _hold = (
         _c.leaf_key,
         _c.title_by,
         _is_newest,
-        _provider,
-        case((_c.provider.is_not(None), _c.model), else_=None),
-        case((accounts.c.provider == _provider, accounts.c.model), else_=None),
-        provider_settings.c.model,
+        _chosen,
+        connections.c.kind,
+        case((_c.connection_id.is_not(None), _c.model), else_=None),
+        case((accounts.c.connection_id == _chosen, accounts.c.model), else_=None),
+        connections.c.model,
     )
     .select_from(
         _joined.join(accounts, accounts.c.id == _c.owner_id).outerjoin(
-            provider_settings,
-            and_(
-                provider_settings.c.account_id == _c.owner_id,
-                provider_settings.c.provider == _provider,
-            ),
+            connections,
+            and_(connections.c.account_id == _c.owner_id, connections.c.id == _chosen),
         )
     )
     .where(_c.id == bindparam("id"), _c.removed_at.is_(None))
@@ -117,7 +119,7 @@ _save = (
     .values(
         title=bindparam("new_title"),
         title_by=bindparam("new_title_by"),
-        provider=bindparam("new_provider"),
+        connection_id=bindparam("new_connection_id"),
         model=bindparam("new_model"),
         temperature=bindparam("new_temperature"),
         top_p=bindparam("new_top_p"),
@@ -155,7 +157,7 @@ _INSERT = prepared(
             "activity": _newest_activity.scalar_subquery() + 1,
             "seq": 0,
             "epoch": 0,
-            "provider": bindparam("provider"),
+            "connection_id": bindparam("connection_id"),
             "model": bindparam("model"),
             "created_at": bindparam("now"),
             "updated_at": bindparam("now"),
@@ -232,9 +234,12 @@ class HeldConversation:
     epoch: int
     leaf_key: int | None
     title_by: TitleBy
-    chosen_provider: str
+    chosen_connection: ConnectionId
+    """What answers here by the conversation's choice, else the account's, else the server's."""
+    chosen_kind: Kind | None
+    """The kind of the chosen connection; None where the account has no row of it."""
     chosen_model: str | None
-    """The first model named by: the conversation, the account, the provider's settings."""
+    """The first model named by: the conversation, the account, the connection."""
     is_newest: bool
     """Nothing has happened in any other of the account's since something did in this."""
     stood: tuple[object, ...] = ()
@@ -335,7 +340,7 @@ class HeldConversation:
             conversation_id=conversation.id,
             new_title=conversation.title,
             new_title_by=self.title_by,
-            new_provider=conversation.provider,
+            new_connection_id=conversation.connection_id,
             new_model=conversation.model,
             new_temperature=conversation.sampling.temperature,
             new_top_p=conversation.sampling.top_p,
@@ -373,22 +378,25 @@ def hold_conversation(
     conversation_id: ConversationId,
     *,
     owner_id: AccountId | None,
-    default_provider: str = "",
+    default_connection: ConnectionId = NO_CONNECTION,
 ) -> HeldConversation:
     """Lock it until the transaction ends. `owner_id` None: the server itself asks.
 
     Raises NotFound when it is absent or another account's.
     """
     if owner_id is None:
-        row = tx.first(_HOLD, id=conversation_id, default_provider=default_provider)
+        row = tx.first(_HOLD, id=conversation_id, default_connection=default_connection)
     else:
         row = tx.first(
-            _HOLD_OWNED, id=conversation_id, owner_id=owner_id, default_provider=default_provider
+            _HOLD_OWNED,
+            id=conversation_id,
+            owner_id=owner_id,
+            default_connection=default_connection,
         )
     if row is None:
         raise _absent()
     own = len(_COLUMNS)
-    epoch, leaf_key, title_by, is_newest, provider, *models = row[own:]
+    epoch, leaf_key, title_by, is_newest, chosen, kind, *models = row[own:]
     return HeldConversation(
         was=conversation_in(row),
         owner_id=AccountId(row[1]),
@@ -396,7 +404,8 @@ def hold_conversation(
         epoch=epoch,
         leaf_key=leaf_key,
         title_by=title_by,
-        chosen_provider=provider,
+        chosen_connection=chosen,
+        chosen_kind=kind,
         chosen_model=next((model for model in models if model), None),
         is_newest=bool(is_newest),
     )
@@ -410,7 +419,7 @@ def insert_conversation(
     title: str,
     purpose: Purpose,
     role: str | None = None,
-    provider: str | None = None,
+    connection_id: ConnectionId | None = None,
     model: str | None = None,
     title_by: TitleBy | None = None,
 ) -> HeldConversation:
@@ -423,7 +432,7 @@ def insert_conversation(
         title_by=title_by or ("person" if title else "first_words"),
         purpose=purpose,
         role=role,
-        provider=provider,
+        connection_id=connection_id,
         model=model,
         now=tx.now(),
     )
@@ -516,7 +525,7 @@ def conversation_in(row: Row) -> Conversation:
         seq=row[5],
         leaf_id=None if row[6] is None else MessageId(row[6]),
         generation_id=None if row[7] is None else GenerationId(row[7]),
-        provider=row[8],
+        connection_id=row[8],
         model=row[9],
         created_at=Millis(row[10]),
         updated_at=Millis(row[11]),

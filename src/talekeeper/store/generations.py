@@ -37,6 +37,7 @@ _COLUMNS = (
     _g.kind,
     _g.status,
     _g.epoch,
+    _g.connection_id,
     _g.provider,
     _g.model,
     _g.message_key,
@@ -78,6 +79,7 @@ _INSERT = prepared(
             "epoch",
             "boot_id",
             "start_offset",
+            "connection_id",
             "provider",
             "model",
             "created_at",
@@ -215,6 +217,7 @@ def insert_generation(
         epoch=generation.epoch,
         boot_id=boot_id,
         start_offset=start_offset,
+        connection_id=generation.connection_id,
         provider=generation.provider,
         model=generation.model,
         created_at=tx.now(),
@@ -305,9 +308,10 @@ def _stored(row: Row) -> StoredGeneration:
         kind=kind,
         status=row[5],
         epoch=row[6],
-        provider=row[7],
-        model=row[8],
+        connection_id=row[7],
+        provider=row[8],
+        model=row[9],
     )
     return StoredGeneration(
-        generation, row[9], row[10], Measures(*row[11:15]), BootId(row[15]), Millis(row[16])
+        generation, row[10], row[11], Measures(*row[12:16]), BootId(row[16]), Millis(row[17])
     )

@@ -425,7 +425,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/providers": {
+    "/api/connections": {
         parameters: {
             query?: never;
             header?: never;
@@ -433,10 +433,34 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Show Providers
-         * @description Every provider, and which one answers where a conversation chooses none.
+         * Show Connections
+         * @description Every connection, and which one answers where a conversation chooses none.
          */
-        get: operations["show_providers_api_providers_get"];
+        get: operations["show_connections_api_connections_get"];
+        put?: never;
+        /**
+         * Add
+         * @description One more connection of the account's.
+         */
+        post: operations["add_api_connections_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/connections/presets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show Presets
+         * @description What can be connected to, with the address to begin with.
+         */
+        get: operations["show_presets_api_connections_presets_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -445,7 +469,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/providers/found": {
+    "/api/connections/found": {
         parameters: {
             query?: never;
             header?: never;
@@ -456,7 +480,7 @@ export interface paths {
          * Show Found
          * @description The model servers that answer on the server's own machine: the admin's to see.
          */
-        get: operations["show_found_api_providers_found_get"];
+        get: operations["show_found_api_connections_found_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -465,7 +489,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/providers/chosen": {
+    "/api/connections/chosen": {
         parameters: {
             query?: never;
             header?: never;
@@ -475,9 +499,9 @@ export interface paths {
         get?: never;
         /**
          * Choose
-         * @description That provider and model answer from now on.
+         * @description That connection and model answer from now on where a conversation chooses none.
          */
-        put: operations["choose_api_providers_chosen_put"];
+        put: operations["choose_api_connections_chosen_put"];
         post?: never;
         delete?: never;
         options?: never;
@@ -485,7 +509,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/providers/{name}": {
+    "/api/connections/{connection_id}": {
         parameters: {
             query?: never;
             header?: never;
@@ -493,19 +517,23 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /**
-         * Change
-         * @description The account's own way to reach this provider.
-         */
-        put: operations["change_api_providers__name__put"];
+        put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Remove
+         * @description The connection and its key are gone. Conversations that chose it ask for another.
+         */
+        delete: operations["remove_api_connections__connection_id__delete"];
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Change
+         * @description Name it, or say how it is reached and how much it is told.
+         */
+        patch: operations["change_api_connections__connection_id__patch"];
         trace?: never;
     };
-    "/api/providers/{name}/check": {
+    "/api/connections/{connection_id}/test": {
         parameters: {
             query?: never;
             header?: never;
@@ -515,17 +543,17 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Check
-         * @description Ask the provider now; its health says how that went.
+         * Ask Now
+         * @description Ask it now for its models; its health says how that went.
          */
-        post: operations["check_api_providers__name__check_post"];
+        post: operations["ask_now_api_connections__connection_id__test_post"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/providers/{name}/models": {
+    "/api/connections/{connection_id}/models": {
         parameters: {
             query?: never;
             header?: never;
@@ -534,9 +562,9 @@ export interface paths {
         };
         /**
          * Show Models
-         * @description The models on offer, asked of the provider now: so this also tests the connection.
+         * @description The models on offer, asked for now: so this also tests the connection.
          */
-        get: operations["show_models_api_providers__name__models_get"];
+        get: operations["show_models_api_connections__connection_id__models_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -911,17 +939,20 @@ export interface components {
         /** ChosenIn */
         ChosenIn: {
             /**
-             * Provider
-             * @enum {string}
+             * Connection Id
+             * Format: uuid
              */
-            provider: "local" | "openai" | "anthropic" | "google" | "ollama" | "scripted";
+            connection_id: string;
             /** Model */
             model?: string | null;
         };
-        /** ChosenOut */
+        /**
+         * ChosenOut
+         * @description What answers by default. A connection that was removed is still named, and is in no list.
+         */
         ChosenOut: {
-            /** Provider */
-            provider: string;
+            /** Connection Id */
+            connection_id: string;
             /** Model */
             model: string | null;
         };
@@ -934,12 +965,122 @@ export interface components {
             conversation: components["schemas"]["Conversation"];
         };
         /**
+         * ConnectionChange
+         * @description What is left out stays; null clears. A new address without a key drops the old key.
+         */
+        ConnectionChange: {
+            /** Name */
+            name?: string | null;
+            /** Base Url */
+            base_url?: string | null;
+            /** Api Key */
+            api_key?: string | null;
+            /** Model */
+            model?: string | null;
+            /** Context Length */
+            context_length?: number | null;
+            /** Longest Request */
+            longest_request?: number | null;
+        };
+        /**
+         * ConnectionHealth
+         * @description `at` is when it was last asked, null where it was not yet; `error` why it failed then.
+         */
+        ConnectionHealth: {
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "unknown" | "answering" | "failing";
+            /** At */
+            at?: number | null;
+            error?: components["schemas"]["ReplyError"] | null;
+        };
+        /**
+         * ConnectionIn
+         * @description `id` is a UUID made by the client: asking again with it never adds a second one.
+         */
+        ConnectionIn: {
+            /** Id */
+            id?: string | null;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "local" | "openai" | "anthropic" | "google" | "ollama" | "scripted";
+            /** Preset */
+            preset?: string | null;
+            /** Name */
+            name?: string | null;
+            /** Base Url */
+            base_url?: string | null;
+            /** Api Key */
+            api_key?: string | null;
+            /** Model */
+            model?: string | null;
+            /** Context Length */
+            context_length?: number | null;
+            /** Longest Request */
+            longest_request?: number | null;
+        };
+        /**
+         * ConnectionOut
+         * @description A connection as this account has it. `note` says what is to be done before it can be used.
+         *
+         *     `servers`: its address and key come from the server's settings, so neither can be changed and it
+         *     cannot be removed. `remote`: what is said is sent to another machine. `chosen`: it answers by
+         *     default. `health` is how it answered when it was last asked for anything.
+         */
+        ConnectionOut: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "local" | "openai" | "anthropic" | "google" | "ollama" | "scripted";
+            /** Preset */
+            preset: string | null;
+            /** Servers */
+            servers: boolean;
+            /** Chosen */
+            chosen: boolean;
+            /** Configured */
+            configured: boolean;
+            /** Remote */
+            remote: boolean;
+            /** Needs Key */
+            needs_key: boolean;
+            /** Base Url */
+            base_url: string | null;
+            /** Model */
+            model: string | null;
+            /** Key Hint */
+            key_hint: string | null;
+            /** Context Length */
+            context_length: number | null;
+            /** Longest Request */
+            longest_request: number | null;
+            /** Note */
+            note: string | null;
+            health: components["schemas"]["ConnectionHealth"];
+        };
+        /** ConnectionsOut */
+        ConnectionsOut: {
+            chosen: components["schemas"]["ChosenOut"];
+            /** Items */
+            items: components["schemas"]["ConnectionOut"][];
+        };
+        /**
          * Conversation
          * @description A tree of messages with a purpose, as its owner sees it in a list.
          *
          *     `seq` is the place of its newest event: whoever has seen a smaller one has missed something.
          *     `leaf_id` is where the user stands in the tree; null only while it is empty.
-         *     `provider` and `model` are null where the account's own choice holds.
+         *     `connection_id` and `model` say who answers, and are null where the account's own choice holds. A
+         *     connection that was removed is still named here: the next reply fails and says so.
          *     `archived_at` and `deleted_at` say since when it is in the archive or in the trash.
          *     `message_count` and `characters` are of all branches, without what was taken back; a reply that
          *     grows is counted when it has ended.
@@ -964,8 +1105,8 @@ export interface components {
             leaf_id: string | null;
             /** Generation Id */
             generation_id: string | null;
-            /** Provider */
-            provider: string | null;
+            /** Connection Id */
+            connection_id: string | null;
             /** Model */
             model: string | null;
             sampling: components["schemas"]["Sampling"];
@@ -994,8 +1135,8 @@ export interface components {
         ConversationChange: {
             /** Title */
             title?: string | null;
-            /** Provider */
-            provider?: ("local" | "openai" | "anthropic" | "google" | "ollama" | "scripted") | null;
+            /** Connection Id */
+            connection_id?: string | null;
             /** Model */
             model?: string | null;
             sampling?: components["schemas"]["SamplingIn"] | null;
@@ -1021,8 +1162,8 @@ export interface components {
              * @enum {string}
              */
             purpose: "general" | "campaign_creation" | "session_planning" | "npc_generation" | "world_building" | "character_background";
-            /** Provider */
-            provider?: ("local" | "openai" | "anthropic" | "google" | "ollama" | "scripted") | null;
+            /** Connection Id */
+            connection_id?: string | null;
             /** Model */
             model?: string | null;
         };
@@ -1132,14 +1273,18 @@ export interface components {
         };
         /**
          * FoundOut
-         * @description A model server that runs on the server's own machine.
+         * @description A model server that runs on the server's own machine, and how to connect to it.
          *
-         *     `provider` is the entry through which it is used, `connected` says that this account does so.
-         *     `replaces` is the address that the entry leads to now and would lose.
+         *     `connected` says that this account has a connection to it.
          */
         FoundOut: {
-            /** Provider */
-            provider: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "local" | "openai" | "anthropic" | "google" | "ollama" | "scripted";
+            /** Preset */
+            preset: string | null;
             /** Title */
             title: string;
             /** Base Url */
@@ -1148,8 +1293,6 @@ export interface components {
             models: components["schemas"]["Model"][];
             /** Connected */
             connected: boolean;
-            /** Replaces */
-            replaces: string | null;
         };
         /**
          * GenerationOut
@@ -1473,76 +1616,31 @@ export interface components {
             next: string | null;
         };
         /**
-         * ProviderChange
-         * @description What is left out stays; null clears. A new address without a key drops the old key.
+         * PresetOut
+         * @description A server to connect to; `preset` is null for a kind of provider itself, and for any other
+         *     server at an address of one's own, whose `base_url` is null.
          */
-        ProviderChange: {
-            /** Base Url */
-            base_url?: string | null;
-            /** Api Key */
-            api_key?: string | null;
-            /** Model */
-            model?: string | null;
-            /** Context Length */
-            context_length?: number | null;
-            /** Longest Request */
-            longest_request?: number | null;
-        };
-        /**
-         * ProviderHealth
-         * @description `at` is when it was last asked, null where it was not yet; `error` why it failed then.
-         */
-        ProviderHealth: {
-            /**
-             * State
-             * @enum {string}
-             */
-            state: "unknown" | "answering" | "failing";
-            /** At */
-            at?: number | null;
-            error?: components["schemas"]["ReplyError"] | null;
-        };
-        /**
-         * ProviderOut
-         * @description A provider as this account has it. `note` says what is to be done before it can be used.
-         *
-         *     `remote`: what is said is sent to another machine. `chosen`: it answers by default. `health`
-         *     is how it answered when it was last asked for anything.
-         */
-        ProviderOut: {
-            /** Name */
-            name: string;
+        PresetOut: {
             /** Title */
             title: string;
-            /** Chosen */
-            chosen: boolean;
-            /** Configured */
-            configured: boolean;
-            /** Remote */
-            remote: boolean;
-            /** Takes Base Url */
-            takes_base_url: boolean;
-            /** Needs Key */
-            needs_key: boolean;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "local" | "openai" | "anthropic" | "google" | "ollama" | "scripted";
+            /** Preset */
+            preset: string | null;
             /** Base Url */
             base_url: string | null;
-            /** Model */
-            model: string | null;
-            /** Key Hint */
-            key_hint: string | null;
-            /** Context Length */
-            context_length: number | null;
-            /** Longest Request */
-            longest_request: number | null;
-            /** Note */
-            note: string | null;
-            health: components["schemas"]["ProviderHealth"];
+            /** Needs Key */
+            needs_key: boolean;
+            /** Remote */
+            remote: boolean;
         };
-        /** ProvidersOut */
-        ProvidersOut: {
-            chosen: components["schemas"]["ChosenOut"];
+        /** PresetsOut */
+        PresetsOut: {
             /** Items */
-            items: components["schemas"]["ProviderOut"][];
+            items: components["schemas"]["PresetOut"][];
         };
         /**
          * Ready
@@ -2649,7 +2747,7 @@ export interface operations {
             };
         };
     };
-    show_providers_api_providers_get: {
+    show_connections_api_connections_get: {
         parameters: {
             query?: never;
             header?: never;
@@ -2664,12 +2762,74 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProvidersOut"];
+                    "application/json": components["schemas"]["ConnectionsOut"];
                 };
             };
         };
     };
-    show_found_api_providers_found_get: {
+    add_api_connections_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConnectionIn"];
+            };
+        };
+        responses: {
+            /** @description It had been added before. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectionOut"];
+                };
+            };
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectionOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    show_presets_api_connections_presets_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PresetsOut"];
+                };
+            };
+        };
+    };
+    show_found_api_connections_found_get: {
         parameters: {
             query?: never;
             header?: never;
@@ -2689,7 +2849,7 @@ export interface operations {
             };
         };
     };
-    choose_api_providers_chosen_put: {
+    choose_api_connections_chosen_put: {
         parameters: {
             query?: never;
             header?: never;
@@ -2708,7 +2868,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProvidersOut"];
+                    "application/json": components["schemas"]["ConnectionsOut"];
                 };
             };
             /** @description Validation Error */
@@ -2722,18 +2882,47 @@ export interface operations {
             };
         };
     };
-    change_api_providers__name__put: {
+    remove_api_connections__connection_id__delete: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                name: "local" | "openai" | "anthropic" | "google" | "ollama" | "scripted";
+                connection_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    change_api_connections__connection_id__patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                connection_id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ProviderChange"];
+                "application/json": components["schemas"]["ConnectionChange"];
             };
         };
         responses: {
@@ -2743,7 +2932,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProviderOut"];
+                    "application/json": components["schemas"]["ConnectionOut"];
                 };
             };
             /** @description Validation Error */
@@ -2757,12 +2946,12 @@ export interface operations {
             };
         };
     };
-    check_api_providers__name__check_post: {
+    ask_now_api_connections__connection_id__test_post: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                name: "local" | "openai" | "anthropic" | "google" | "ollama" | "scripted";
+                connection_id: string;
             };
             cookie?: never;
         };
@@ -2778,7 +2967,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProviderOut"];
+                    "application/json": components["schemas"]["ConnectionOut"];
                 };
             };
             /** @description Validation Error */
@@ -2792,12 +2981,12 @@ export interface operations {
             };
         };
     };
-    show_models_api_providers__name__models_get: {
+    show_models_api_connections__connection_id__models_get: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                name: "local" | "openai" | "anthropic" | "google" | "ollama" | "scripted";
+                connection_id: string;
             };
             cookie?: never;
         };
