@@ -5,77 +5,62 @@ from dataclasses import dataclass
 from talekeeper.domain.connections import Connection, Kind, kind_of_server_connection
 from talekeeper.errors import InvalidInput
 from talekeeper.ids import AccountId, ConnectionId
-from talekeeper.store.prepared import Row, prepared
-from talekeeper.store.sql import text
+from talekeeper.store.statements import Row, statement
 from talekeeper.store.units import Reader, Writer
 
-_OF_ACCOUNT = prepared(
-    text(
-        """
-        SELECT
-            id, kind, name, base_url, model, key_hint, context_length, longest_request, preset,
-            created_at, sealed_key
-        FROM connections
-        WHERE account_id = :owner_id
-        ORDER BY created_at, id
-        """
-    )
+_COLUMNS = """
+    id, kind, name, base_url, model, key_hint, context_length, longest_request, preset, created_at,
+    sealed_key
+"""
+_OF_ACCOUNT = statement(
+    f"""
+    SELECT {_COLUMNS} FROM connections
+    WHERE account_id = :owner_id
+    ORDER BY created_at, id
+    """
 )
-_ONE = prepared(
-    text(
-        """
-        SELECT
-            id, kind, name, base_url, model, key_hint, context_length, longest_request, preset,
-            created_at, sealed_key
-        FROM connections
-        WHERE account_id = :owner_id AND id = :id
-        """
-    )
+_ONE = statement(
+    f"""
+    SELECT {_COLUMNS} FROM connections
+    WHERE account_id = :owner_id AND id = :id
+    """
 )
-_PUT = prepared(
-    text(
-        """
-        INSERT INTO connections (
-            account_id, id, kind, name, name_key, preset, base_url, sealed_key, key_hint, model,
-            context_length, longest_request, created_at
-        )
-        VALUES (
-            :owner_id, :id, :kind, :name, :name_key, :preset, :base_url, :sealed_key, :key_hint,
-            :model, :context_length, :longest_request, :created_at
-        )
-        ON CONFLICT (account_id, id) DO UPDATE SET
-            name = excluded.name, name_key = excluded.name_key, base_url = excluded.base_url,
-            sealed_key = excluded.sealed_key, key_hint = excluded.key_hint, model = excluded.model,
-            context_length = excluded.context_length, longest_request = excluded.longest_request
-        """
+_PUT = statement(
+    """
+    INSERT INTO connections (
+        account_id, id, kind, name, name_key, preset, base_url, sealed_key, key_hint, model,
+        context_length, longest_request, created_at
     )
+    VALUES (
+        :owner_id, :id, :kind, :name, :name_key, :preset, :base_url, :sealed_key, :key_hint,
+        :model, :context_length, :longest_request, :created_at
+    )
+    ON CONFLICT (account_id, id) DO UPDATE SET
+        name = excluded.name, name_key = excluded.name_key, base_url = excluded.base_url,
+        sealed_key = excluded.sealed_key, key_hint = excluded.key_hint, model = excluded.model,
+        context_length = excluded.context_length, longest_request = excluded.longest_request
+    """
 )
-_REMOVE = prepared(text("DELETE FROM connections WHERE account_id = :owner_id AND id = :id"))
-_CHOSEN = prepared(text("SELECT connection_id, model FROM accounts WHERE id = :owner_id"))
-_CHOOSE = prepared(
-    text(
-        "UPDATE accounts SET connection_id = :to_connection, model = :to_model WHERE id = :owner_id"
-    )
+_REMOVE = statement("DELETE FROM connections WHERE account_id = :owner_id AND id = :id")
+_CHOSEN = statement("SELECT connection_id, model FROM accounts WHERE id = :owner_id")
+_CHOOSE = statement(
+    "UPDATE accounts SET connection_id = :to_connection, model = :to_model WHERE id = :owner_id"
 )
-_ANSWERING = prepared(
-    text(
-        """
-        SELECT DISTINCT COALESCE(a.connection_id, :usual) AS id, c.kind, c.base_url
-        FROM accounts a
-        LEFT JOIN connections c
-            ON c.account_id = a.id AND c.id = COALESCE(a.connection_id, :usual)
-        WHERE a.is_admin = 1 OR c.base_url IS NULL
-        """
-    )
+_ANSWERING = statement(
+    """
+    SELECT DISTINCT COALESCE(a.connection_id, :usual) AS id, c.kind, c.base_url
+    FROM accounts a
+    LEFT JOIN connections c
+        ON c.account_id = a.id AND c.id = COALESCE(a.connection_id, :usual)
+    WHERE a.is_admin = 1 OR c.base_url IS NULL
+    """
 )
-_SEALED = prepared(
-    text(
-        """
-        SELECT account_id, id, name, sealed_key FROM connections
-        WHERE sealed_key IS NOT NULL
-        ORDER BY account_id, id
-        """
-    )
+_SEALED = statement(
+    """
+    SELECT account_id, id, name, sealed_key FROM connections
+    WHERE sealed_key IS NOT NULL
+    ORDER BY account_id, id
+    """
 )
 
 
@@ -158,7 +143,7 @@ def remove_connection(tx: Writer, connection_id: ConnectionId, *, owner_id: Acco
 def chosen_connection(tx: Reader, owner_id: AccountId) -> tuple[ConnectionId | None, str | None]:
     """The connection and model that the account chose; None where the choice is the server's."""
     row = tx.first(_CHOSEN, owner_id=owner_id)
-    return (None, None) if row is None else (row[0], row[1])
+    return (None, None) if row is None else (row.connection_id, row.model)
 
 
 def choose_connection(
@@ -173,14 +158,25 @@ def answering_connections(tx: Reader, *, usual: ConnectionId) -> list[Answering]
     Those at an address that anybody but an admin gave are not among them: what the server's owner
     runs goes nowhere that somebody else points to.
     """
-    return [Answering(row[0], row[1], row[2]) for row in tx.all(_ANSWERING, usual=usual)]
+    return [Answering(row.id, row.kind, row.base_url) for row in tx.all(_ANSWERING, usual=usual)]
 
 
 def sealed_keys(tx: Reader) -> list[SealedKey]:
     """Every stored key of every account."""
-    return [SealedKey(row[0], row[1], row[2], row[3]) for row in tx.all(_SEALED)]
+    return [SealedKey(row.account_id, row.id, row.name, row.sealed_key) for row in tx.all(_SEALED)]
 
 
 def _stored(row: Row) -> StoredConnection:
-    *fields, sealed_key = row
-    return StoredConnection(Connection(*fields), sealed_key)
+    connection = Connection(
+        id=row.id,
+        kind=row.kind,
+        name=row.name,
+        base_url=row.base_url,
+        model=row.model,
+        key_hint=row.key_hint,
+        context_length=row.context_length,
+        longest_request=row.longest_request,
+        preset=row.preset,
+        created_at=row.created_at,
+    )
+    return StoredConnection(connection, row.sealed_key)
