@@ -216,11 +216,14 @@ class ContextTooLong(ProviderError):
 class ConnectionMissing(ProviderError):
     code = "connection_missing"
 
-    def __init__(self) -> None:
-        super().__init__(
+    def __init__(
+        self,
+        message: str = (
             "The connection that was chosen to answer here has been removed. What you wrote is "
             "kept. Choose another connection, then ask for the reply again."
-        )
+        ),
+    ) -> None:
+        super().__init__(message)
 
 
 class ModelMissing(ProviderError):
