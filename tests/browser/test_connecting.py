@@ -230,5 +230,6 @@ async def test_a_model_is_found_by_a_few_letters_among_those_of_every_connection
         gone = reader.text("The connection that was chosen to answer has been removed.")
         await expect(gone).to_be_visible()
         await reader.button("Who answers here: nothing").click()
+        await expect(field).to_be_focused()
         await reader.page.keyboard.press("Enter")  # the first choice: as in settings
         await expect(gone).to_have_count(0)

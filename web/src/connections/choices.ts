@@ -20,7 +20,7 @@ export interface ChoiceGroup {
 
 const folded = (text: string) => text.normalize('NFKC').toLowerCase()
 
-/** A group for each connection of which something matches every typed word; what was typed can be a model as well. */
+/** A group for each connection of which something matches every typed word; a name that no list has can be typed. */
 export function choiceGroups(
   connections: readonly Connection[],
   modelsOf: (id: string) => readonly Model[] | undefined,
@@ -28,25 +28,30 @@ export function choiceGroups(
 ): ChoiceGroup[] {
   const words = folded(typed).split(/\s+/).filter(Boolean)
   const matches = (text: string) => words.every((word) => folded(text).includes(word))
+  const name = typed.trim()
+  // A model's name has no blanks, so several words are a search.
+  const isName = name !== '' && !/\s/.test(name)
+  const matchesAny = connections.some((connection) =>
+    modelsOf(connection.id)?.some((model) => matches(`${connection.name} ${model.id} ${model.name}`)),
+  )
   return connections.flatMap((connection) => {
     const models = modelsOf(connection.id) ?? []
-    const own: ModelChoice = {
-      connection,
-      model: null,
-      words: connection.model === null ? 'As it is set' : `As it is set (${connection.model})`,
-    }
+    const own =
+      connection.model !== null && matches(`${connection.name} ${connection.model}`)
+        ? [{ connection, model: null, words: `As it is set (${connection.model})` }]
+        : []
     const found = models
       .filter((model) => matches(`${connection.name} ${model.id} ${model.name}`))
       .map((model) => ({ connection, model: model.id, words: model.name }))
-    const isNew = typed.trim() !== '' && !models.some((model) => model.id === typed.trim())
+    const isUnlisted = isName && (models.length === 0 || !matchesAny)
     const choices = [
-      ...(matches(`${connection.name} ${connection.model ?? ''}`) ? [own] : []),
+      ...own,
       ...found.slice(0, SHOWN),
-      ...(isNew && (models.length === 0 || found.length === 0)
-        ? [{ connection, model: typed.trim(), words: `The model “${typed.trim()}”` }]
-        : []),
+      ...(isUnlisted ? [{ connection, model: name, words: `The model “${name}”` }] : []),
     ]
     const more = Math.max(0, found.length - SHOWN)
-    return choices.length === 0 ? [] : [{ connection, choices, more }]
+    // One whose models are not known yet is told of as well.
+    const isShown = choices.length > 0 || (models.length === 0 && matches(connection.name))
+    return isShown ? [{ connection, choices, more }] : []
   })
 }
