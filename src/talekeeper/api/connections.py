@@ -9,8 +9,8 @@ from typing import Annotated
 from fastapi import Response
 from pydantic import Field
 
-from talekeeper.api.accounts import Asking
 from talekeeper.api.bodies import Body, Id, ModelName, Name, Nothing, Text
+from talekeeper.api.identity import Asking
 from talekeeper.api.resources import CurrentAccount, TheKeeper, resource
 from talekeeper.connections.connecting import Overview
 from talekeeper.connections.health import ConnectionHealth
