@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from tests.providers.hosts import LM_STUDIO, WORDS, Host
 
 from api.asking import JSON, TOKEN, ask, bearing, post
+from servers import on_both_engines
 from talekeeper.api.app import create_app
 from talekeeper.domain.connections import server_connection_id
 from talekeeper.providers.finding import found_servers
@@ -403,6 +404,16 @@ async def test_a_name_is_found_where_none_is_given_and_is_never_given_twice(
         assert (await _change(app, mine["id"], {"name": "MINE"})).json()["name"] == "MINE"
         assert (await _change(app, mine["id"], {"name": None})).status == 422
         assert (await _change(app, mine["id"], {})).status == 422
+
+
+@on_both_engines
+async def test_connections_that_are_added_at_once_get_names_of_their_own(
+    tmp_path: Path, database_url: str | None
+) -> None:
+    async with a_server(tmp_path, database_url=database_url) as app:
+        groq = {"kind": "openai", "preset": "groq"}
+        added = await asyncio.gather(*(_add(app, groq) for _ in range(8)))
+        assert len({each["name"] for each in added}) == 8
 
 
 async def test_adding_again_under_the_same_id_adds_nothing(tmp_path: Path) -> None:
