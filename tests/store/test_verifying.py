@@ -61,7 +61,7 @@ LEFT = "(SELECT key FROM messages WHERE content = 'left')"
         ),
         (
             ORACLE,
-            "its kind is none that there is",
+            "kind of connection “oracle”",
         ),
     ],
 )

@@ -34,6 +34,7 @@ from talekeeper.conversations.following import (
     Missed,
     Place,
     Told,
+    Worked,
     parsed_place,
 )
 from talekeeper.errors import InvalidInput, NotFound, Unauthenticated, trail
@@ -204,6 +205,8 @@ class AccountNames(Names):
                 self._seen[told.conversation_id] = told.place.seq
             case Gone():
                 self._seen.pop(told.conversation_id, None)
+            case Worked():
+                pass
         return self._place()
 
     def _place(self) -> str:
@@ -379,6 +382,17 @@ def _encoded(told: Told, event_id: str | None) -> bytes:
         case Gone():
             data = {"conversation_id": told.conversation_id}
             return _event("conversation.gone", data, event_id)
+        case Worked(job=job):
+            data = {
+                "id": job.id,
+                "kind": job.kind,
+                "conversation_id": job.conversation_id,
+                "state": job.state,
+                "progress": job.progress,
+                "progress_of": job.progress_of,
+                "error_code": job.error_code,
+            }
+            return _event("job.changed", {"job": data}, event_id)
 
 
 def _event(name: str, data: object, event_id: str | None) -> bytes:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0011"
-down_revision = "0007"
+down_revision = "0008"
 
 _IDS = {
     "local": "d16411b4-9c69-5c7d-9413-ee3c14abc23a",
