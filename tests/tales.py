@@ -21,7 +21,15 @@ from talekeeper.generation.leasing import Lease
 from talekeeper.generation.recovering import recover_replies
 from talekeeper.generation.requesting import Reached
 from talekeeper.generation.running import Generations
-from talekeeper.ids import AccountId, BootId, ConversationId, GenerationId, MessageId, fresh_id
+from talekeeper.ids import (
+    AccountId,
+    BootId,
+    ConnectionId,
+    ConversationId,
+    GenerationId,
+    MessageId,
+    fresh_id,
+)
 from talekeeper.live import MemoryHub
 from talekeeper.providers.scripted import Script, Scripted
 from talekeeper.store import Reader, Store
@@ -154,7 +162,7 @@ async def a_table(
     provider = Scripted(script, pace=0)
     table: Table | None = None
 
-    def reach(_tx: Reader, _owner: AccountId, _provider: str, _model: str) -> Reached:
+    def reach(_tx: Reader, _owner: AccountId, _connection: ConnectionId, _model: str) -> Reached:
         assert table is not None
         return Reached(table.provider[-1], "scripted", 100_000)
 

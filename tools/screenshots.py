@@ -28,6 +28,7 @@ from browser.reading import (  # noqa: E402
 from browser.scenes import AFTER, AFTER_ANSWER, ANSWER, INN, QUESTION  # noqa: E402
 from conftest import CHROMIUM_FLAGS  # noqa: E402
 from servers import Server, served  # noqa: E402
+from talekeeper.domain.connections import server_connection_id  # noqa: E402
 
 LARGEST: Final = 200_000
 OTHERS: Final = (
@@ -57,7 +58,7 @@ async def photograph(server: Server, browser: Browser, folder: Path) -> None:
             f"/api/conversations/{tale}",
             {
                 "title": "Session 12: the mill at night",
-                "provider": "ollama",
+                "connection_id": server_connection_id("ollama"),
                 "model": "mistral-small3.2",
             },
         )

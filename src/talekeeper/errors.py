@@ -33,6 +33,7 @@
         ├── ProviderRejected        4xx: the request was not accepted (unknown model, bad parameter)
         ├── ContextTooLong          the conversation does not fit into the model
         ├── NothingToAnswer         the message to be answered was left out of what models are told
+        ├── ConnectionMissing       the connection that was chosen to answer has been removed
         └── ModelMissing            no model is chosen, or its weights are not there
 
 An error knows a stable `code` and whether trying again may help (`retryable`); it knows nothing
@@ -215,6 +216,19 @@ class NothingToAnswer(ProviderError):
 
 class ContextTooLong(ProviderError):
     code = "context_too_long"
+
+
+class ConnectionMissing(ProviderError):
+    code = "connection_missing"
+
+    def __init__(
+        self,
+        message: str = (
+            "The connection that was chosen to answer here has been removed. What you wrote is "
+            "kept. Choose another connection, then ask for the reply again."
+        ),
+    ) -> None:
+        super().__init__(message)
 
 
 class ModelMissing(ProviderError):

@@ -25,7 +25,7 @@ from talekeeper.domain.conversations import (
 )
 from talekeeper.errors import InvalidInput
 from talekeeper.generation.running import Generations, final_message
-from talekeeper.ids import ConversationId, MessageId, canonical_id, fresh_id
+from talekeeper.ids import ConnectionId, ConversationId, MessageId, canonical_id, fresh_id
 from talekeeper.live import Hub
 from talekeeper.store import Reader, Store
 from talekeeper.store.generations import get_generation
@@ -49,7 +49,7 @@ class GameMaster:
         title: str | None = None,
         *,
         purpose: Purpose = "general",
-        provider: str | None = None,
+        connection_id: str | None = None,
         model: str | None = None,
     ) -> Conversation:
         """A new, empty conversation. Without a title it takes one from what is said in it."""
@@ -58,7 +58,7 @@ class GameMaster:
             owner_id=self.account.id,
             title=title,
             purpose=purpose,
-            provider=provider,
+            connection_id=ConnectionId(connection_id) if connection_id else None,
             model=model,
         )
 

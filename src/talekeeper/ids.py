@@ -16,6 +16,7 @@ BootId = NewType("BootId", str)
 JobId = NewType("JobId", str)
 RecordId = NewType("RecordId", str)
 DraftId = NewType("DraftId", str)
+ConnectionId = NewType("ConnectionId", str)
 
 
 def fresh_id() -> str:

@@ -12,16 +12,19 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from talekeeper.accounts.connecting import Connections
 from talekeeper.accounts.entering import open_identities
 from talekeeper.accounts.identifying import Identities
 from talekeeper.accounts.secrets import open_master_key
 from talekeeper.clock import Clock, SystemClock
+from talekeeper.connections.connecting import Connections
+from talekeeper.connections.reaching import Reaching
+from talekeeper.connections.serving import ServerConnections
 from talekeeper.conversations.copying import abandon_copies
 from talekeeper.conversations.emptying import TrashEmptying
 from talekeeper.conversations.indexing import Heard, Indexing
 from talekeeper.conversations.sending import Sender
 from talekeeper.domain.accounts import Account
+from talekeeper.domain.connections import KINDS, Kind
 from talekeeper.domain.events import Announced
 from talekeeper.domain.replies import Provider
 from talekeeper.game_master import GameMaster
@@ -35,7 +38,7 @@ from talekeeper.generation.titling import titling
 from talekeeper.ids import BootId, fresh_id
 from talekeeper.jobs import JobRunner
 from talekeeper.live import Hub, MemoryHub
-from talekeeper.providers.catalogue import Connection, build_provider
+from talekeeper.providers.catalogue import Endpoint, build_provider
 from talekeeper.providers.reach import Reach
 from talekeeper.providers.sharing import Providers
 from talekeeper.settings import Settings
@@ -141,16 +144,15 @@ async def open_keeper(
         stack.push_async_callback(anywhere.aclose)
         public_only = _providers(settings, Reach.PUBLIC_ONLY)
         stack.push_async_callback(public_only.aclose)
-        connections = Connections(
-            store,
-            defaults=_defaults(settings),
-            choice=choice,
+        reaching = Reaching(
+            ServerConnections(_endpoints(settings), choice=choice),
             public_only=public_only,
             anywhere=anywhere,
             master_key=open_master_key(settings.key_file),
-            clock=clock,
             longest_request=settings.longest_request,
+            models_folder=settings.data_dir / MODELS,
         )
+        connections = Connections(store, reaching, clock=clock)
         lease = await Lease.take(store, hub, boot_id=boot_id, clock=clock, tasks=tasks)
         stack.push_async_callback(lease.release)
 
@@ -163,14 +165,14 @@ async def open_keeper(
         await table.free_abandoned()
         jobs = JobRunner(
             table,
-            {"title": titling(store, connections.reach)} if settings.titles else {},
+            {"title": titling(store, reaching.reach)} if settings.titles else {},
             tasks=tasks,
             idle_seconds=None if store.engine == "sqlite" else OTHERS_JOBS_SECONDS,
         )
         generations = Generations(
             store,
             hub,
-            reach=connections.reach,
+            reach=reaching.reach,
             clock=clock,
             boot_id=boot_id,
             tasks=tasks,
@@ -254,9 +256,9 @@ def _fleet_hub(settings: Settings, *, boot_id: BootId, tasks: OwnTasks) -> "Redi
 
 
 def _providers(settings: Settings, reach: Reach) -> Providers:
-    def build(connection: Connection) -> Provider:
+    def build(endpoint: Endpoint) -> Provider:
         return build_provider(
-            connection,
+            endpoint,
             models_folder=settings.data_dir / MODELS,
             stall_seconds=settings.provider_stall_seconds,
             first_token_seconds=settings.provider_first_token_seconds,
@@ -267,8 +269,8 @@ def _providers(settings: Settings, reach: Reach) -> Providers:
     return Providers(build, loop=asyncio.get_running_loop())
 
 
-def _defaults(settings: Settings) -> dict[str, Connection]:
-    """What the server itself was started with, by provider."""
+def _endpoints(settings: Settings) -> dict[Kind, Endpoint]:
+    """What the server itself was started with, by kind."""
     keys = {
         "openai": settings.openai_api_key,
         "anthropic": settings.anthropic_api_key,
@@ -281,11 +283,10 @@ def _defaults(settings: Settings) -> dict[str, Connection]:
         "ollama": settings.ollama_base_url,
     }
     return {
-        name: Connection(
-            provider=name,
-            base_url=addresses.get(name),
-            api_key=key.get_secret_value() if (key := keys.get(name)) else None,
-            model=settings.model if name == settings.provider else None,
+        kind: Endpoint(
+            kind,
+            base_url=addresses.get(kind),
+            api_key=key.get_secret_value() if (key := keys.get(kind)) else None,
         )
-        for name in ("local", "openai", "anthropic", "google", "ollama", "scripted")
+        for kind in KINDS
     }

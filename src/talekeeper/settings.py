@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from talekeeper.domain.connections import Kind
 from talekeeper.domain.conversations import (
     MAX_LONGEST_REQUEST,
     MIN_LONGEST_REQUEST,
@@ -31,7 +32,6 @@ from talekeeper.errors import ConfigurationError
 
 PREFIX = "TALEKEEPER_"
 
-ProviderName = Literal["local", "openai", "anthropic", "google", "ollama", "scripted"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 Names = tuple[str, ...]
 """Several words in one variable, separated by commas."""
@@ -141,7 +141,7 @@ class Settings(BaseModel):
     )
 
     # Who answers
-    provider: ProviderName = Field(
+    provider: Kind = Field(
         default="local",
         description="Who answers where nothing else is chosen: the built-in small model.",
     )

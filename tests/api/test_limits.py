@@ -9,7 +9,7 @@ import pytest
 
 from api.asking import JSON, TOKEN, ask, bearing, post
 from api.test_bodies import APP, send
-from api.test_providers import a_server
+from api.test_connections import a_server
 from servers import served
 from talekeeper.api.access import MAX_BODY, MAX_URL
 from talekeeper.api.app import openapi_document

@@ -11,8 +11,11 @@ import pytest
 from api.asking import JSON, TOKEN, ask, bearing, post
 from servers import on_both_engines
 from talekeeper.api.app import create_app
+from talekeeper.domain.connections import server_connection_id
 from talekeeper.settings import load_settings
 from tales import new_id
+
+SCRIPTED = f"/api/connections/{server_connection_id('scripted')}"
 
 
 @on_both_engines
@@ -46,7 +49,7 @@ async def test_the_longest_request_is_the_conversations_else_the_connections_els
             return await ask(app, method, path, JSON, owner, body=body)
 
         assert (await limits())["longest_request"] == 5_000
-        changed = await change("PUT", "/api/providers/scripted", {"longest_request": 4_000})
+        changed = await change("PATCH", SCRIPTED, {"longest_request": 4_000})
         assert changed.json()["longest_request"] == 4_000
         assert (await limits())["longest_request"] == 4_000
         own = f"/api/conversations/{conversation}"
@@ -57,5 +60,5 @@ async def test_the_longest_request_is_the_conversations_else_the_connections_els
         copied = await post(app, f"{own}/copy", {"id": new_id()}, owner)
         assert copied.json()["sampling"]["longest_request"] == 3_000
         await change("PATCH", own, {"sampling": {"longest_request": None}})
-        await change("PUT", "/api/providers/scripted", {"longest_request": None})
+        await change("PATCH", SCRIPTED, {"longest_request": None})
         assert (await limits())["longest_request"] == 5_000

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from tests.providers.hosts import LM_STUDIO, WORDS, Host
 
 from api.asking import JSON, TOKEN, ask, bearing, post
-from api.test_providers import a_server
+from api.test_connections import a_server
 from tales import new_id
 
 OWNER = bearing(TOKEN)
@@ -20,14 +20,25 @@ WORDS_OF_IT = "The stored key cannot be opened; enter it again."
 LISTING: Any = {"object": "list", "data": [{"id": "bard"}]}
 
 
-async def _put(app: FastAPI, change: dict[str, Any]) -> Any:
-    body = json.dumps(change).encode()
-    return await ask(app, "PUT", "/api/providers/openai", JSON, OWNER, body=body)
+ID = new_id()
+PATH = f"/api/connections/{ID}"
+
+
+async def _add(app: FastAPI, address: str | None = None) -> None:
+    made = {"id": ID, "kind": "openai", "base_url": address, "api_key": "sk-of-the-first-machine"}
+    assert (await post(app, "/api/connections", made, OWNER)).status == 201
+    chosen = json.dumps({"connection_id": ID, "model": "bard"}).encode()
+    put = await ask(app, "PUT", "/api/connections/chosen", JSON, OWNER, body=chosen)
+    assert put.status == 200
+
+
+async def _change(app: FastAPI, change: dict[str, Any]) -> Any:
+    return await ask(app, "PATCH", PATH, JSON, OWNER, body=json.dumps(change).encode())
 
 
 async def _item(app: FastAPI) -> Any:
-    answer = await ask(app, "GET", "/api/providers", OWNER)
-    return next(item for item in answer.json()["items"] if item["name"] == "openai")
+    answer = await ask(app, "GET", "/api/connections", OWNER)
+    return next(item for item in answer.json()["items"] if item["id"] == ID)
 
 
 async def _reply(app: FastAPI) -> Any:
@@ -42,14 +53,12 @@ async def _reply(app: FastAPI) -> Any:
 async def test_a_stored_key_under_another_master_key_is_told_everywhere_and_replaced(
     tmp_path: Path,
 ) -> None:
-    settings: dict[str, Any] = {"provider": "openai", "model": "bard", "titles": False}
     async with Host(LM_STUDIO, models=LISTING) as host:
-        settings["openai_base_url"] = host.url
-        async with a_server(tmp_path, **settings) as app:
-            assert (await _put(app, {"api_key": "sk-of-the-first-machine"})).status == 200
+        async with a_server(tmp_path, titles=False) as app:
+            await _add(app, host.url)
             assert (await _item(app))["note"] is None
         (tmp_path / "key").unlink()  # the data folder alone came to this machine
-        async with a_server(tmp_path, **settings) as app:
+        async with a_server(tmp_path, titles=False) as app:
             item = await _item(app)
             assert (item["note"], item["configured"]) == (WORDS_OF_IT, False)
 
@@ -62,15 +71,15 @@ async def test_a_stored_key_under_another_master_key_is_told_everywhere_and_repl
                 "retry_after": None,
             }
 
-            checked = await post(app, "/api/providers/openai/check", {}, OWNER)
+            checked = await post(app, f"{PATH}/test", {}, OWNER)
             assert checked.status == 200
             assert checked.json()["health"]["error"]["code"] == CODE
-            listed = await ask(app, "GET", "/api/providers/openai/models", OWNER)
+            listed = await ask(app, "GET", f"{PATH}/models", OWNER)
             problem = listed.json()
             assert (problem["code"], problem["detail"]) == (CODE, WORDS_OF_IT)
             assert problem["retryable"] is False
 
-            mended = await _put(app, {"api_key": "sk-of-this-machine"})
+            mended = await _change(app, {"api_key": "sk-of-this-machine"})
             assert (mended.json()["note"], mended.json()["configured"]) == (None, True)
             assert (await _reply(app))["content"] == WORDS
             assert (await _item(app))["health"]["state"] == "answering"
@@ -81,10 +90,10 @@ async def test_an_unreadable_key_can_be_forgotten_and_other_settings_changed(
     tmp_path: Path,
 ) -> None:
     async with a_server(tmp_path) as app:
-        await _put(app, {"api_key": "sk-of-the-first-machine"})
+        await _add(app)
     (tmp_path / "key").unlink()
     async with a_server(tmp_path) as app:
-        changed = await _put(app, {"model": "bard"})
+        changed = await _change(app, {"model": "bard"})
         assert (changed.status, changed.json()["note"]) == (200, WORDS_OF_IT)
-        forgotten = await _put(app, {"api_key": None})
+        forgotten = await _change(app, {"api_key": None})
         assert (forgotten.status, forgotten.json()["note"]) == (200, None)

@@ -267,9 +267,12 @@ async def unkeepable_names(stage: Stage) -> Reader:
 
 
 async def choosing(stage: Stage) -> Reader:
+    """The models of every connection, one of which does not answer."""
+    await _connected(stage.client)
     reader = await stage.reader(await begun(stage.client, *INN))
     await reader.page.get_by_role("button", name="Who answers here").click()
-    await expect(reader.page.get_by_role("dialog", name="Who answers here")).to_be_visible()
+    picker = reader.page.get_by_role("dialog", name="Who answers here")
+    await expect(picker.get_by_text("Its models cannot be listed").first).to_be_visible()
     return reader
 
 
@@ -287,11 +290,40 @@ async def rail(stage: Stage) -> Reader:
 
 
 async def settings(stage: Stage) -> Reader:
+    """Three connections of one's own, one of them unfolded."""
     reader = await stage.reader()
+    await _connected(stage.client)
     await reader.page.goto(f"{stage.server.url}/settings")
-    await reader.page.get_by_role("button", name=re.compile("^OpenAI")).click()
+    await reader.page.get_by_role("button", name=re.compile("^Under the desk")).click()
     await expect(reader.page.get_by_label("Base URL")).to_be_visible()
     return reader
+
+
+async def adding(stage: Stage) -> Reader:
+    """A connection is added from a preset."""
+    reader = await stage.reader()
+    await reader.page.goto(f"{stage.server.url}/settings")
+    await reader.button("Add a connection").click()
+    dialog = reader.page.get_by_role("dialog", name="Add a connection")
+    await dialog.get_by_label("To what").select_option(label="OpenRouter")
+    await expect(dialog.get_by_label("API key")).to_be_visible()
+    return reader
+
+
+async def _connected(client: Client) -> None:
+    """A cloud without its key, a server that does not answer, and a friend's."""
+    known = {item["name"] for item in (await client.get("/api/connections"))["items"]}
+    for name, fields in {
+        "OpenRouter": {"preset": "openrouter"},
+        "Under the desk": {"base_url": "http://127.0.0.1:9/v1", "model": "mistral-small3.2"},
+        "Brin’s workstation": {"base_url": "http://127.0.0.1:11/v1", "api_key": "sk-from-brin"},
+    }.items():
+        if name not in known:
+            made = {"kind": "openai", "name": name, **fields}
+            added = await client.post("/api/connections", made)
+            assert added.status == 201, added.body
+            if name == "Under the desk":
+                await client.post(f"/api/connections/{added['id']}/test", {})
 
 
 async def logins(stage: Stage) -> Reader:
@@ -615,6 +647,7 @@ SCENES: Final[tuple[Scene, ...]] = (
     choosing,
     rail,
     settings,
+    adding,
     logins,
     ending_a_login,
     nowhere,

@@ -139,7 +139,7 @@ async def test_a_model_server_on_this_machine_is_offered_and_used_with_one_butto
             await expect(reader.text("LM Studio is running here with one model.")).to_be_visible()
             await reader.button("Use LM Studio").click()
             await expect(reader.text("LM Studio is running here")).to_have_count(0)
-            await reader.page.get_by_role("button", name=re.compile("^OpenAI")).click()
+            await reader.page.get_by_role("button", name=re.compile("^LM Studio")).click()
             await reader.button("Test connection").click()
             told = "8,192 tokens · takes images · calls tools"
             await expect(reader.text(told)).to_be_visible()
@@ -149,22 +149,87 @@ async def test_a_model_server_on_this_machine_is_offered_and_used_with_one_butto
             assert host.asked[0]["model"] == "bard"
 
 
-async def test_an_address_with_a_path_too_many_and_no_scheme_is_mended_and_the_form_says_so(
+async def test_a_connection_is_added_from_a_preset_named_tested_and_removed(
     server: Server, readers: Readers, host: Host
 ):
     typed = f"127.0.0.1:{host.port}/v1/chat/completions"
     reader = await readers(server)
     await reader.page.goto(f"{server.url}/settings")
-    await reader.page.get_by_role("button", name=re.compile("^OpenAI")).click()
-    address = reader.page.get_by_label("Base URL")
+    await reader.button("Add a connection").click()
+    dialog = reader.page.get_by_role("dialog", name="Add a connection")
+    await dialog.get_by_label("To what").select_option(label="LM Studio")
+    address = dialog.get_by_label("Base URL")
+    await expect(address).to_have_value("http://127.0.0.1:1234/v1")
+    await dialog.get_by_label("Name").fill("Ollama")
+    await dialog.get_by_role("button", name="Add", exact=True).click()
+    await expect(dialog.get_by_text("You have a connection “Ollama” already")).to_be_visible()
+    await dialog.get_by_label("Name").fill("Under the desk")
+    await dialog.get_by_role("button", name="Add", exact=True).click()
+    await expect(dialog).to_have_count(0)
+    line = reader.page.get_by_role("listitem").filter(has_text="Under the desk")
+    await expect(line).to_contain_text("not asked yet")
+
+    address = line.get_by_label("Base URL")
     await address.fill(typed)
     await address.press("Enter")
-    await expect(reader.text("Saved.")).to_be_visible()
+    await expect(line.get_by_text("Saved.")).to_be_visible()
     await expect(address).to_have_value(host.url)
-    await expect(reader.text(f"Mended: you typed {typed}.")).to_be_visible()
-    await reader.button("Test connection").click()
-    await expect(reader.text("8,192 tokens")).to_be_visible()
+    await expect(line.get_by_text(f"Mended: you typed {typed}.")).to_be_visible()
+    await line.get_by_label("Longest request, in tokens").fill("many")
+    await expect(line.get_by_text("A whole number from 256")).to_be_visible()
+    await line.get_by_label("Longest request, in tokens").fill("16k")
+    await line.get_by_role("button", name="Test connection").click()
+    await expect(line.get_by_text("8,192 tokens")).to_be_visible()
+    await expect(line).to_contain_text("answered at")
     async with server.client() as client:
-        providers = (await client.get("/api/providers"))["items"]
-    kept = next(each["base_url"] for each in providers if each["name"] == "openai")
-    assert kept == host.url
+        items = {item["name"]: item for item in (await client.get("/api/connections"))["items"]}
+    kept = items["Under the desk"]
+    assert (kept["base_url"], kept["longest_request"]) == (host.url, 16_000)
+
+    await line.get_by_role("button", name="Remove").click()
+    question = reader.page.get_by_role("alertdialog")
+    await expect(question).to_contain_text("Nothing that was said is lost")
+    await question.get_by_role("button", name="Remove it").click()
+    await expect(line).to_have_count(0)
+
+
+async def test_a_model_is_found_by_a_few_letters_among_those_of_every_connection(
+    server: Server, readers: Readers, host: Host
+):
+    async with Host(models={"data": [{"id": f"maker/model-{n}"} for n in range(300)]}) as cloud:
+        async with server.client() as client:
+            ids = {
+                name: (
+                    await client.post(
+                        "/api/connections", {"kind": "openai", "name": name, "base_url": at.url}
+                    )
+                )["id"]
+                for name, at in (("The cloud", cloud), ("Brin’s", host))
+            }
+            conversation = await client.open()
+        reader = await readers(server, conversation)
+        await reader.page.get_by_role("button", name=re.compile("^Who answers here")).click()
+        picker = reader.page.get_by_role("dialog", name="Who answers here")
+        field = picker.get_by_role("combobox")
+        await expect(field).to_be_focused()
+        group = picker.get_by_role("group", name="The cloud")
+        await expect(group.get_by_text("260 more")).to_be_visible()
+        await reader.page.keyboard.type("brin bard")
+        await expect(picker.get_by_role("group")).to_have_count(1)
+        await expect(picker.get_by_role("option")).to_have_count(1)
+        await reader.page.keyboard.press("Enter")
+        await expect(picker).to_have_count(0)
+        await expect(reader.button("Who answers here: Brin’s · bard")).to_be_visible()
+        await reader.say("Who is there?")
+        await expect(reader.reply).to_contain_text(WORDS)
+
+        async with server.client() as client:
+            for connection_id in ids.values():
+                await client.ask("DELETE", f"/api/connections/{connection_id}")
+        await reader.page.reload()
+        gone = reader.text("The connection that was chosen to answer has been removed.")
+        await expect(gone).to_be_visible()
+        await reader.button("Who answers here: nothing").click()
+        await expect(field).to_be_focused()
+        await reader.page.keyboard.press("Enter")  # the first choice: as in settings
+        await expect(gone).to_have_count(0)

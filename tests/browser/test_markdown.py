@@ -339,5 +339,5 @@ async def test_a_page_that_breaks_leaves_the_rail_and_says_what_to_do(
     await expect(reader.page.get_by_role("navigation", name="Conversations")).to_be_visible()
     await reader.page.unroute("**/api/storage*")
     await reader.link("Settings").click()
-    await expect(reader.page.get_by_role("heading", name="Who answers")).to_be_visible()
+    await expect(reader.page.get_by_role("heading", name="Connections")).to_be_visible()
     reader.complaints.clear()

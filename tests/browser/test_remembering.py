@@ -37,7 +37,7 @@ async def test_after_a_visit_to_the_settings_the_same_messages_are_there_in_orde
         assert before == contents(await client.path(conversation))
 
         await reader.link("Settings").click()
-        await expect(reader.page.get_by_role("heading", name="Who answers")).to_be_visible()
+        await expect(reader.page.get_by_role("heading", name="Connections")).to_be_visible()
         await expect(reader.messages).to_have_count(0)
         await reader.page.go_back()
 

@@ -54,7 +54,7 @@ async def test_one_logs_in_talks_and_comes_back_under_the_path(
             await page.get_by_role("link", name="The mill").click()
             await page.wait_for_url(f"{proxy.url}/c/{other}")
             await reader.link("Settings").click()
-            await expect(page.get_by_role("heading", name="Who answers")).to_be_visible()
+            await expect(page.get_by_role("heading", name="Connections")).to_be_visible()
             assert page.url == f"{proxy.url}/settings"
             await page.goto(f"{proxy.url}/search?q=gate")
             await expect(page.get_by_text("Who keeps the").first).to_be_visible()

@@ -45,6 +45,6 @@ async def test_a_conversation_opens_with_less_than_200_kb_of_script_and_nothing_
 
     # Other areas come when they are entered.
     await reader.link("Settings").click()
-    await expect(reader.page.get_by_role("heading", name="Who answers")).to_be_visible()
+    await expect(reader.page.get_by_role("heading", name="Connections")).to_be_visible()
     later = [each.url for each in fetched if each.request.resource_type == "script"]
     assert len(later) > len(scripts)

@@ -168,10 +168,11 @@ def test_a_provider_that_somebody_connected_on_the_page_is_looked_at(tmp_path: P
 
             async def connect() -> None:
                 async with server.client() as client:
-                    ollama = {"base_url": address}
-                    assert (await client.ask("PUT", "/api/providers/ollama", ollama)).status == 200
-                    chosen = {"provider": "ollama"}
-                    assert (await client.ask("PUT", "/api/providers/chosen", chosen)).status == 200
+                    ollama = {"kind": "ollama", "base_url": address}
+                    added = await client.post("/api/connections", ollama)
+                    chosen = {"connection_id": added["id"]}
+                    put = await client.ask("PUT", "/api/connections/chosen", chosen)
+                    assert put.status == 200
 
             apart(connect)
             server.stop()
@@ -250,8 +251,8 @@ def keyed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
         async def connect() -> None:
             async with server.client() as client:
-                key = {"api_key": "sk-of-the-first-machine"}
-                assert (await client.ask("PUT", "/api/providers/openai", key)).status == 200
+                key = {"kind": "openai", "name": "My cloud", "api_key": "sk-of-the-first-machine"}
+                assert (await client.post("/api/connections", key)).status == 201
 
         apart(connect)
         server.stop()
@@ -267,7 +268,7 @@ def test_a_stored_key_that_the_master_key_does_not_open_is_told(
     master = tmp_path / "master.key"
     missing = _found(data_dir)["stored keys"]
     assert missing.state == "ill"
-    assert "openai" in missing.text
+    assert "My cloud" in missing.text
     assert "The stored key cannot be opened; enter it again" in missing.text
     assert not master.exists(), "looking made a key"
     open_master_key(master)

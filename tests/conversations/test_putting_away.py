@@ -30,6 +30,7 @@ from talekeeper.conversations.trashing import (
     delete_for_good,
     restore_conversation,
 )
+from talekeeper.domain.connections import server_connection_id
 from talekeeper.domain.conversations import Conversation, ConversationState
 from talekeeper.errors import IdReused, InvalidInput, NotFound, NotInTrash, UnknownParent
 from talekeeper.ids import ConversationId, MessageId
@@ -37,6 +38,8 @@ from talekeeper.providers.scripted import Script
 from talekeeper.store.removing import next_removal, remove_rows
 from talekeeper.store.verifying import verify
 from tales import Table, a_table, new_id, texts
+
+SCRIPTED = server_connection_id("scripted")
 
 EVER = Millis(1 << 50)
 
@@ -238,7 +241,7 @@ async def test_ending_archives_and_opens_one_new_current_conversation(
     url = request.getfixturevalue("postgres_database") if engine != "sqlite" else None
     async with a_table(tmp_path, database_url=url) as table:
         old, _ = await current(table.store, owner_id=table.owner_id)
-        await _change(table, old.id, provider="scripted", model="m")
+        await _change(table, old.id, connection_id=SCRIPTED, model="m")
         new = new_id()
         outcomes = await asyncio.gather(*(_end(table, old.id, new) for _ in range(4)))
         assert sorted(each.is_repeated for each in outcomes) == [False, True, True, True]
@@ -246,7 +249,7 @@ async def test_ending_archives_and_opens_one_new_current_conversation(
         assert ended.ended.archived_at is not None
         assert not ended.ended.is_current
         assert ended.conversation.is_current
-        assert (ended.conversation.provider, ended.conversation.model) == ("scripted", "m")
+        assert (ended.conversation.connection_id, ended.conversation.model) == (SCRIPTED, "m")
         now, is_opened = await current(table.store, owner_id=table.owner_id)
         assert (now.id, is_opened) == (new, False)
         await table.say("Back again", conversation_id=old.id, wants_reply=False)
@@ -267,7 +270,7 @@ async def test_clearing_is_undone_with_its_part_and_its_pin(
     async with a_table(tmp_path, database_url=url) as table:
         old, _ = await current(table.store, owner_id=table.owner_id)
         await _change(
-            table, old.id, title="The keep", pinned=True, provider="scripted", temperature=0.5
+            table, old.id, title="The keep", pinned=True, connection_id=SCRIPTED, temperature=0.5
         )
         await table.say("Who goes there?", conversation_id=old.id, wants_reply=False)
         new = new_id()
@@ -279,7 +282,7 @@ async def test_clearing_is_undone_with_its_part_and_its_pin(
         assert (fresh.id, fresh.title, fresh.is_current, fresh.pinned) == (
             new, "The keep", True, True,
         )  # fmt: skip
-        assert (fresh.provider, fresh.sampling.temperature) == ("scripted", 0.5)
+        assert (fresh.connection_id, fresh.sampling.temperature) == (SCRIPTED, 0.5)
         assert (fresh.message_count, fresh.leaf_id) == (0, None)
         await table.say("Hm", conversation_id=fresh.id, wants_reply=False)
         back = await _restore(table, old.id, fresh.id)

@@ -16,10 +16,13 @@ from talekeeper.conversations.opening import (
     open_conversation,
 )
 from talekeeper.conversations.reading import read_conversation, read_path, read_tree
+from talekeeper.domain.connections import server_connection_id
 from talekeeper.domain.conversations import Message
 from talekeeper.errors import InvalidInput, NotFound
 from talekeeper.ids import MessageId
 from tales import Table, a_table, new_id
+
+SCRIPTED = server_connection_id("scripted")
 
 
 async def _pages(table: Table, leaf_id: MessageId, limit: int) -> list[Any]:
@@ -164,11 +167,11 @@ async def test_an_unknown_leaf_is_an_error(tmp_path: Path) -> None:
         assert found.leaf_id is None
 
 
-async def test_a_model_without_its_provider_is_refused(tmp_path: Path) -> None:
+async def test_a_model_without_its_connection_is_refused(tmp_path: Path) -> None:
     async with a_table(tmp_path) as table:
-        with pytest.raises(InvalidInput, match="provider"):
+        with pytest.raises(InvalidInput, match="connection"):
             await open_conversation(table.store, owner_id=table.owner_id, model="m")
-        with pytest.raises(InvalidInput, match="provider"):
+        with pytest.raises(InvalidInput, match="connection"):
             await change_conversation(
                 table.store, table.conversation.id, owner_id=table.owner_id, model="m"
             )
@@ -176,7 +179,7 @@ async def test_a_model_without_its_provider_is_refused(tmp_path: Path) -> None:
             table.store,
             table.conversation.id,
             owner_id=table.owner_id,
-            provider="scripted",
+            connection_id=SCRIPTED,
             model="m",
         )
-        assert (chosen.provider, chosen.model) == ("scripted", "m")
+        assert (chosen.connection_id, chosen.model) == (SCRIPTED, "m")

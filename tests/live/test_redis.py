@@ -101,7 +101,7 @@ def piece(generation_id: GenerationId, offset: int, text: str) -> Delta:
 def event(seq: int, *, title: str = "A tale") -> Recorded:
     conversation = Conversation(
         id=TALE, title=title, purpose="general", is_current=False, seq=seq, leaf_id=None,
-        generation_id=None, provider=None, model=None, sampling=AS_THE_PROVIDER_DOES, created_at=Millis(1),
+        generation_id=None, connection_id=None, model=None, sampling=AS_THE_PROVIDER_DOES, created_at=Millis(1),
         updated_at=Millis(1), pinned=False, archived_at=None, deleted_at=None, message_count=0,
         characters=0, activity=seq,
     )  # fmt: skip

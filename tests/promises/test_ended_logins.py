@@ -204,9 +204,10 @@ async def test_a_provider_that_is_still_asked_is_given_up_when_the_login_ends(
     async with silent, shared_server.client() as owner, shared_server.client(None) as nobody:
         browser = Browser(shared_server, nobody.session, None)
         browser.cookie = await _logged_in(shared_server)
-        address = {"base_url": f"http://127.0.0.1:{port}"}
-        assert (await browser.ask("PUT", "/api/providers/ollama", address)).status == 200
-        asked = asyncio.create_task(browser.ask("GET", "/api/providers/ollama/models"))
+        added = {"kind": "ollama", "base_url": f"http://127.0.0.1:{port}"}
+        connection = (await owner.post("/api/connections", added))["id"]
+        models = f"/api/connections/{connection}/models"
+        asked = asyncio.create_task(browser.ask("GET", models))
         async with asyncio.timeout(10):
             await was_asked.wait()
         newest = (await owner.get("/api/tokens"))["items"][0]
@@ -215,7 +216,7 @@ async def test_a_provider_that_is_still_asked_is_given_up_when_the_login_ends(
         assert (await owner.ask("DELETE", f"/api/tokens/{newest['id']}")).status == 204
         assert (await asked).problem == (401, "unauthenticated")
         assert time.monotonic() - began < PROMISED
-        await owner.ask("PUT", "/api/providers/ollama", {"base_url": None})
+        await owner.ask("DELETE", f"/api/connections/{connection}")
 
 
 async def _followers(owner: Client) -> int:

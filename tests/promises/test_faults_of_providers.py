@@ -19,6 +19,9 @@ from tests.providers import faulty_server
 from tests.providers.faulty_server import FAIR_TOKENS, HOSTILE, SECRET, TEXT, pieces
 
 from servers import Client, Server, new_id, served
+from talekeeper.domain.connections import server_connection_id
+
+OPENAI, SCRIPTED = server_connection_id("openai"), server_connection_id("scripted")
 
 KEY = "sk-canary-5d41402abc4b2a76b9719d911017c592"
 TALE = "CANARY-TALE: the duke is the dragon"
@@ -122,7 +125,7 @@ def talekeeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 async def _met(client: Client, mode: str, fault: Fault) -> None:
     """Meet the fault, look what is there, and try again."""
-    conversation = await client.open(provider="openai", model=f"fault:{mode}")
+    conversation = await client.open(connection_id=OPENAI, model=f"fault:{mode}")
     sent = await client.say(conversation, TALE)
     reply = await client.ended(sent)
     assert reply["status"] == "failed"
@@ -165,7 +168,7 @@ async def test_a_fault_keeps_what_was_said_and_says_what_happened(talekeeper: Se
 @pytest.mark.parametrize("mode", ODDITIES)
 async def test_a_strange_answer_is_a_whole_reply(talekeeper: Server, mode: str):
     async with talekeeper.client() as client:
-        conversation = await client.open(provider="openai", model=f"fault:{mode}")
+        conversation = await client.open(connection_id=OPENAI, model=f"fault:{mode}")
         reply = await client.ended(await client.say(conversation, TALE))
         assert (reply["status"], reply["error"]) == ("complete", None)
         assert reply["content"] == ODDITIES[mode]
@@ -184,7 +187,7 @@ async def test_a_provider_that_is_not_there_is_named_and_the_message_kept(tmp_pa
                 assert reply["error"]["retryable"] is True
                 assert (await client.path(conversation))[0]["content"] == TALE
                 await client.ask(
-                    "PATCH", f"/api/conversations/{conversation}", {"provider": "scripted"}
+                    "PATCH", f"/api/conversations/{conversation}", {"connection_id": SCRIPTED}
                 )
                 onward = await client.ended(await client.say(conversation, "[[say There.]]"))
                 assert onward["content"] == "There."
@@ -209,15 +212,15 @@ async def test_no_fault_tells_a_key_or_what_the_provider_said(tmp_path: Path):
                     asked.headers["Authorization"] == f"Bearer {KEY}" for asked in provider.requests
                 )
                 for path in (
-                    "/api/providers",
-                    "/api/providers/openai/models",
+                    "/api/connections",
+                    f"/api/connections/{OPENAI}/models",
                     "/api/conversations",
                     "/readyz",
                     "/openapi.json",
                 ):
                     await client.get(path)
-                put = await client.ask("PUT", "/api/providers/anthropic", {"api_key": KEY})
-                assert put.status in (200, 422), put.body
+                added = {"kind": "anthropic", "api_key": KEY}
+                assert (await client.post("/api/connections", added)).status == 201
                 heard = b"".join(client.heard)
                 running = _everything_in(server.data_dir)
             server.stop()

@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 import pytest
 
@@ -26,6 +27,7 @@ class Belongings:
     stream: str
     token: str
     account: str
+    connection: str
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,12 @@ def _change(theirs: Belongings, own: Belongings) -> list[Asked]:
             "PATCH",
             f"/api/conversations/{own.conversation}",
             {"leaf_id": theirs.message},
+            (422, "invalid_input"),
+        ),
+        Asked(
+            "PATCH",
+            f"/api/conversations/{own.conversation}",
+            {"connection_id": theirs.connection},
             (422, "invalid_input"),
         ),
     ]
@@ -202,28 +210,40 @@ WALK: dict[tuple[str, str], Reaching | str] = {
         Asked("DELETE", f"/api/accounts/{each}/tokens/{theirs.token}", problem=(403, "forbidden"))
         for each in (theirs.account, own.account)
     ],
-    ("POST", "/api/conversations"): "takes no id",
+    ("POST", "/api/conversations"): lambda theirs, _: [
+        Asked(
+            "POST",
+            "/api/conversations",
+            {"connection_id": theirs.connection},
+            (422, "invalid_input"),
+        )
+    ],
     ("GET", "/api/conversations"): "lists the asker's own; its cursor is tried below",
     ("POST", "/api/conversations/current"): "takes no id",
-    ("GET", "/api/providers"): "the asker's own settings",
-    ("PUT", "/api/providers/chosen"): "the asker's own settings",
-    ("PUT", "/api/providers/{name}"): "the name is a kind of provider, the same for everybody",
-    (
-        "GET",
-        "/api/providers/{name}/models",
-    ): "the name is a kind of provider, the same for everybody",
-    (
-        "POST",
-        "/api/providers/{name}/check",
-    ): "the name is a kind of provider, the same for everybody",
-    ("GET", "/api/providers/found"): "the owner's alone, and of no account",
+    ("GET", "/api/connections"): "lists the asker's own and the server's",
+    ("POST", "/api/connections"): "an id is the asker's to take, whatever others have under it",
+    ("GET", "/api/connections/presets"): "the same for every account",
+    ("GET", "/api/connections/found"): "the owner's alone, and of no account",
+    ("PUT", "/api/connections/chosen"): lambda theirs, _: [
+        Asked("PUT", "/api/connections/chosen", {"connection_id": theirs.connection})
+    ],
+    ("PATCH", "/api/connections/{connection_id}"): _at(
+        "PATCH", "/api/connections/{connection}", {"name": "Mine"}
+    ),
+    ("DELETE", "/api/connections/{connection_id}"): _at("DELETE", "/api/connections/{connection}"),
+    ("POST", "/api/connections/{connection_id}/test"): _at(
+        "POST", "/api/connections/{connection}/test", {}
+    ),
+    ("GET", "/api/connections/{connection_id}/models"): _at(
+        "GET", "/api/connections/{connection}/models"
+    ),
     ("GET", "/api/health"): "how the server is, the same for everybody",
     ("GET", "/metrics"): "the owner's alone, and of nobody's tales",
     ("GET", "/healthz"): "open to everybody",
     ("GET", "/readyz"): "open to everybody",
 }
 OPEN = {("GET", "/healthz"), ("GET", "/readyz")}
-ABSENT = Belongings(*(new_id() for _ in range(7)))
+ABSENT = Belongings(*(new_id() for _ in range(8)))
 
 
 async def _owning(client: Client) -> Belongings:
@@ -231,6 +251,9 @@ async def _owning(client: Client) -> Belongings:
     conversation = await client.open(title="The ledger of the mill")
     sent = await client.say(conversation, "[[say It is under the wheel.]]")
     await client.ended(sent)
+    account = (await client.get("/api/me"))["id"]
+    # The same one each time: an account may have only so many.
+    connection = {"id": str(uuid5(NAMESPACE_URL, account)), "kind": "anthropic"}
     return Belongings(
         conversation,
         sent["message"]["id"],
@@ -238,7 +261,8 @@ async def _owning(client: Client) -> Belongings:
         sent["generation_id"],
         stream=new_id(),
         token=(await client.get("/api/tokens"))["items"][-1]["id"],
-        account=(await client.get("/api/me"))["id"],
+        account=account,
+        connection=(await client.post("/api/connections", connection))["id"],
     )
 
 
@@ -246,7 +270,8 @@ async def _state(client: Client, own: Belongings) -> list[Any]:
     """All that a stranger's request could have changed."""
     conversation = await client.conversation(own.conversation)
     tokens = (await client.get("/api/tokens")).json
-    return [conversation, await client.tree(own.conversation), tokens]
+    connections = (await client.get("/api/connections")).json
+    return [conversation, await client.tree(own.conversation), tokens, connections]
 
 
 async def _routes(client: Client) -> list[tuple[str, str, dict[str, Any]]]:
@@ -322,7 +347,7 @@ async def test_nobody_is_told_anything_without_a_login(shared_server: Server, to
                 continue
             reaching = WALK[method, path]
             asking = (
-                [Asked(method, path.replace("{name}", "openai"), {})]
+                [Asked(method, path, {})]
                 if isinstance(reaching, str)
                 else reaching(hers, hers) + reaching(ABSENT, ABSENT)
             )

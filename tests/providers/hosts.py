@@ -125,7 +125,7 @@ TABBY = (
 
 
 class Host:
-    """Listens on 127.0.0.1; what it was asked is in `asked`."""
+    """Listens on 127.0.0.1; what it was asked is in `asked`, with which keys in `keys`."""
 
     def __init__(
         self,
@@ -141,6 +141,8 @@ class Host:
         self.refuse = refuse
         self.version = version
         self.asked: list[dict[str, Any]] = []
+        self.keys: list[str | None] = []
+        """The Authorization of each request, for a reply or for the list of models."""
         self.listed = 0
         self.port = port
         self._runner: web.AppRunner | None = None
@@ -174,6 +176,7 @@ class Host:
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
+        self.keys.append(request.headers.get("Authorization"))
         self.asked.append(body)
         wrong = self.refuse(body) if self.refuse else None
         if wrong is not None:
@@ -185,8 +188,9 @@ class Host:
             await asyncio.sleep(0)
         return answer
 
-    async def _list(self, _request: web.Request) -> web.Response:
+    async def _list(self, request: web.Request) -> web.Response:
         self.listed += 1
+        self.keys.append(request.headers.get("Authorization"))
         if self.models is None:
             return web.Response(text="<html>not a model server</html>", content_type="text/html")
         return web.json_response(self.models)

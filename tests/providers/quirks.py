@@ -580,21 +580,25 @@ def came_of_all(folder: Path, rows: Sequence[Quirk]) -> dict[str, Came]:
 
         async def ask_all() -> dict[str, Came]:
             async with server.client() as client:
-                for name in {row.provider for row in rows}:
-                    version = "/v1beta" if name == "google" else "/v1"
-                    change = {"base_url": f"{address}/{name}{version}", "api_key": "sk-none"}
-                    answer = await client.ask("PUT", f"/api/providers/{name}", change)
-                    assert answer.status == 200, answer.body
+                connections: dict[str, str] = {}
+                for kind in {row.provider for row in rows}:
+                    version = "/v1beta" if kind == "google" else "/v1"
+                    made = {"kind": kind, "base_url": f"{address}/{kind}{version}"}
+                    added = await client.post("/api/connections", made | {"api_key": "sk-none"})
+                    assert added.status == 201, added.body
+                    connections[kind] = added["id"]
                 places = asyncio.Semaphore(40)
-                came = await asyncio.gather(*(_came(client, row, places) for row in rows))
+                came = await asyncio.gather(
+                    *(_came(client, row, connections[row.provider], places) for row in rows)
+                )
                 return {row.id: each for row, each in zip(rows, came, strict=True)}
 
         return asyncio.run(ask_all())
 
 
-async def _came(client: Client, row: Quirk, places: asyncio.Semaphore) -> Came:
+async def _came(client: Client, row: Quirk, connection_id: str, places: asyncio.Semaphore) -> Came:
     async with places:
-        conversation = await client.open(provider=row.provider, model=row.name)
+        conversation = await client.open(connection_id=connection_id, model=row.name)
         try:
             reply = await client.ended(await client.say(conversation, "Who is at the mill?"))
             if row.twice:

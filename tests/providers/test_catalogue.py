@@ -17,7 +17,7 @@ from talekeeper.domain.replies import Model, Provider, ReplyRequest, StreamPart,
 from talekeeper.errors import ModelMissing
 from talekeeper.providers.catalogue import (
     KINDS,
-    Connection,
+    Endpoint,
     build_provider,
     kind_named,
 )
@@ -40,14 +40,14 @@ def test_every_default_address_is_one_that_may_be_connected_to() -> None:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 async def test_a_kind_can_be_built_or_says_why_not(kind, tmp_path: Path) -> None:
-    connection = Connection(kind.name, api_key=KEY)
+    endpoint = Endpoint(kind.name, api_key=KEY)
     if kind.unavailable is None:
-        provider = build_provider(connection, models_folder=tmp_path)
+        provider = build_provider(endpoint, models_folder=tmp_path)
         assert provider.name == kind.name
         await provider.aclose()
     else:
         with pytest.raises(ModelMissing) as raised:
-            build_provider(connection, models_folder=tmp_path)
+            build_provider(endpoint, models_folder=tmp_path)
         assert raised.value.message == kind.unavailable
 
 
@@ -66,13 +66,13 @@ def test_a_kind_that_is_far_away_takes_a_key_and_an_address_of_its_own() -> None
 def test_an_unknown_kind_is_an_error(tmp_path: Path) -> None:
     assert kind_named("oracle") is None
     with pytest.raises(ModelMissing, match="oracle"):
-        build_provider(Connection("oracle"), models_folder=tmp_path)
+        build_provider(Endpoint("oracle"), models_folder=tmp_path)
 
 
-def test_a_connection_never_shows_its_key() -> None:
-    connection = Connection("openai", "https://api.openai.com/v1", KEY, "gpt")
-    assert KEY not in repr(connection)
-    assert KEY not in f"{connection}"
+def test_an_endpoint_never_shows_its_key() -> None:
+    endpoint = Endpoint("openai", "https://api.openai.com/v1", KEY)
+    assert KEY not in repr(endpoint)
+    assert KEY not in f"{endpoint}"
 
 
 class Closing:
@@ -101,20 +101,22 @@ class Closing:
             raise OSError("stuck")
 
 
-async def test_one_provider_serves_all_models_of_one_connection() -> None:
+async def test_one_provider_serves_all_models_of_one_endpoint() -> None:
     built: list[Closing] = []
 
-    def build(connection: Connection) -> Closing:
-        built.append(Closing(fails=connection.provider == "stuck"))
+    def build(endpoint: Endpoint) -> Closing:
+        built.append(Closing(fails=endpoint.kind == "stuck"))
         return built[-1]
 
     providers = Providers(build, loop=asyncio.get_running_loop())
-    first = providers.of(Connection("openai", "http://a", KEY, "large"))
-    assert providers.of(Connection("openai", "http://a", KEY, "small")) is first
-    assert providers.of(Connection("openai", "http://a", "another-key")) is not first
-    assert providers.of(Connection("openai", "http://b", KEY)) is not first
-    providers.of(Connection("stuck"))
-    providers.of(Connection("last"))
+    first = providers.of(Endpoint("openai", "http://a", KEY))
+    assert providers.of(Endpoint("openai", "http://a", KEY)) is first
+    quirky = Endpoint("openai", "http://a", KEY, frozenset({"stream_options"}))
+    assert providers.of(quirky) is not first
+    assert providers.of(Endpoint("openai", "http://a", "another-key")) is not first
+    assert providers.of(Endpoint("openai", "http://b", KEY)) is not first
+    providers.of(Endpoint("stuck"))
+    providers.of(Endpoint("last"))
     with pytest.raises(ExceptionGroup):
         await providers.aclose()
     assert [each.closed for each in built] == [1] * len(built)
@@ -126,7 +128,7 @@ async def test_threads_that_ask_at_once_get_the_one_provider() -> None:
     together = threading.Barrier(4)
     built: list[Closing] = []
 
-    def build(_connection: Connection) -> Closing:
+    def build(_endpoint: Endpoint) -> Closing:
         time.sleep(0.05)  # as long as importing its module takes
         built.append(Closing(fails=False))
         return built[-1]
@@ -135,7 +137,7 @@ async def test_threads_that_ask_at_once_get_the_one_provider() -> None:
 
     def asked() -> Provider:
         together.wait(5)
-        return providers.of(Connection("openai"))
+        return providers.of(Endpoint("openai"))
 
     with ThreadPoolExecutor(4) as threads:
         got = [each.result() for each in [threads.submit(asked) for _ in range(4)]]
@@ -160,14 +162,14 @@ class Speaking(Closing):
 async def test_of_many_connections_those_used_last_stay_built_and_the_others_are_closed() -> None:
     built: list[Closing] = []
 
-    def build(_connection: Connection) -> Closing:
+    def build(_endpoint: Endpoint) -> Closing:
         built.append(Closing(fails=len(built) == 1))
         return built[-1]
 
     providers = Providers(build, loop=asyncio.get_running_loop(), at_most=3)
     for number in range(100):
-        providers.of(Connection("openai", api_key=f"key {number}"))
-        providers.of(Connection("openai", api_key="key 0"))
+        providers.of(Endpoint("openai", api_key=f"key {number}"))
+        providers.of(Endpoint("openai", api_key="key 0"))
     await until(lambda: sum(each.closed for each in built) == 97)
     assert built[0].closed == 0
     assert len(built) == 100
@@ -178,18 +180,18 @@ async def test_of_many_connections_those_used_last_stay_built_and_the_others_are
 async def test_a_provider_that_is_not_kept_any_more_is_closed_once_its_reply_has_ended() -> None:
     built: list[Speaking] = []
 
-    def build(_connection: Connection) -> Speaking:
+    def build(_endpoint: Endpoint) -> Speaking:
         built.append(Speaking())
         return built[-1]
 
     providers = Providers(build, loop=asyncio.get_running_loop(), at_most=1)
-    reply = providers.of(Connection("openai", api_key="first")).stream(a_request())
+    reply = providers.of(Endpoint("openai", api_key="first")).stream(a_request())
     heard = [asyncio.ensure_future(anext(reply))]
     first = built[0]
     first.gate.release()
     assert await heard[0] == TextDelta("Well ")
-    late = providers.of(Connection("openai", api_key="first"))
-    providers.of(Connection("openai", api_key="second"))
+    late = providers.of(Endpoint("openai", api_key="first"))
+    providers.of(Endpoint("openai", api_key="second"))
     await asyncio.sleep(0)
     assert first.closed == 0
     first.gate.release()

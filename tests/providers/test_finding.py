@@ -17,22 +17,22 @@ ONE_MODEL: Any = {"object": "list", "data": [{"id": "bard", "object": "model"}]}
 
 
 @pytest.mark.parametrize(
-    ("owner", "title"),
+    ("owner", "title", "preset"),
     [
-        ("llamacpp", "llama.cpp"),
-        ("vllm", "vLLM"),
-        ("koboldcpp", "KoboldCpp"),
-        ("organization_owner", "LM Studio"),
-        ("user", "The usual one"),
+        ("llamacpp", "llama.cpp", "llama_cpp"),
+        ("vllm", "vLLM", "vllm"),
+        ("koboldcpp", "KoboldCpp", "koboldcpp"),
+        ("organization_owner", "LM Studio", "lm_studio"),
+        ("user", "The usual one", None),
     ],
 )
 async def test_a_server_is_called_what_its_list_says_else_by_its_port(
-    owner: str, title: str
+    owner: str, title: str, preset: str | None
 ) -> None:
     listing = {"object": "list", "data": [{"id": "bard", "owned_by": owner}]}
     async with Host(models=listing) as host:
         found = await found_servers(ollama_url=NOBODY, places=((host.port, "The usual one"),))
-        assert found == (FoundServer("openai", title, host.url, (Model("bard", "bard"),)),)
+        assert found == (FoundServer("openai", preset, title, host.url, (Model("bard", "bard"),)),)
         assert host.listed == 1
 
 
@@ -40,7 +40,7 @@ async def test_ollama_is_found_with_its_version_and_its_models() -> None:
     tags = {"models": [{"name": "llama3.2:3b", "model": "llama3.2:3b"}]}
     async with Host(models=tags, version="0.12.6") as host:
         (found,) = await found_servers(ollama_url=host.url, places=())
-    assert (found.provider, found.title, found.base_url) == ("ollama", "Ollama 0.12.6", host.url)
+    assert (found.kind, found.title, found.base_url) == ("ollama", "Ollama 0.12.6", host.url)
     assert [model.id for model in found.models] == ["llama3.2:3b"]
 
 

@@ -16,6 +16,7 @@ import pytest
 from tests.providers.quirks import OPENAI
 
 from servers import Client, new_id, served
+from talekeeper.domain.connections import server_connection_id
 
 Turns = list[dict[str, str]]
 ALTERNATE: Final = "Conversation roles must alternate user/assistant/user/assistant/..."
@@ -165,10 +166,11 @@ async def test_every_talk_is_one_that_strict_templates_take(
     env = {"TALEKEEPER_OPENAI_BASE_URL": model_server}
     with served(tmp_path, provider="openai", env=env) as server:
         async with server.client() as client:
+            openai = server_connection_id("openai")
             change = {"context_length": 2_000}
-            assert (await client.ask("PUT", "/api/providers/openai", change)).status == 200
+            assert (await client.ask("PATCH", f"/api/connections/{openai}", change)).status == 200
             for model in TEMPLATES:
-                conversation = await client.open(provider="openai", model=model)
+                conversation = await client.open(connection_id=openai, model=model)
                 words = await talk(client, conversation)
                 told = "\n".join(turn["content"] for turn in asked[-1])
                 assert [each for each in words if each not in told] == []

@@ -12,6 +12,10 @@ from talekeeper.store import Store
 from talekeeper.store.verifying import verify
 from tales import a_table
 
+ORACLE = """
+    INSERT INTO connections (account_id, id, kind, name, name_key, created_at)
+    SELECT id, id, 'oracle', 'Oracle', 'oracle', 0 FROM accounts
+"""
 LEFT = "(SELECT key FROM messages WHERE content = 'left')"
 
 
@@ -54,6 +58,10 @@ LEFT = "(SELECT key FROM messages WHERE content = 'left')"
         (
             "UPDATE generations SET status = 'running'",
             "it runs in the trash",
+        ),
+        (
+            ORACLE,
+            "kind of connection “oracle”",
         ),
     ],
 )

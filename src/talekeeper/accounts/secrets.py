@@ -14,8 +14,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from talekeeper.domain.connections import kind_of_server_connection
 from talekeeper.errors import ConfigurationError, StoredKeyUnreadable
-from talekeeper.ids import AccountId
+from talekeeper.ids import AccountId, ConnectionId
 from talekeeper.syncing import sync_file, sync_folder
 
 if TYPE_CHECKING:
@@ -63,9 +64,13 @@ class MasterKey:
             raise StoredKeyUnreadable from error
 
 
-def key_record(owner_id: AccountId, provider: str) -> str:
-    """The record that an account's key for a provider is sealed for."""
-    return f"provider_settings/{owner_id}/{provider}"
+def key_record(owner_id: AccountId, connection_id: ConnectionId) -> str:
+    """The record that the key of an account's connection is sealed for."""
+    kind = kind_of_server_connection(connection_id)
+    if kind is not None:
+        # Keys were sealed so while an account had one connection of each kind.
+        return f"provider_settings/{owner_id}/{kind}"
+    return f"connections/{owner_id}/{connection_id}"
 
 
 def open_master_key(path: Path) -> MasterKey:

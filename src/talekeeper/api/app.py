@@ -9,12 +9,12 @@ from fastapi import FastAPI
 from talekeeper import __version__
 from talekeeper.api import (
     accounts,
+    connections,
     conversations,
     events,
     generations,
     health,
     messages,
-    providers,
     search,
     storage,
 )
@@ -61,7 +61,7 @@ def create_app(settings: Settings) -> FastAPI:
         events.router,
         generations.router,
         messages.router,
-        providers.router,
+        connections.router,
         health.router,
         search.router,
         storage.router,

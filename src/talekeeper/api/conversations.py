@@ -62,9 +62,7 @@ from talekeeper.domain.conversations import (
     TreePage,
 )
 from talekeeper.errors import InvalidInput
-from talekeeper.ids import ConversationId, MessageId, RecordId, fresh_id
-from talekeeper.providers.catalogue import kind_named
-from talekeeper.settings import ProviderName
+from talekeeper.ids import ConnectionId, ConversationId, MessageId, RecordId, fresh_id
 
 router = resource("conversations")
 
@@ -77,7 +75,7 @@ class ConversationIn(Body):
     id: Id | None = None
     title: Title | None = None
     purpose: Purpose = "general"
-    provider: ProviderName | None = None
+    connection_id: Id | None = None
     model: ModelName | None = None
 
 
@@ -100,7 +98,7 @@ class ConversationChange(Body):
     """
 
     title: Title | None = None
-    provider: ProviderName | None = None
+    connection_id: Id | None = None
     model: ModelName | None = None
     sampling: SamplingIn | None = None
     leaf_id: Id | None = None
@@ -259,7 +257,7 @@ async def open_one(
         owner_id=account.id,
         title=body.title,
         purpose=body.purpose,
-        provider=_usable(body.provider),
+        connection_id=ConnectionId(body.connection_id) if body.connection_id else None,
         model=body.model,
     )
     response.status_code = 200 if outcome.is_repeated else 201
@@ -310,6 +308,7 @@ async def change_one(
     for name in ("archived", "pinned"):
         if name in given and getattr(body, name) is None:
             raise InvalidInput(f"{name} must be true or false.")
+    connection_id = ConnectionId(body.connection_id) if body.connection_id else None
     sampling = body.sampling or SamplingIn()
     wished = sampling.model_fields_set
     if "sampling" in given and body.sampling is None:
@@ -319,7 +318,7 @@ async def change_one(
         ConversationId(conversation_id),
         owner_id=account.id,
         title=body.title or KEPT,
-        provider=_usable(body.provider) if "provider" in given else KEPT,
+        connection_id=connection_id if "connection_id" in given else KEPT,
         model=body.model if "model" in given else KEPT,
         temperature=sampling.temperature if "temperature" in wished else KEPT,
         top_p=sampling.top_p if "top_p" in wished else KEPT,
@@ -466,10 +465,3 @@ async def show_tree(
         after=after,
         limit=limit,
     )
-
-
-def _usable(provider: str | None) -> str | None:
-    kind = kind_named(provider) if provider else None
-    if kind is not None and kind.unavailable is not None:
-        raise InvalidInput(kind.unavailable)
-    return provider

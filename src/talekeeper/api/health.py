@@ -22,6 +22,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from talekeeper import __version__
 from talekeeper.api.resources import CurrentAccount, TheKeeper, resource
+from talekeeper.domain.health import Reason, disk_reasons, size_reasons
 from talekeeper.errors import StoreBusy, trail
 from talekeeper.keeper import Keeper
 from talekeeper.live import HealthChanged, HealthTopic
@@ -34,9 +35,6 @@ INTERVAL: Final = 0.5
 """Seconds after which a change is told at the latest, about."""
 
 _DUTY: Final = Duty("health", "Open pages are not told when the server's health changes.")
-_GIB: Final = 1 << 30
-_LARGE_DATABASE: Final = 500 << 20
-_LARGE_LOG: Final = 256 << 20
 
 log = structlog.stdlib.get_logger("talekeeper.api")
 
@@ -56,14 +54,6 @@ class Ready:
     database: str
     versions: dict[str, str]
     warnings: list[str] = field(default_factory=list[str])
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """`code` is stable, `message` a sentence that says what to do."""
-
-    code: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,22 +99,8 @@ def warnings_of(keeper: Keeper) -> list[Reason]:
     except OSError as error:
         found.append(Reason("disk_low", f"The data folder cannot be looked at: {error.strerror}."))
     else:
-        if disk.free < max(_GIB, disk.total // 20):
-            free = disk.free / _GIB
-            text = f"Only {free:.1f} GiB are free on the disk of the data folder. Free some space."
-            # A twentieth of a large disk lasts a while: that can wait.
-            found.append(Reason("disk_low" if disk.free < _GIB else "disk_filling", text))
-    log_size = keeper.store.log_size()
-    if log_size is not None and log_size > _LARGE_LOG:
-        text = (
-            f"The database's log has grown to {log_size >> 20} MB: something reads without end. "
-            "Start the server again."
-        )
-        found.append(Reason("log_large", text))
-    size = keeper.store.size()
-    if size is not None and size > _LARGE_DATABASE:
-        text = f"The database has grown to {size >> 20} MB. Delete for good what nobody needs."
-        found.append(Reason("database_large", text))
+        found += disk_reasons(free=disk.free, total=disk.total)
+    found += size_reasons(database=keeper.store.size(), log=keeper.store.log_size())
     warnings = keeper.store.installation.warnings
     return [*found, *(Reason("installation", text) for text in warnings)]
 

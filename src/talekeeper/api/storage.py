@@ -4,10 +4,11 @@ import shutil
 from dataclasses import dataclass
 from typing import Final
 
-from talekeeper.api.health import Reason, warnings_of
+from talekeeper.api.health import warnings_of
 from talekeeper.api.resources import CurrentAccount, TheKeeper, resource
 from talekeeper.conversations.measuring import measure_holdings
 from talekeeper.domain.conversations import Conversation, Holding
+from talekeeper.domain.health import Reason
 from talekeeper.keeper import Keeper
 
 router = resource("storage")

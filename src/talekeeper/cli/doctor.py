@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import typer
 
 from talekeeper.cli.folder import ACCESS, fault_of
+from talekeeper.domain.health import GIB, LARGE_DATABASE, LARGE_LOG, is_disk_filling
 from talekeeper.settings import Settings, load_settings
 from talekeeper.syncing import sync_file
 
@@ -34,9 +35,6 @@ SYNCS: Final = 20
 IMPLAUSIBLE_MS: Final = 0.03
 """Less than this no disk takes for a sync that reaches it; a battery-backed one comes close."""
 SLOW_MS: Final = 50.0
-_GIB: Final = 1 << 30
-_LARGE_DATABASE: Final = 500 << 20
-_LARGE_LOG: Final = 256 << 20
 _BACKUP: Final = (
     "Stop the server, keep the damaged file, and put your newest copy of the data folder's database "
     "in its place."
@@ -124,8 +122,8 @@ def _disk(settings: Settings) -> Iterator[Finding]:
     if not folder.is_dir():
         return
     disk = shutil.disk_usage(folder)
-    free = f"{disk.free / _GIB:.1f} GiB of {disk.total / _GIB:.1f} GiB are free"
-    if disk.free < max(_GIB, disk.total // 20):
+    free = f"{disk.free / GIB:.1f} GiB of {disk.total / GIB:.1f} GiB are free"
+    if is_disk_filling(free=disk.free, total=disk.total):
         yield Finding("disk", "ill", f"only {free}", "Free some space: sends are refused without.")
     else:
         yield Finding("disk", "well", free)
@@ -220,7 +218,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
             f"{megabytes}, whole; its schema {look.schema} is an older version's",
             "The next start brings it up to date.",
         )
-    elif look.size > _LARGE_DATABASE:
+    elif look.size > LARGE_DATABASE:
         yield Finding(
             "database", "note", f"{megabytes}, schema {look.schema}: whole, and large",
             "Delete for good what nobody needs.",
@@ -228,7 +226,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
     else:
         yield Finding("database", "well", f"{megabytes}, schema {look.schema}: whole")
     log = f"{look.log_size / 1e6:.1f} MB"
-    if look.log_size > _LARGE_LOG:
+    if look.log_size > LARGE_LOG:
         yield Finding(
             "log", "ill", f"{log}: it is not moved into the database",
             "Something reads without end. Start the server again.",
@@ -302,13 +300,15 @@ def _stored_keys(settings: Settings) -> Iterator[Finding]:
     try:
         master_key = read_master_key(settings.key_file)
     except ConfigurationError as error:
-        closed, why = [each.provider for each in stored], f" {error.message}"
+        closed, why = [each.name for each in stored], f" {error.message}"
     else:
         for each in stored:
             try:
-                master_key.unseal(each.sealed, record_id=key_record(each.account_id, each.provider))
+                master_key.unseal(
+                    each.sealed, record_id=key_record(each.account_id, each.connection_id)
+                )
             except StoredKeyUnreadable:
-                closed.append(each.provider)
+                closed.append(each.name)
     if not closed:
         yield Finding("stored keys", "well", f"{settings.key_file} opens all {len(stored)}")
         return
@@ -318,7 +318,7 @@ def _stored_keys(settings: Settings) -> Iterator[Finding]:
         "ill",
         f"{told} ({len(closed)} of {len(stored)}: {', '.join(sorted(set(closed)))}.){why}",
         f"Put the master key that sealed them at {settings.key_file}, or name it in "
-        "TALEKEEPER_KEY_FILE; or enter the providers' keys again in the settings. Conversations do "
+        "TALEKEEPER_KEY_FILE; or enter the keys again in the settings. Conversations do "
         "not depend on it.",
     )
 
@@ -414,20 +414,25 @@ def _models(settings: Settings) -> Iterator[Finding]:
 
 
 def _asked(settings: Settings) -> list[tuple[str, str | None]]:
-    """The providers that answer somebody here, each with its address."""
+    """The kinds of provider that answer some account by default, each with its address."""
+    from talekeeper.domain.connections import kind_of_server_connection, server_connection_id
     from talekeeper.errors import StoreError
-    from talekeeper.providers.catalogue import kind_named
-    from talekeeper.store.looking import providers_in
+    from talekeeper.providers.catalogue import kind_of
+    from talekeeper.store.connections import Answering
+    from talekeeper.store.looking import answering_in
 
-    chosen: list[tuple[str, str | None]] = []
+    usual = server_connection_id(settings.provider)
+    answering: list[Answering] = []
     if settings.database_url is None:
         with suppress(StoreError):  # the database's own examination says what is wrong with it
-            chosen = providers_in(settings.data_dir, usual=settings.provider)
+            answering = answering_in(settings.data_dir, usual=usual)
     asked: set[tuple[str, str | None]] = set()
-    for name, address in chosen or [(settings.provider, None)]:
-        kind = kind_named(name)
-        ours = getattr(settings, f"{name}_base_url", None) or (kind.base_url if kind else None)
-        asked.add((name, address or ours))
+    for each in answering or [Answering(usual, settings.provider, None)]:
+        kind = each.kind or kind_of_server_connection(each.id)
+        if kind is None:
+            continue
+        ours = getattr(settings, f"{kind}_base_url", None) or kind_of(kind).base_url
+        asked.add((kind, each.base_url or ours))
     return sorted(asked, key=str)
 
 

@@ -17,8 +17,9 @@ from talekeeper.domain.conversations import (
 )
 from talekeeper.domain.titles import checked_title
 from talekeeper.errors import IdReused, InvalidInput
-from talekeeper.ids import AccountId, ConversationId, MessageId, fresh_id
+from talekeeper.ids import AccountId, ConnectionId, ConversationId, MessageId, fresh_id
 from talekeeper.store import Reader, Store, Writer
+from talekeeper.store.connections import check_connection
 from talekeeper.store.conversations import (
     HeldConversation,
     ListPlace,
@@ -46,7 +47,7 @@ async def open_conversation(
     owner_id: AccountId,
     title: str | None = None,
     purpose: Purpose = "general",
-    provider: str | None = None,
+    connection_id: ConnectionId | None = None,
     model: str | None = None,
 ) -> Conversation:
     """A new, empty conversation. It is not made the current one.
@@ -59,7 +60,7 @@ async def open_conversation(
         owner_id=owner_id,
         title=title,
         purpose=purpose,
-        provider=provider,
+        connection_id=connection_id,
         model=model,
     )
     return outcome.conversation
@@ -72,32 +73,35 @@ async def open_under(
     owner_id: AccountId,
     title: str | None = None,
     purpose: Purpose = "general",
-    provider: str | None = None,
+    connection_id: ConnectionId | None = None,
     model: str | None = None,
 ) -> OpenOutcome:
     """As `open_conversation`, under an id that the client made: the same again opens no second one.
 
     Raises IdReused when the id names something else.
     """
-    _check_choice(provider, model)
+    _check_choice(connection_id, model)
     title = checked_title(title or "")
 
     def unit(tx: Writer) -> OpenOutcome:
         known = find_conversation(tx, new_id, owner_id=owner_id)
         if known is not None:
-            asked = (purpose, title, provider, model)
+            asked = (purpose, title, connection_id, model)
             # Only the purpose never changes; the rest is compared while nothing has.
-            is_same = (known.purpose, known.title, known.provider, known.model) == asked
+            had = (known.purpose, known.title, known.connection_id, known.model)
+            is_same = had == asked
             if known.purpose != purpose or (known.seq == 1 and not is_same):
                 raise IdReused("This id was used before for something else. Take a new one.")
             return OpenOutcome(known, True)
+        if connection_id is not None:
+            check_connection(tx, connection_id, owner_id=owner_id)
         held = insert_conversation(
             tx,
             new_id,
             owner_id=owner_id,
             title=title,
             purpose=purpose,
-            provider=provider,
+            connection_id=connection_id,
             model=model,
         )
         return OpenOutcome(_opened(tx, held), False)
@@ -135,7 +139,7 @@ async def change_conversation(
     *,
     owner_id: AccountId,
     title: str | Kept = KEPT,
-    provider: str | Kept | None = KEPT,
+    connection_id: ConnectionId | Kept | None = KEPT,
     model: str | Kept | None = KEPT,
     temperature: float | Kept | None = KEPT,
     top_p: float | Kept | None = KEPT,
@@ -161,8 +165,10 @@ async def change_conversation(
             # A person who gives the title it has already chooses it: none is made from then on.
             held.change(title=title)
             held.title_by = "person"
-        if not isinstance(provider, Kept):
-            held.change(provider=provider)
+        if not isinstance(connection_id, Kept):
+            if connection_id is not None:
+                check_connection(tx, connection_id, owner_id=owner_id)
+            held.change(connection_id=connection_id)
         if not isinstance(model, Kept):
             held.change(model=model)
         held.change(
@@ -180,7 +186,7 @@ async def change_conversation(
             held.change(pinned=pinned)
         if not isinstance(archived, Kept):
             _archive(tx, held, archived)
-        _check_choice(held.conversation.provider, held.conversation.model)
+        _check_choice(held.conversation.connection_id, held.conversation.model)
         if held.conversation == before and held.title_by == titled_before:
             return before
         held.happened("conversation", held.next_seq())
@@ -227,9 +233,9 @@ def _archive(tx: Writer, held: HeldConversation, archived: bool) -> None:
         held.change(archived_at=None)
 
 
-def _check_choice(provider: str | None, model: str | None) -> None:
-    if model is not None and provider is None:
-        raise InvalidInput("A model needs its provider: name both, or neither.")
+def _check_choice(connection_id: ConnectionId | None, model: str | None) -> None:
+    if model is not None and connection_id is None:
+        raise InvalidInput("A model needs its connection: name both, or neither.")
 
 
 def _switch_branch(tx: Writer, held: HeldConversation, message_id: MessageId) -> None:

@@ -216,7 +216,10 @@ class Sender:
         self, tx: Writer, conversation_id: ConversationId, owner_id: AccountId
     ) -> HeldConversation:
         return hold_conversation(
-            tx, conversation_id, owner_id=owner_id, default_provider=self._choice.provider
+            tx,
+            conversation_id,
+            owner_id=owner_id,
+            default_connection=self._choice.connection_id,
         )
 
     def _start(self, tx: Writer, begun: Begun) -> None:

@@ -28,7 +28,7 @@ def open_successor(
         title_by=title_by,
         purpose=before.purpose,
         role=role,
-        provider=before.provider,
+        connection_id=before.connection_id,
         model=before.model,
     )
     opened.change(sampling=before.sampling)

@@ -18,19 +18,3 @@ class Account:
     name: str
     is_admin: bool
     created_at: Millis
-
-
-@dataclass(frozen=True, slots=True)
-class ProviderSettings:
-    """How an account reaches a provider. `key_hint` is the key's last four characters.
-
-    `context_length` is the model's window, and `longest_request` how much of it the talk may take,
-    both in tokens; None where the account does not say.
-    """
-
-    provider: str
-    base_url: str | None
-    model: str | None
-    key_hint: str | None
-    context_length: int | None
-    longest_request: int | None = None

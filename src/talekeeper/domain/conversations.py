@@ -8,7 +8,14 @@ import msgspec
 from talekeeper.clock import Millis
 from talekeeper.domain.audiences import GAME_MASTER, Audience
 from talekeeper.domain.parts import Part
-from talekeeper.ids import AccountId, ConversationId, GenerationId, MessageId, RecordId
+from talekeeper.ids import (
+    AccountId,
+    ConnectionId,
+    ConversationId,
+    GenerationId,
+    MessageId,
+    RecordId,
+)
 
 Role = Literal["user", "assistant", "system"]
 Purpose = Literal[
@@ -80,7 +87,8 @@ class Conversation:
 
     `seq` is the place of its newest event: whoever has seen a smaller one has missed something.
     `leaf_id` is where the user stands in the tree; null only while it is empty.
-    `provider` and `model` are null where the account's own choice holds.
+    `connection_id` and `model` say who answers, and are null where the account's own choice holds. A
+    connection that was removed is still named here: the next reply fails and says so.
     `archived_at` and `deleted_at` say since when it is in the archive or in the trash.
     `message_count` and `characters` are of all branches, without what was taken back; a reply that
     grows is counted when it has ended.
@@ -95,7 +103,7 @@ class Conversation:
     seq: int
     leaf_id: MessageId | None
     generation_id: GenerationId | None
-    provider: str | None
+    connection_id: ConnectionId | None
     model: str | None
     sampling: Sampling
     created_at: Millis
@@ -208,7 +216,11 @@ class PathMessage(Message):
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """One attempt to get a reply. `epoch` is its lock's: a later generation has a larger one."""
+    """One attempt to get a reply. `epoch` is its lock's: a later generation has a larger one.
+
+    `provider` is the kind of provider that is asked, through the connection `connection_id`: empty
+    where that connection has been removed. A generation of an earlier version names no connection.
+    """
 
     id: GenerationId
     conversation_id: ConversationId
@@ -217,6 +229,7 @@ class Generation:
     kind: GenerationKind
     status: GenerationStatus
     epoch: int
+    connection_id: ConnectionId | None
     provider: str
     model: str
 

@@ -2,9 +2,14 @@
 
 from dataclasses import dataclass, replace
 
+from talekeeper.domain.connections import (
+    Kind,
+    kind_of_server_connection,
+    server_connection_id,
+)
 from talekeeper.domain.conversations import Generation, GenerationKind, Message
 from talekeeper.errors import GenerationRunning
-from talekeeper.ids import BootId, GenerationId, MessageId, fresh_id
+from talekeeper.ids import BootId, ConnectionId, GenerationId, MessageId, fresh_id
 from talekeeper.store.conversations import HeldConversation
 from talekeeper.store.generations import find_generation, insert_generation
 from talekeeper.store.messages import (
@@ -19,10 +24,16 @@ from talekeeper.store.units import Writer
 
 @dataclass(frozen=True, slots=True)
 class ServerChoice:
-    """The provider and model that answer where neither conversation nor account chose."""
+    """The kind of the server's own connection that answers where neither conversation nor account
+    chose one, and its model.
+    """
 
-    provider: str
+    kind: Kind
     model: str | None
+
+    @property
+    def connection_id(self) -> ConnectionId:
+        return server_connection_id(self.kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +84,7 @@ def begin_reply(
         role="assistant",
         status="pending",
         generation_id=generation.id,
-        provider=generation.provider,
+        provider=generation.provider or None,
         model=generation.model or None,
         manner=replace(asked.message.manner, speaker=None),
     )
@@ -134,8 +145,10 @@ def _next_generation(
         )
     held.epoch += 1
     held.change(generation_id=generation_id)
+    chosen = held.chosen_connection
+    provider = held.chosen_kind or kind_of_server_connection(chosen)
     model = held.chosen_model
-    if model is None and held.chosen_provider == choice.provider:
+    if model is None and chosen == choice.connection_id:
         model = choice.model
     return Generation(
         id=generation_id,
@@ -145,6 +158,7 @@ def _next_generation(
         kind=kind,
         status="running",
         epoch=held.epoch,
-        provider=held.chosen_provider,
+        connection_id=chosen,
+        provider=provider or "",
         model=model or "",
     )

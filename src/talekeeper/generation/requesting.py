@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from talekeeper.domain.conversations import USUAL_LONGEST_REQUEST, Line
 from talekeeper.domain.replies import Provider
+from talekeeper.errors import ConnectionMissing
 from talekeeper.generation.beginning import Begun
-from talekeeper.ids import AccountId
+from talekeeper.ids import AccountId, ConnectionId
 from talekeeper.prompts import Composed, composed, divided
 from talekeeper.prompts.fitting import (
     HISTORY_STEP,
@@ -24,18 +25,19 @@ from talekeeper.store.walking import lines_to
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """A provider that is ready to be asked, the model to name, how much that model holds, and how
-    much of it a request may take where the conversation does not say.
+    """A provider that is ready to be asked, the model to name, how much that model holds, how much of
+    it a request may take where the conversation does not say, and the connection's name.
     """
 
     provider: Provider
     model: str
     window: int | None
     longest_request: int = USUAL_LONGEST_REQUEST
+    connection: str | None = None
 
 
-Reach = Callable[[Reader, AccountId, str, str], Reached]
-"""From an account, a provider's name and a model's to who is asked. Raises ProviderError."""
+Reach = Callable[[Reader, AccountId, ConnectionId, str], Reached]
+"""From an account, its connection and a model's name to who is asked. Raises ProviderError."""
 
 
 def request_for(
@@ -43,7 +45,9 @@ def request_for(
 ) -> tuple[Reached, Composed]:
     """Who is asked for the reply of `begun`, and what. Raises ProviderError."""
     generation = begun.generation
-    reached = reach(tx, generation.owner_id, generation.provider, generation.model)
+    if generation.connection_id is None:
+        raise ConnectionMissing
+    reached = reach(tx, generation.owner_id, generation.connection_id, generation.model)
     conversation = get_conversation(tx, generation.conversation_id, owner_id=generation.owner_id)
     window = window_of(
         reached.window,
@@ -65,6 +69,7 @@ def request_for(
         sections,
         window,
         model=reached.model,
+        connection=reached.connection,
         sampling=conversation.sampling,
         began_at=None if is_short else began_at(receipt_before(tx, begun.message_key)),
     )

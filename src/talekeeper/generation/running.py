@@ -47,7 +47,7 @@ from talekeeper.generation.growing import MESSAGE_STATUS, Ending, Growing
 from talekeeper.generation.recovering import end_as_stored
 from talekeeper.generation.requesting import Reach, request_for
 from talekeeper.generation.stopping import stop_elsewhere
-from talekeeper.ids import AccountId, BootId, GenerationId
+from talekeeper.ids import AccountId, BootId, ConnectionId, GenerationId
 from talekeeper.live import Delta, Hub
 from talekeeper.store import Reader, Store, Writer
 from talekeeper.store.conversations import hold_conversation
@@ -77,6 +77,7 @@ class Ended:
     """How a generation ended and what it took, in seconds; counts are the provider's."""
 
     owner_id: AccountId
+    connection_id: ConnectionId | None
     provider: str
     ending: Ending | Literal["lost"]
     seconds: float
@@ -254,6 +255,7 @@ class Generations:
             self._hub.forget(generation.id)
         ended = Ended(
             owner_id=generation.owner_id,
+            connection_id=generation.connection_id,
             provider=generation.provider,
             ending="lost" if growing.has_lost_lock else ending,
             seconds=self._clock.monotonic() - growing.started,

@@ -18,6 +18,7 @@ from talekeeper.jobs import Assignment, Handler, Lane
 from talekeeper.prompts.titling import cleaned_title, title_request
 from talekeeper.store import Reader, Store, Writer
 from talekeeper.store.conversations import hold_conversation, title_giver
+from talekeeper.store.generations import find_generation
 from talekeeper.store.walking import tree_page
 
 _LOOKED_AT: Final = 50
@@ -58,8 +59,12 @@ async def make_title(
         exchange = _first_exchange(tx, conversation_id)
         if exchange is None:
             return None
-        provider, model = exchange.answer.provider or "", exchange.answer.model or ""
-        return exchange, reach(tx, owner_id, provider, model)
+        generation_id = exchange.answer.generation_id
+        answered = None if generation_id is None else find_generation(tx, generation_id)
+        if answered is None or answered.generation.connection_id is None:
+            return None
+        asked = answered.generation.connection_id
+        return exchange, reach(tx, owner_id, asked, exchange.answer.model or "")
 
     found = await store.read(unit)
     if found is None:

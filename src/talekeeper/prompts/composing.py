@@ -23,11 +23,18 @@ class Composed:
     window: Window
     is_first_exchange: bool
     """Nothing that the assistant said stands above the reply."""
+    connection: str | None = None
+    """The name of the connection through which the model is asked."""
 
     def receipt(self, *, unheeded: Sequence[Wish] = ()) -> WrittenReceipt:
         """Exactly what was sent, and why. `unheeded` are the wishes that the provider refused."""
         return written_receipt(
-            self.request, self.fitting, self.made, self.window, unheeded=unheeded
+            self.request,
+            self.fitting,
+            self.made,
+            self.window,
+            connection=self.connection,
+            unheeded=unheeded,
         )
 
 
@@ -37,6 +44,7 @@ def composed(
     *,
     model: str,
     sampling: Sampling = AS_THE_PROVIDER_DOES,
+    connection: str | None = None,
     viewer: Viewer = AS_GAME_MASTER,
     began_at: MessageId | None = None,
 ) -> Composed:
@@ -60,4 +68,4 @@ def composed(
     is_first = history is None or not any(
         text.role == "assistant" and text.withheld is None for text in history.texts
     )
-    return Composed(request, fitting, made, window, is_first)
+    return Composed(request, fitting, made, window, is_first, connection)

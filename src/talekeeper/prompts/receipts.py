@@ -107,9 +107,13 @@ class ReceiptTurn:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What the model was told: the sections, and the turns to the letter."""
+    """What the model was told: the sections, and the turns to the letter.
+
+    `connection` is the name of the connection that was asked; null where none was written down.
+    """
 
     version: int
+    connection: str | None
     model: str
     sampling: ReceiptSampling
     window: ReceiptWindow
@@ -147,6 +151,7 @@ class _Stored(msgspec.Struct, frozen=True):
     window: ReceiptWindow
     sections: list[_StoredSection]
     turns: list[_StoredTurn]
+    connection: str | None = None
 
 
 _ReadMessage = Callable[[MessageId], str]
@@ -159,6 +164,7 @@ def written_receipt(
     made: MadeTurns,
     window: Window,
     *,
+    connection: str | None = None,
     unheeded: Sequence[Wish] = (),
 ) -> WrittenReceipt:
     """The receipt of that request, as it is stored."""
@@ -202,7 +208,15 @@ def written_receipt(
     sampling = ReceiptSampling(
         request.temperature, request.top_p, request.max_tokens, tuple(unheeded)
     )
-    told = _Stored(VERSION, request.model, sampling, _window(window, fitting), sections, turns)
+    told = _Stored(
+        VERSION,
+        request.model,
+        sampling,
+        _window(window, fitting),
+        sections,
+        turns,
+        connection,
+    )
     return WrittenReceipt(msgspec.json.encode(told).decode(), texts)
 
 
@@ -229,6 +243,7 @@ def shown_receipt(stored: str, *, message: _ReadMessage, text: _ReadText) -> Rec
     told = msgspec.convert(fields, _Stored)
     return Receipt(
         told.version,
+        told.connection,
         told.model,
         told.sampling,
         told.window,
@@ -330,6 +345,7 @@ def _of_version_1(fields: dict[str, Any], message: _ReadMessage) -> Receipt:
     parts = groupby(fields.get("parts", ()), key=lambda part: part["part"])
     return Receipt(
         1,
+        fields.get("connection"),
         fields.get("model", ""),
         msgspec.convert(fields.get("sampling", {}), ReceiptSampling),
         ReceiptWindow(

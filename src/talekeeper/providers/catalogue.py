@@ -1,9 +1,10 @@
-"""The kinds of provider there are, and how one is built from what a person connected."""
+"""The kinds of provider there are, and how one is built for an endpoint."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from talekeeper.domain.connections import Kind
 from talekeeper.domain.replies import Model, Provider
 from talekeeper.errors import ModelMissing
 from talekeeper.providers.reach import Reach
@@ -17,7 +18,7 @@ class ProviderKind:
     `unavailable` is the reason why this build cannot use it, None where it can.
     """
 
-    name: str
+    name: Kind
     title: str
     is_remote: bool
     base_url: str | None = None
@@ -30,7 +31,7 @@ class ProviderKind:
 KINDS: Final = (
     ProviderKind(
         "local",
-        "Built-in small model (a demonstration, on this machine)",
+        "Built-in model",
         is_remote=False,
         default_model="smollm2-135m-instruct",
     ),
@@ -43,7 +44,7 @@ KINDS: Final = (
     ),
     ProviderKind(
         "openai",
-        "OpenAI, or any server that speaks its language",
+        "OpenAI",
         is_remote=True,
         base_url="https://api.openai.com/v1",
         needs_key=True,
@@ -51,7 +52,7 @@ KINDS: Final = (
     ),
     ProviderKind(
         "anthropic",
-        "Anthropic Claude",
+        "Anthropic",
         is_remote=True,
         base_url="https://api.anthropic.com/v1",
         needs_key=True,
@@ -67,7 +68,7 @@ KINDS: Final = (
     ),
     ProviderKind(
         "scripted",
-        "Scripted demonstration (no model at all)",
+        "Scripted demonstration",
         is_remote=False,
         default_model="scripted",
     ),
@@ -75,23 +76,27 @@ KINDS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
-    """What somebody connected: a kind of provider, where it is, the key, and the model.
+class Endpoint:
+    """What a provider is built from: its kind, its address, the key, and the fields of a request
+    that the server is known to refuse.
 
     `base_url` None means the kind's own. The key is never shown by `repr`.
     """
 
-    provider: str
+    kind: str
     base_url: str | None = None
     api_key: str | None = field(default=None, repr=False)
-    model: str | None = None
+    leaves_out: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class FoundServer:
-    """A model server on this machine. `provider` is the kind of provider that speaks with it."""
+    """A model server on this machine, the kind of provider that speaks with it, and the preset for
+    such servers, None where there is none.
+    """
 
-    provider: str
+    kind: Kind
+    preset: str | None
     title: str
     base_url: str
     models: tuple[Model, ...]
@@ -101,8 +106,12 @@ def kind_named(name: str) -> ProviderKind | None:
     return next((kind for kind in KINDS if kind.name == name), None)
 
 
+def kind_of(name: Kind) -> ProviderKind:
+    return next(kind for kind in KINDS if kind.name == name)
+
+
 def build_provider(
-    connection: Connection,
+    endpoint: Endpoint,
     *,
     models_folder: Path,
     stall_seconds: float = 60.0,
@@ -110,14 +119,14 @@ def build_provider(
     scripted_pace: float = 0.0,
     reach: Reach = Reach.ANYWHERE,
 ) -> Provider:
-    """The provider for `connection`. Connects to nothing and loads nothing yet.
+    """The provider for `endpoint`. Connects to nothing and loads nothing yet.
 
     Raises ModelMissing when this build has no such provider.
     """
-    kind = kind_named(connection.provider)
+    kind = kind_named(endpoint.kind)
     if kind is None:
         raise ModelMissing(
-            f"There is no provider “{connection.provider}”. Choose another in the settings."
+            f"There is no provider “{endpoint.kind}”. Choose another in the settings."
         )
     if kind.unavailable is not None:
         raise ModelMissing(kind.unavailable)
@@ -136,8 +145,8 @@ def build_provider(
             from talekeeper.providers.anthropic import Anthropic
 
             return Anthropic(
-                connection.base_url or kind.base_url or "",
-                api_key=connection.api_key,
+                endpoint.base_url or kind.base_url or "",
+                api_key=endpoint.api_key,
                 stall_seconds=stall_seconds,
                 first_token_seconds=first_token_seconds,
                 reach=reach,
@@ -146,8 +155,8 @@ def build_provider(
             from talekeeper.providers.google import Google
 
             return Google(
-                connection.base_url or kind.base_url or "",
-                api_key=connection.api_key,
+                endpoint.base_url or kind.base_url or "",
+                api_key=endpoint.api_key,
                 stall_seconds=stall_seconds,
                 first_token_seconds=first_token_seconds,
                 reach=reach,
@@ -156,8 +165,8 @@ def build_provider(
             from talekeeper.providers.ollama import Ollama
 
             return Ollama(
-                connection.base_url or kind.base_url or "",
-                api_key=connection.api_key,
+                endpoint.base_url or kind.base_url or "",
+                api_key=endpoint.api_key,
                 name=kind.name,
                 stall_seconds=stall_seconds,
                 first_token_seconds=first_token_seconds,
@@ -167,10 +176,11 @@ def build_provider(
             from talekeeper.providers.openai_compatible import OpenAICompatible
 
             return OpenAICompatible(
-                connection.base_url or kind.base_url or "",
-                api_key=connection.api_key,
+                endpoint.base_url or kind.base_url or "",
+                api_key=endpoint.api_key,
                 name=kind.name,
                 stall_seconds=stall_seconds,
                 first_token_seconds=first_token_seconds,
                 reach=reach,
+                leaves_out=endpoint.leaves_out,
             )

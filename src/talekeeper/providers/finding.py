@@ -7,6 +7,7 @@ there. Any of these ports may belong to something else: then its answer is no li
 
 import asyncio
 from typing import Final
+from urllib.parse import urlsplit
 
 from talekeeper.errors import ProviderError
 from talekeeper.providers.answers import entries_of, text_in
@@ -14,15 +15,14 @@ from talekeeper.providers.catalogue import FoundServer
 from talekeeper.providers.http import Line
 from talekeeper.providers.ollama import HERE, Ollama, discover
 from talekeeper.providers.openai_answers import listed
+from talekeeper.providers.presets import PRESETS
 from talekeeper.providers.reach import Reach
 
 _ANSWER_SECONDS: Final = 0.5
 _LIST_SECONDS: Final = 3.0
+_LOCAL: Final = {preset.title: preset for preset in PRESETS if not preset.is_remote}
 _PLACES: Final = (
-    (1234, "LM Studio"),
-    (5001, "KoboldCpp"),
-    (8080, "llama.cpp"),
-    (8000, "vLLM"),
+    *((urlsplit(preset.base_url).port or 80, preset.title) for preset in _LOCAL.values()),
     (5000, "text-generation-webui"),
 )
 _OWNERS: Final = {
@@ -62,7 +62,7 @@ async def _found_ollama(base_url: str) -> FoundServer | None:
         models = ()
     finally:
         await ollama.aclose()
-    return FoundServer("ollama", f"Ollama {version}", base_url, models)
+    return FoundServer("ollama", None, f"Ollama {version}", base_url, models)
 
 
 async def _found_at(port: int, title: str) -> FoundServer | None:
@@ -85,4 +85,6 @@ async def _found_at(port: int, title: str) -> FoundServer | None:
     finally:
         await line.aclose()
     signed = text_in(entries[0], "owned_by").casefold() if entries else ""
-    return FoundServer("openai", _OWNERS.get(signed, title), base_url, models)
+    title = _OWNERS.get(signed, title)
+    preset = _LOCAL.get(title)
+    return FoundServer("openai", preset.name if preset else None, title, base_url, models)

@@ -56,8 +56,11 @@ class OpenAICompatible:
         first_token_seconds: float = 300.0,
         reach: Reach = Reach.ANYWHERE,
         clock: Clock | None = None,
+        leaves_out: frozenset[str] = frozenset(),
     ) -> None:
+        """`leaves_out` are the fields that the server is known to refuse."""
         self.name = name
+        self._leaves_out = leaves_out
         self._line = Line(
             base_url,
             api_key=api_key,
@@ -71,7 +74,7 @@ class OpenAICompatible:
 
     async def stream(self, request: ReplyRequest) -> AsyncGenerator[StreamPart]:
         response = await self._asked(request)
-        unwanted = self._unwanted.get(request.model, ())
+        unwanted = self._unwanted_by(request.model)
         unheeded: list[Wish] = [
             wish for wish in request.wishes() if wish in _LEFT_OUT and wish in unwanted
         ]
@@ -89,10 +92,13 @@ class OpenAICompatible:
     async def aclose(self) -> None:
         await self._line.aclose()
 
+    def _unwanted_by(self, model: str) -> frozenset[str]:
+        return self._leaves_out | self._unwanted.get(model, set())
+
     async def _asked(self, request: ReplyRequest) -> aiohttp.ClientResponse:
         """The answer once it begins, with status 200. Raises ProviderError for any other."""
         while True:
-            unwanted = frozenset(self._unwanted.get(request.model, ()))
+            unwanted = self._unwanted_by(request.model)
             response = await self._line.ask("chat/completions", _body(request, unwanted))
             if not isinstance(response, Refusal):
                 return response

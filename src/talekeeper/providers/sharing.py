@@ -1,4 +1,4 @@
-"""Sharing: one provider for each distinct connection, kept while it is used or was used lately.
+"""Sharing: one provider for each distinct endpoint, kept while it is used or was used lately.
 
 Each built provider may hold a pool of connections. When more than `BUILT_AT_MOST` have been built,
 the one that was asked for longest ago is retired: it is closed once no reply and no list of models
@@ -17,7 +17,7 @@ import structlog
 
 from talekeeper.domain.replies import Model, Provider, ReplyRequest, StreamPart
 from talekeeper.errors import trail
-from talekeeper.providers.catalogue import Connection
+from talekeeper.providers.catalogue import Endpoint
 
 BUILT_AT_MOST: Final = 64
 
@@ -63,14 +63,14 @@ class Shared:
 
 
 class Providers:
-    """One provider for each distinct connection, built when it is first asked for.
+    """One provider for each distinct endpoint, built when it is first asked for.
 
     Two conversations with different models of one server share the provider and its connections.
     """
 
     def __init__(
         self,
-        build: Callable[[Connection], Provider],
+        build: Callable[[Endpoint], Provider],
         *,
         loop: asyncio.AbstractEventLoop,
         at_most: int = BUILT_AT_MOST,
@@ -78,23 +78,22 @@ class Providers:
         self._build = build
         self._loop = loop
         self._at_most = at_most
-        self._built: OrderedDict[tuple[str, str | None, str | None], Shared] = OrderedDict()
+        self._built: OrderedDict[Endpoint, Shared] = OrderedDict()
         self._guard = Lock()
         self._closing: set[asyncio.Task[None]] = set()
 
-    def of(self, connection: Connection) -> Shared:
-        """The provider for `connection`, on whichever thread. Raises ModelMissing when this build
+    def of(self, endpoint: Endpoint) -> Shared:
+        """The provider for `endpoint`, on whichever thread. Raises ModelMissing when this build
         has none.
         """
-        key = (connection.provider, connection.base_url, connection.api_key)
         with self._guard:
-            if key not in self._built:
-                self._built[key] = Shared(self._build(connection), self._close_retired)
-            self._built.move_to_end(key)
+            if endpoint not in self._built:
+                self._built[endpoint] = Shared(self._build(endpoint), self._close_retired)
+            self._built.move_to_end(endpoint)
             if len(self._built) > self._at_most:
                 _, oldest = self._built.popitem(last=False)
                 self._loop.call_soon_threadsafe(self._retire, oldest)
-            return self._built[key]
+            return self._built[endpoint]
 
     async def aclose(self) -> None:
         """Close every provider; a fault in one does not keep the others open."""

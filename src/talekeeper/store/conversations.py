@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from talekeeper.clock import Millis
+from talekeeper.domain.connections import Kind
 from talekeeper.domain.conversations import (
     CONVERSATION_ROLES,
     PURPOSES,
@@ -19,9 +20,12 @@ from talekeeper.domain.conversations import (
 from talekeeper.domain.events import EventKind, Recorded
 from talekeeper.domain.kinds import known
 from talekeeper.errors import IdReused, NotFound
-from talekeeper.ids import AccountId, ConversationId, GenerationId, MessageId
+from talekeeper.ids import AccountId, ConnectionId, ConversationId, GenerationId, MessageId
 from talekeeper.store.statements import Row, Statement, statement
 from talekeeper.store.units import Reader, Writer
+
+NO_CONNECTION = ConnectionId("")
+"""In place of the server's choice, where nothing is to answer."""
 
 _JOINED = """
     conversations AS c
@@ -31,7 +35,7 @@ _JOINED = """
 """
 _COLUMNS = """
     c.id, c.owner_id, c.title, c.purpose, c.role, c.seq, leaf.id AS leaf_id,
-    running.id AS generation_id, c.provider, c.model, c.created_at, c.updated_at, c.temperature,
+    running.id AS generation_id, c.connection_id, c.model, c.created_at, c.updated_at, c.temperature,
     c.top_p, c.max_tokens, c.longest_request, c.pinned, c.archived_at, c.deleted_at,
     c.message_count, c.characters, c.activity
 """
@@ -49,23 +53,23 @@ _IS_KNOWN = statement(
     """
 )
 
-# Whoever will answer here, by the conversation's choice, else the account's, else the server's.
-_CHOSEN = "coalesce(c.provider, a.provider, :default_provider)"
+# What answers here, by the conversation's choice, else the account's, else the server's.
+_CHOSEN = "coalesce(c.connection_id, a.connection_id, :default_connection)"
 _HELD = f"""
     SELECT
         {_COLUMNS}, c.epoch, c.leaf_key, c.title_by,
         c.activity = (
             SELECT max(activity) FROM conversations WHERE owner_id = c.owner_id
         ) AS is_newest,
-        {_CHOSEN} AS chosen_provider,
+        {_CHOSEN} AS chosen_connection, k.kind AS chosen_kind,
         coalesce(
-            CASE WHEN c.provider IS NOT NULL THEN nullif(c.model, '') END,
-            CASE WHEN a.provider = {_CHOSEN} THEN nullif(a.model, '') END,
-            nullif(p.model, '')
+            CASE WHEN c.connection_id IS NOT NULL THEN nullif(c.model, '') END,
+            CASE WHEN a.connection_id = {_CHOSEN} THEN nullif(a.model, '') END,
+            nullif(k.model, '')
         ) AS chosen_model
     FROM {_JOINED}
     JOIN accounts AS a ON a.id = c.owner_id
-    LEFT JOIN provider_settings AS p ON p.account_id = c.owner_id AND p.provider = {_CHOSEN}
+    LEFT JOIN connections AS k ON k.account_id = c.owner_id AND k.id = {_CHOSEN}
     WHERE c.id = :id AND c.removed_at IS NULL
 """
 _HOLD = statement(
@@ -81,8 +85,8 @@ _NEWEST_ACTIVITY = statement(
     "SELECT coalesce(max(activity), 0) AS activity FROM conversations WHERE owner_id = :owner_id"
 )
 _CHANGES = """
-    title = :title, title_by = :title_by, provider = :provider, model = :model,
-    temperature = :temperature, top_p = :top_p, max_tokens = :max_tokens,
+    title = :title, title_by = :title_by, connection_id = :connection_id,
+    model = :model, temperature = :temperature, top_p = :top_p, max_tokens = :max_tokens,
     longest_request = :longest_request, seq = :seq, epoch = :epoch, leaf_key = :leaf_key,
     message_count = :message_count, characters = :characters, updated_at = :now
 """
@@ -100,13 +104,13 @@ _SAVE = statement(
 _INSERT = statement(
     """
     INSERT INTO conversations (
-        id, owner_id, title, title_by, purpose, role, activity, seq, epoch, provider, model,
-        created_at, updated_at
+        id, owner_id, title, title_by, purpose, role, activity, seq, epoch, connection_id,
+        model, created_at, updated_at
     )
     VALUES (
         :id, :owner_id, :title, :title_by, :purpose, :role,
         (SELECT coalesce(max(activity), 0) + 1 FROM conversations WHERE owner_id = :owner_id),
-        0, 0, :provider, :model, :now, :now
+        0, 0, :connection_id, :model, :now, :now
     )
     """
 )
@@ -176,9 +180,12 @@ class HeldConversation:
     epoch: int
     leaf_key: int | None
     title_by: TitleBy
-    chosen_provider: str
+    chosen_connection: ConnectionId
+    """What answers here, by the conversation's choice, else the account's, else the server's."""
+    chosen_kind: Kind | None
+    """The kind of the chosen connection; None where the account has no row of it."""
     chosen_model: str | None
-    """The first model named by: the conversation, the account, the provider's settings."""
+    """The first model named by: the conversation, the account, the connection."""
     is_newest: bool
     """Nothing has happened in any other of the account's since something did in this."""
     stood: tuple[object, ...] = ()
@@ -280,7 +287,7 @@ class HeldConversation:
             id=conversation.id,
             title=conversation.title,
             title_by=self.title_by,
-            provider=conversation.provider,
+            connection_id=conversation.connection_id,
             model=conversation.model,
             temperature=conversation.sampling.temperature,
             top_p=conversation.sampling.top_p,
@@ -318,17 +325,20 @@ def hold_conversation(
     conversation_id: ConversationId,
     *,
     owner_id: AccountId | None,
-    default_provider: str = "",
+    default_connection: ConnectionId = NO_CONNECTION,
 ) -> HeldConversation:
     """Lock it until the transaction ends. `owner_id` None: the server itself asks.
 
     Raises NotFound when it is absent or another account's.
     """
     if owner_id is None:
-        row = tx.first(_HOLD, id=conversation_id, default_provider=default_provider)
+        row = tx.first(_HOLD, id=conversation_id, default_connection=default_connection)
     else:
         row = tx.first(
-            _HOLD_OWNED, id=conversation_id, owner_id=owner_id, default_provider=default_provider
+            _HOLD_OWNED,
+            id=conversation_id,
+            owner_id=owner_id,
+            default_connection=default_connection,
         )
     if row is None:
         raise _absent()
@@ -339,7 +349,8 @@ def hold_conversation(
         epoch=row.epoch,
         leaf_key=row.leaf_key,
         title_by=row.title_by,
-        chosen_provider=row.chosen_provider,
+        chosen_connection=row.chosen_connection,
+        chosen_kind=row.chosen_kind,
         chosen_model=row.chosen_model,
         is_newest=bool(row.is_newest),
     )
@@ -353,7 +364,7 @@ def insert_conversation(
     title: str,
     purpose: Purpose,
     role: ConversationRole | None = None,
-    provider: str | None = None,
+    connection_id: ConnectionId | None = None,
     model: str | None = None,
     title_by: TitleBy | None = None,
 ) -> HeldConversation:
@@ -366,7 +377,7 @@ def insert_conversation(
         title_by=title_by or ("person" if title else "first_words"),
         purpose=known(purpose, PURPOSES, what="purpose"),
         role=role and known(role, CONVERSATION_ROLES, what="role of a conversation"),
-        provider=provider,
+        connection_id=connection_id,
         model=model,
         now=tx.now(),
     )
@@ -483,7 +494,7 @@ def conversation_in(row: Row) -> Conversation:
         seq=row.seq,
         leaf_id=None if row.leaf_id is None else MessageId(row.leaf_id),
         generation_id=None if row.generation_id is None else GenerationId(row.generation_id),
-        provider=row.provider,
+        connection_id=row.connection_id,
         model=row.model,
         created_at=Millis(row.created_at),
         updated_at=Millis(row.updated_at),

@@ -11,7 +11,8 @@ from talekeeper.store.statements import Row, statement
 from talekeeper.store.units import Reader, Writer
 
 _COLUMNS = """
-    g.id, g.conversation_id, m.id AS message_id, c.owner_id, g.kind, g.status, g.epoch, g.provider,
+    g.id, g.conversation_id, m.id AS message_id, c.owner_id, g.kind, g.status, g.epoch,
+    g.connection_id, g.provider,
     g.model, g.message_key, g.start_offset, g.first_token_ms, g.duration_ms, g.input_tokens,
     g.output_tokens, g.boot_id, g.created_at, g.stop_asked_at
 """
@@ -34,12 +35,12 @@ _RUNNING_OF = statement(
 _INSERT = statement(
     """
     INSERT INTO generations (
-        id, conversation_id, message_key, kind, status, epoch, boot_id, start_offset, provider, model,
-        created_at
+        id, conversation_id, message_key, kind, status, epoch, boot_id, start_offset,
+        connection_id, provider, model, created_at
     )
     VALUES (
         :id, :conversation_id, :message_key, :kind, 'running', :epoch, :boot_id, :start_offset,
-        :provider, :model, :created_at
+        :connection_id, :provider, :model, :created_at
     )
     """
 )
@@ -217,6 +218,7 @@ def insert_generation(
         epoch=generation.epoch,
         boot_id=boot_id,
         start_offset=start_offset,
+        connection_id=generation.connection_id,
         provider=generation.provider,
         model=generation.model,
         created_at=tx.now(),
@@ -330,6 +332,7 @@ def _stored(row: Row) -> StoredGeneration:
         kind=row.kind,
         status=row.status,
         epoch=row.epoch,
+        connection_id=row.connection_id,
         provider=row.provider,
         model=row.model,
     )

@@ -8,6 +8,13 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from talekeeper.errors import DatabaseDamaged
+from talekeeper.ids import ConnectionId
+from talekeeper.store.connections import (
+    Answering,
+    SealedKey,
+    answering_connections,
+    sealed_keys,
+)
 from talekeeper.store.installing import (
     MARKER,
     check_marker,
@@ -18,7 +25,6 @@ from talekeeper.store.installing import (
 )
 from talekeeper.store.migrations import HEAD
 from talekeeper.store.postgresql import Postgresql
-from talekeeper.store.provider_settings import SealedKey, answering_providers, sealed_keys
 from talekeeper.store.seam import EngineSeam
 from talekeeper.store.sqlite import Sqlite
 from talekeeper.store.statements import statement
@@ -80,8 +86,8 @@ def look_into(data_dir: Path) -> Look:
     return Look(True, said.revision, size, seam.log_size() or 0, tuple(found))
 
 
-def providers_in(data_dir: Path, *, usual: str) -> list[tuple[str, str | None]]:
-    """What `answering_providers` says of the folder's database; nothing where there is none of this
+def answering_in(data_dir: Path, *, usual: ConnectionId) -> list[Answering]:
+    """What `answering_connections` says of the folder's database; nothing where there is none of this
     version's. Raises a StoreError when it cannot be read.
     """
     path = data_dir / DATABASE_NAME
@@ -90,7 +96,7 @@ def providers_in(data_dir: Path, *, usual: str) -> list[tuple[str, str | None]]:
     seam = Sqlite(path)
     if said_by(seam).revision != HEAD:
         return []
-    return _read(seam, lambda tx: answering_providers(tx, usual=usual))
+    return _read(seam, lambda tx: answering_connections(tx, usual=usual))
 
 
 def sealed_keys_in(data_dir: Path, *, database_url: str | None) -> list[SealedKey]:

@@ -33,6 +33,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    UniqueConstraint,
     event,
     text,
 )
@@ -83,8 +84,9 @@ accounts = Table(
     # NFKC and case-folded: two accounts whose names look alike are refused.
     Column("name_key", Text, nullable=False, unique=True),
     Column("is_admin", Whole, nullable=False),
-    # The model that answers where a conversation chooses none; NULL: the server's own choice.
-    Column("provider", Text),
+    # What answers where a conversation chooses none; NULL: the server's own choice. No foreign key:
+    # the server's connections have no rows, and one that was removed is still named.
+    Column("connection_id", Text),
     Column("model", Text),
     # The place of the newest event of the account's log.
     Column("seq", Whole, nullable=False, server_default=text("0")),
@@ -109,19 +111,29 @@ access_tokens = Table(
 )
 Index(None, access_tokens.c.account_id)  # an account's tokens, to list and to revoke
 
-# How an account reaches a provider. The key is sealed; `key_hint` is its last four characters.
-provider_settings = Table(
-    "provider_settings",
+# How an account reaches models. Ids are unique to an account: the server's own connections have the
+# same ids everywhere, and a row under one of them is what the account set for itself.
+# The key is sealed; `key_hint` is its last four characters. `kind` is checked by `verifying`.
+connections = Table(
+    "connections",
     metadata,
     Column("account_id", Text, ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True),
-    Column("provider", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    # NFKC and case-folded: an account has no two connections whose names look alike.
+    Column("name_key", Text, nullable=False),
+    # Which preset it was made from, whose quirks it has; NULL: made by hand.
+    Column("preset", Text),
     Column("base_url", Text),
-    Column("model", Text),
     Column("sealed_key", Text),
     Column("key_hint", Text),
+    Column("model", Text),
     Column("context_length", Whole),
     # Tokens of the talk that one request may take; NULL: the server's setting.
     Column("longest_request", Whole),
+    Column("created_at", Whole, nullable=False),
+    UniqueConstraint("account_id", "name_key", name="uq_connections_name"),
     sqlite_strict=True,
     sqlite_with_rowid=False,
 )
@@ -153,7 +165,8 @@ conversations = Table(
     Column("archived_at", Whole),
     Column("deleted_at", Whole),
     Column("removed_at", Whole),
-    Column("provider", Text),
+    # What answers here; NULL: the account's choice. No foreign key, as in `accounts`.
+    Column("connection_id", Text),
     Column("model", Text),
     Column("created_at", Whole, nullable=False),
     Column("updated_at", Whole, nullable=False),
@@ -339,6 +352,8 @@ generations = Table(
     Column("boot_id", Text, nullable=False),
     # Characters the message had when this generation took it up; more than 0 for a continue.
     Column("start_offset", Whole, nullable=False),
+    # Which connection was asked, NULL before there were any, and the kind of its provider.
+    Column("connection_id", Text),
     Column("provider", Text, nullable=False),
     Column("model", Text, nullable=False),
     Column("created_at", Whole, nullable=False),

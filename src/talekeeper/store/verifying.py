@@ -7,6 +7,7 @@ are not repeated here, except where one engine could have been written to withou
 from typing import Final
 
 from talekeeper.domain.accounts import TOKEN_KINDS
+from talekeeper.domain.connections import KINDS
 from talekeeper.domain.conversations import CONVERSATION_ROLES, PURPOSES
 from talekeeper.domain.events import EVENT_KINDS, LOG_KINDS, OF_MESSAGES
 from talekeeper.domain.jobs import JOB_KINDS
@@ -398,6 +399,7 @@ _VALUES: Final = statement(
     UNION SELECT 'role of a conversation', role FROM conversations WHERE role IS NOT NULL
     UNION SELECT 'kind of token', kind FROM access_tokens
     UNION SELECT 'kind of job', kind FROM jobs
+    UNION SELECT 'kind of connection', kind FROM connections
     UNION SELECT 'kind of log', log_kind FROM events
     UNION SELECT 'kind of event', kind FROM events
     UNION SELECT 'follower', follower FROM places
@@ -411,6 +413,7 @@ def _known_values() -> dict[str, frozenset[str]]:
         "role of a conversation": CONVERSATION_ROLES,
         "kind of token": TOKEN_KINDS,
         "kind of job": JOB_KINDS,
+        "kind of connection": frozenset(KINDS),
         "kind of log": LOG_KINDS,
         "kind of event": EVENT_KINDS,
         "follower": FOLLOWERS,

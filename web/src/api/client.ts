@@ -5,6 +5,9 @@ import { ApiError, problemOf, unreachable } from './problems'
 import { noteReach } from './reach'
 import type {
   Cleared,
+  Connection,
+  ConnectionChange,
+  Connections,
   Conversation,
   ConversationChange,
   Ended,
@@ -15,11 +18,10 @@ import type {
   Me,
   Message,
   Model,
+  NewConnection,
   Page,
   PathMessage,
-  Provider,
-  ProviderChange,
-  Providers,
+  Preset,
   SearchAsked,
   Sent,
   Shelf,
@@ -118,16 +120,19 @@ export const api = {
     request<Sent>('POST', `/api/messages/${messageId}/continue`, { id }),
   stop: (generationId: string) => request<Message>('POST', `/api/generations/${generationId}/stop`, {}),
 
-  providers: () => request<Providers>('GET', '/api/providers'),
-  changeProvider: (name: string, change: ProviderChange) =>
-    request<Provider>('PUT', `/api/providers/${name}`, change),
-  chooseProvider: (provider: string, model?: string | null) =>
-    request<Providers>('PUT', '/api/providers/chosen', { provider, model }),
-  checkProvider: (name: string) =>
-    request<Provider>('POST', `/api/providers/${name}/check`, {}, PROVIDER_PATIENCE),
-  foundServers: () => request<{ items: FoundServer[] }>('GET', '/api/providers/found'),
-  models: (name: string) =>
-    request<{ items: Model[] }>('GET', `/api/providers/${name}/models`, undefined, PROVIDER_PATIENCE),
+  connections: () => request<Connections>('GET', '/api/connections'),
+  presets: () => request<{ items: Preset[] }>('GET', '/api/connections/presets'),
+  addConnection: (made: NewConnection) => request<Connection>('POST', '/api/connections', made),
+  changeConnection: (id: string, change: ConnectionChange) =>
+    request<Connection>('PATCH', `/api/connections/${id}`, change),
+  removeConnection: (id: string) => request<void>('DELETE', `/api/connections/${id}`, {}),
+  chooseConnection: (connection_id: string, model?: string | null) =>
+    request<Connections>('PUT', '/api/connections/chosen', { connection_id, model }),
+  testConnection: (id: string) =>
+    request<Connection>('POST', `/api/connections/${id}/test`, {}, PROVIDER_PATIENCE),
+  foundServers: () => request<{ items: FoundServer[] }>('GET', '/api/connections/found'),
+  models: (id: string) =>
+    request<{ items: Model[] }>('GET', `/api/connections/${id}/models`, undefined, PROVIDER_PATIENCE),
 
   conversationsIn: (state: Shelf, cursor: string | null, limit = 40) =>
     request<Page<Conversation>>('GET', `/api/conversations${query({ state, cursor, limit })}`),

@@ -298,8 +298,8 @@ export interface paths {
          * Change Following
          * @description The stream follows what is asked for, from the places given on, and no more of the rest.
          *
-         *     What it followed already is told again from its place. 404 where the stream has ended, or the
-         *     process that holds it does not answer: open another one then.
+         *     What it followed already is told again from its place. 404 where the stream has ended, or
+         *     another process holds it: open another one then.
          */
         patch: operations["change_following_api_events__stream_id__patch"];
         trace?: never;
@@ -360,29 +360,9 @@ export interface paths {
         head?: never;
         /**
          * Change One
-         * @description Bookmark it, or leave it out of what models are told.
+         * @description Bookmark it, with a note or without one.
          */
         patch: operations["change_one_api_messages__message_id__patch"];
-        trace?: never;
-    };
-    "/api/messages/{message_id}/reasoning/{position}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Show Reasoning
-         * @description What the model thought: the text of the reasoning at that place among the message's parts.
-         */
-        get: operations["show_reasoning_api_messages__message_id__reasoning__position__get"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
         trace?: never;
     };
     "/api/messages/{message_id}/restore": {
@@ -445,7 +425,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/providers": {
+    "/api/connections": {
         parameters: {
             query?: never;
             header?: never;
@@ -453,10 +433,34 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Show Providers
-         * @description Every provider, and which one answers where a conversation chooses none.
+         * Show Connections
+         * @description Every connection, and which one answers where a conversation chooses none.
          */
-        get: operations["show_providers_api_providers_get"];
+        get: operations["show_connections_api_connections_get"];
+        put?: never;
+        /**
+         * Add
+         * @description One more connection of the account's.
+         */
+        post: operations["add_api_connections_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/connections/presets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show Presets
+         * @description What can be connected to, with the address to begin with.
+         */
+        get: operations["show_presets_api_connections_presets_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -465,7 +469,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/providers/found": {
+    "/api/connections/found": {
         parameters: {
             query?: never;
             header?: never;
@@ -476,7 +480,7 @@ export interface paths {
          * Show Found
          * @description The model servers that answer on the server's own machine: the admin's to see.
          */
-        get: operations["show_found_api_providers_found_get"];
+        get: operations["show_found_api_connections_found_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -485,7 +489,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/providers/chosen": {
+    "/api/connections/chosen": {
         parameters: {
             query?: never;
             header?: never;
@@ -495,9 +499,9 @@ export interface paths {
         get?: never;
         /**
          * Choose
-         * @description That provider and model answer from now on.
+         * @description That connection and model answer from now on where a conversation chooses none.
          */
-        put: operations["choose_api_providers_chosen_put"];
+        put: operations["choose_api_connections_chosen_put"];
         post?: never;
         delete?: never;
         options?: never;
@@ -505,7 +509,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/providers/{name}": {
+    "/api/connections/{connection_id}": {
         parameters: {
             query?: never;
             header?: never;
@@ -513,19 +517,23 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /**
-         * Change
-         * @description The account's own way to reach this provider.
-         */
-        put: operations["change_api_providers__name__put"];
+        put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Remove
+         * @description The connection and its key are gone. Conversations that chose it ask for another.
+         */
+        delete: operations["remove_api_connections__connection_id__delete"];
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Change
+         * @description Name it, or say how it is reached and how much it is told.
+         */
+        patch: operations["change_api_connections__connection_id__patch"];
         trace?: never;
     };
-    "/api/providers/{name}/check": {
+    "/api/connections/{connection_id}/test": {
         parameters: {
             query?: never;
             header?: never;
@@ -535,17 +543,17 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Check
-         * @description Ask the provider now; its health says how that went.
+         * Ask Now
+         * @description Ask it now for its models; its health says how that went.
          */
-        post: operations["check_api_providers__name__check_post"];
+        post: operations["ask_now_api_connections__connection_id__test_post"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/providers/{name}/models": {
+    "/api/connections/{connection_id}/models": {
         parameters: {
             query?: never;
             header?: never;
@@ -554,9 +562,9 @@ export interface paths {
         };
         /**
          * Show Models
-         * @description The models on offer, asked of the provider now: so this also tests the connection.
+         * @description The models on offer, asked for now: so this also tests the connection.
          */
-        get: operations["show_models_api_providers__name__models_get"];
+        get: operations["show_models_api_connections__connection_id__models_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -923,38 +931,6 @@ export interface components {
             /** Count */
             count: number;
         };
-        /**
-         * Audience
-         * @description Everybody, the game master alone, or the game master and the characters named.
-         *
-         *     Two equal audiences are equal values: `character_ids` are sorted and unique, there are some
-         *     exactly where `to` is characters. `audience_of` makes them so.
-         */
-        Audience: {
-            /**
-             * To
-             * @enum {string}
-             */
-            to: "everybody" | "game_master" | "characters";
-            /**
-             * Character Ids
-             * @default []
-             */
-            character_ids: string[];
-        };
-        /**
-         * AudienceIn
-         * @description Who may see it. `character_ids` are named exactly where it is for some characters.
-         */
-        AudienceIn: {
-            /**
-             * To
-             * @enum {string}
-             */
-            to: "everybody" | "game_master" | "characters";
-            /** Character Ids */
-            character_ids?: string[];
-        };
         /** Bookmarks */
         Bookmarks: {
             /** Items */
@@ -963,42 +939,22 @@ export interface components {
         /** ChosenIn */
         ChosenIn: {
             /**
-             * Provider
-             * @enum {string}
+             * Connection Id
+             * Format: uuid
              */
-            provider: "local" | "openai" | "anthropic" | "google" | "ollama" | "scripted";
+            connection_id: string;
             /** Model */
             model?: string | null;
         };
-        /** ChosenOut */
+        /**
+         * ChosenOut
+         * @description What answers by default. A connection that was removed is still named, and is in no list.
+         */
         ChosenOut: {
-            /** Provider */
-            provider: string;
+            /** Connection Id */
+            connection_id: string;
             /** Model */
             model: string | null;
-        };
-        /**
-         * Citation
-         * @description A quotation that the message rests on: of another message, of a record, or of neither.
-         */
-        Citation: {
-            /** Quote */
-            quote: string;
-            /** Message Id */
-            message_id?: string | null;
-            /** Record Id */
-            record_id?: string | null;
-        };
-        /** Citations */
-        Citations: {
-            /** Items */
-            items: components["schemas"]["Citation"][];
-            /**
-             * Kind
-             * @default citations
-             * @constant
-             */
-            kind: "citations";
         };
         /**
          * Cleared
@@ -1009,12 +965,122 @@ export interface components {
             conversation: components["schemas"]["Conversation"];
         };
         /**
+         * ConnectionChange
+         * @description What is left out stays; null clears. A new address without a key drops the old key.
+         */
+        ConnectionChange: {
+            /** Name */
+            name?: string | null;
+            /** Base Url */
+            base_url?: string | null;
+            /** Api Key */
+            api_key?: string | null;
+            /** Model */
+            model?: string | null;
+            /** Context Length */
+            context_length?: number | null;
+            /** Longest Request */
+            longest_request?: number | null;
+        };
+        /**
+         * ConnectionHealth
+         * @description `at` is when it was last asked, null where it was not yet; `error` why it failed then.
+         */
+        ConnectionHealth: {
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "unknown" | "answering" | "failing";
+            /** At */
+            at?: number | null;
+            error?: components["schemas"]["ReplyError"] | null;
+        };
+        /**
+         * ConnectionIn
+         * @description `id` is a UUID made by the client: asking again with it never adds a second one.
+         */
+        ConnectionIn: {
+            /** Id */
+            id?: string | null;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "local" | "openai" | "anthropic" | "google" | "ollama" | "scripted";
+            /** Preset */
+            preset?: string | null;
+            /** Name */
+            name?: string | null;
+            /** Base Url */
+            base_url?: string | null;
+            /** Api Key */
+            api_key?: string | null;
+            /** Model */
+            model?: string | null;
+            /** Context Length */
+            context_length?: number | null;
+            /** Longest Request */
+            longest_request?: number | null;
+        };
+        /**
+         * ConnectionOut
+         * @description A connection as this account has it. `note` says what is to be done before it can be used.
+         *
+         *     `servers`: its address and key come from the server's settings, so neither can be changed and it
+         *     cannot be removed. `remote`: what is said is sent to another machine. `chosen`: it answers by
+         *     default. `health` is how it answered when it was last asked for anything.
+         */
+        ConnectionOut: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "local" | "openai" | "anthropic" | "google" | "ollama" | "scripted";
+            /** Preset */
+            preset: string | null;
+            /** Servers */
+            servers: boolean;
+            /** Chosen */
+            chosen: boolean;
+            /** Configured */
+            configured: boolean;
+            /** Remote */
+            remote: boolean;
+            /** Needs Key */
+            needs_key: boolean;
+            /** Base Url */
+            base_url: string | null;
+            /** Model */
+            model: string | null;
+            /** Key Hint */
+            key_hint: string | null;
+            /** Context Length */
+            context_length: number | null;
+            /** Longest Request */
+            longest_request: number | null;
+            /** Note */
+            note: string | null;
+            health: components["schemas"]["ConnectionHealth"];
+        };
+        /** ConnectionsOut */
+        ConnectionsOut: {
+            chosen: components["schemas"]["ChosenOut"];
+            /** Items */
+            items: components["schemas"]["ConnectionOut"][];
+        };
+        /**
          * Conversation
          * @description A tree of messages with a purpose, as its owner sees it in a list.
          *
          *     `seq` is the place of its newest event: whoever has seen a smaller one has missed something.
          *     `leaf_id` is where the user stands in the tree; null only while it is empty.
-         *     `provider` and `model` are null where the account's own choice holds.
+         *     `connection_id` and `model` say who answers, and are null where the account's own choice holds. A
+         *     connection that was removed is still named here: the next reply fails and says so.
          *     `archived_at` and `deleted_at` say since when it is in the archive or in the trash.
          *     `message_count` and `characters` are of all branches, without what was taken back; a reply that
          *     grows is counted when it has ended.
@@ -1039,8 +1105,8 @@ export interface components {
             leaf_id: string | null;
             /** Generation Id */
             generation_id: string | null;
-            /** Provider */
-            provider: string | null;
+            /** Connection Id */
+            connection_id: string | null;
             /** Model */
             model: string | null;
             sampling: components["schemas"]["Sampling"];
@@ -1069,8 +1135,8 @@ export interface components {
         ConversationChange: {
             /** Title */
             title?: string | null;
-            /** Provider */
-            provider?: ("local" | "openai" | "anthropic" | "google" | "ollama" | "scripted") | null;
+            /** Connection Id */
+            connection_id?: string | null;
             /** Model */
             model?: string | null;
             sampling?: components["schemas"]["SamplingIn"] | null;
@@ -1096,8 +1162,8 @@ export interface components {
              * @enum {string}
              */
             purpose: "general" | "campaign_creation" | "session_planning" | "npc_generation" | "world_building" | "character_background";
-            /** Provider */
-            provider?: ("local" | "openai" | "anthropic" | "google" | "ollama" | "scripted") | null;
+            /** Connection Id */
+            connection_id?: string | null;
             /** Model */
             model?: string | null;
         };
@@ -1123,38 +1189,6 @@ export interface components {
             id: string;
             /** Leaf Id */
             leaf_id?: string | null;
-        };
-        /**
-         * Dice
-         * @description A roll: `2d6+3`, what each die showed, and the sum.
-         */
-        Dice: {
-            /** Notation */
-            notation: string;
-            /** Rolls */
-            rolls: number[];
-            /** Total */
-            total: number;
-            /**
-             * Kind
-             * @default dice
-             * @constant
-             */
-            kind: "dice";
-        };
-        /**
-         * Drafts
-         * @description Drafts of records that the message proposes.
-         */
-        Drafts: {
-            /** Draft Ids */
-            draft_ids: string[];
-            /**
-             * Kind
-             * @default drafts
-             * @constant
-             */
-            kind: "drafts";
         };
         /**
          * Ended
@@ -1239,14 +1273,18 @@ export interface components {
         };
         /**
          * FoundOut
-         * @description A model server that runs on the server's own machine.
+         * @description A model server that runs on the server's own machine, and how to connect to it.
          *
-         *     `provider` is the entry through which it is used, `connected` says that this account does so.
-         *     `replaces` is the address that the entry leads to now and would lose.
+         *     `connected` says that this account has a connection to it.
          */
         FoundOut: {
-            /** Provider */
-            provider: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "local" | "openai" | "anthropic" | "google" | "ollama" | "scripted";
+            /** Preset */
+            preset: string | null;
             /** Title */
             title: string;
             /** Base Url */
@@ -1255,12 +1293,10 @@ export interface components {
             models: components["schemas"]["Model"][];
             /** Connected */
             connected: boolean;
-            /** Replaces */
-            replaces: string | null;
         };
         /**
          * GenerationOut
-         * @description `receipt` is exactly what the model was told, section by section; null until it was asked.
+         * @description `receipt` is exactly what the model was told, part by part; null until it was asked.
          *
          *     The times are milliseconds since it began, and null, like the counts, until it has ended or
          *     where they were not told.
@@ -1286,7 +1322,10 @@ export interface components {
             provider: string;
             /** Model */
             model: string;
-            receipt: components["schemas"]["Receipt"] | null;
+            /** Receipt */
+            receipt: {
+                [key: string]: unknown;
+            } | null;
             /** First Token Ms */
             first_token_ms: number | null;
             /** Duration Ms */
@@ -1379,9 +1418,6 @@ export interface components {
          *     end or whose provider gave no reason, and for what a person wrote.
          *     `bookmark` is a person's note on it, empty for a mark without one, null without a mark.
          *     `deleted_at` says when it was taken back; everything under it is hidden with it.
-         *     `speaker` is null where the account itself or its assistant speaks. `mode` is about or speak, and
-         *     `audience` says who may see it. `hidden_from_ai`: it is shown, and no model is sent it.
-         *     `parts` are what it holds beside its text, in order.
          */
         Message: {
             /** Id */
@@ -1427,48 +1463,20 @@ export interface components {
             bookmark?: string | null;
             /** Deleted At */
             deleted_at?: number | null;
-            speaker?: components["schemas"]["Speaker"] | null;
-            /**
-             * Mode
-             * @default about
-             * @enum {string}
-             */
-            mode: "about" | "speak";
-            /**
-             * @default {
-             *       "to": "game_master",
-             *       "character_ids": []
-             *     }
-             */
-            audience: components["schemas"]["Audience"];
-            /**
-             * Hidden From Ai
-             * @default false
-             */
-            hidden_from_ai: boolean;
-            /**
-             * Parts
-             * @default []
-             */
-            parts: (components["schemas"]["Reasoning"] | components["schemas"]["Citations"] | components["schemas"]["Drafts"] | components["schemas"]["Picture"] | components["schemas"]["Dice"])[];
         };
         /**
          * MessageChange
-         * @description What is left out stays. An empty `bookmark` is a mark without a note; null takes it away.
-         *     With `hidden_from_ai` the message is shown, and no model is sent it.
+         * @description An empty `bookmark` is a mark without a note; null takes the mark away.
          */
         MessageChange: {
             /** Bookmark */
-            bookmark?: string | null;
-            /** Hidden From Ai */
-            hidden_from_ai?: boolean | null;
+            bookmark: string | null;
         };
         /**
          * MessageIn
          * @description `id` is a UUID made by the client: sending it again never makes a second message.
          *
-         *     Without `parent_id` the message goes under the active leaf; null makes a new root. Without
-         *     `audience` it is for the game master alone.
+         *     Without `parent_id` the message goes under the active leaf; null makes a new root.
          */
         MessageIn: {
             /**
@@ -1491,14 +1499,6 @@ export interface components {
              * @enum {string}
              */
             role: "user" | "assistant" | "system";
-            speaker?: components["schemas"]["SpeakerIn"] | null;
-            /**
-             * Mode
-             * @default about
-             * @enum {string}
-             */
-            mode: "about" | "speak";
-            audience?: components["schemas"]["AudienceIn"] | null;
         };
         /**
          * Model
@@ -1597,30 +1597,6 @@ export interface components {
             bookmark?: string | null;
             /** Deleted At */
             deleted_at?: number | null;
-            speaker?: components["schemas"]["Speaker"] | null;
-            /**
-             * Mode
-             * @default about
-             * @enum {string}
-             */
-            mode: "about" | "speak";
-            /**
-             * @default {
-             *       "to": "game_master",
-             *       "character_ids": []
-             *     }
-             */
-            audience: components["schemas"]["Audience"];
-            /**
-             * Hidden From Ai
-             * @default false
-             */
-            hidden_from_ai: boolean;
-            /**
-             * Parts
-             * @default []
-             */
-            parts: (components["schemas"]["Reasoning"] | components["schemas"]["Citations"] | components["schemas"]["Drafts"] | components["schemas"]["Picture"] | components["schemas"]["Dice"])[];
             /**
              * Sibling Ids
              * @default []
@@ -1640,101 +1616,31 @@ export interface components {
             next: string | null;
         };
         /**
-         * Picture
-         * @description A picture, named by the SHA-256 of its bytes in hexadecimal. `caption` says what it shows.
+         * PresetOut
+         * @description A server to connect to; `preset` is null for a kind of provider itself, and for any other
+         *     server at an address of one's own, whose `base_url` is null.
          */
-        Picture: {
-            /** Sha256 */
-            sha256: string;
-            /** Mime */
-            mime: string;
-            /** Width */
-            width?: number | null;
-            /** Height */
-            height?: number | null;
-            /**
-             * Caption
-             * @default
-             */
-            caption: string;
-            /**
-             * Kind
-             * @default picture
-             * @constant
-             */
-            kind: "picture";
-        };
-        /**
-         * ProviderChange
-         * @description What is left out stays; null clears. A new address without a key drops the old key.
-         */
-        ProviderChange: {
-            /** Base Url */
-            base_url?: string | null;
-            /** Api Key */
-            api_key?: string | null;
-            /** Model */
-            model?: string | null;
-            /** Context Length */
-            context_length?: number | null;
-            /** Longest Request */
-            longest_request?: number | null;
-        };
-        /**
-         * ProviderHealth
-         * @description `at` is when it was last asked, null where it was not yet; `error` why it failed then.
-         */
-        ProviderHealth: {
-            /**
-             * State
-             * @enum {string}
-             */
-            state: "unknown" | "answering" | "failing";
-            /** At */
-            at?: number | null;
-            error?: components["schemas"]["ReplyError"] | null;
-        };
-        /**
-         * ProviderOut
-         * @description A provider as this account has it. `note` says what is to be done before it can be used.
-         *
-         *     `remote`: what is said is sent to another machine. `chosen`: it answers by default. `health`
-         *     is how it answered when it was last asked for anything.
-         */
-        ProviderOut: {
-            /** Name */
-            name: string;
+        PresetOut: {
             /** Title */
             title: string;
-            /** Chosen */
-            chosen: boolean;
-            /** Configured */
-            configured: boolean;
-            /** Remote */
-            remote: boolean;
-            /** Takes Base Url */
-            takes_base_url: boolean;
-            /** Needs Key */
-            needs_key: boolean;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "local" | "openai" | "anthropic" | "google" | "ollama" | "scripted";
+            /** Preset */
+            preset: string | null;
             /** Base Url */
             base_url: string | null;
-            /** Model */
-            model: string | null;
-            /** Key Hint */
-            key_hint: string | null;
-            /** Context Length */
-            context_length: number | null;
-            /** Longest Request */
-            longest_request: number | null;
-            /** Note */
-            note: string | null;
-            health: components["schemas"]["ProviderHealth"];
+            /** Needs Key */
+            needs_key: boolean;
+            /** Remote */
+            remote: boolean;
         };
-        /** ProvidersOut */
-        ProvidersOut: {
-            chosen: components["schemas"]["ChosenOut"];
+        /** PresetsOut */
+        PresetsOut: {
             /** Items */
-            items: components["schemas"]["ProviderOut"][];
+            items: components["schemas"]["PresetOut"][];
         };
         /**
          * Ready
@@ -1765,127 +1671,6 @@ export interface components {
             code: string;
             /** Message */
             message: string;
-        };
-        /**
-         * Reasoning
-         * @description What the model thought before it answered. No model is ever sent it again.
-         *
-         *     `ms` is how long it thought; null while it thinks, and where that is not known.
-         */
-        Reasoning: {
-            /** Characters */
-            characters: number;
-            /** Ms */
-            ms?: number | null;
-            /**
-             * Kind
-             * @default reasoning
-             * @constant
-             */
-            kind: "reasoning";
-        };
-        /**
-         * Receipt
-         * @description What the model was told: the sections, and the turns to the letter.
-         */
-        Receipt: {
-            /** Version */
-            version: number;
-            /** Model */
-            model: string;
-            sampling: components["schemas"]["ReceiptSampling"];
-            window: components["schemas"]["ReceiptWindow"];
-            /** Sections */
-            sections: components["schemas"]["ReceiptSection"][];
-            /** Turns */
-            turns: components["schemas"]["ReceiptTurn"][];
-        };
-        /**
-         * ReceiptSampling
-         * @description How the reply was wished for; null: the provider's own way. `unheeded` were refused.
-         */
-        ReceiptSampling: {
-            /** Temperature */
-            temperature?: number | null;
-            /** Top P */
-            top_p?: number | null;
-            /** Max Tokens */
-            max_tokens?: number | null;
-            /**
-             * Unheeded
-             * @default []
-             */
-            unheeded: ("temperature" | "top_p" | "max_tokens")[];
-        };
-        /**
-         * ReceiptSection
-         * @description `share` is the part of the window that it may take, null where it has none; `room` is what it
-         *     could have in this request, and `used` what it took, in tokens.
-         */
-        ReceiptSection: {
-            /** Name */
-            name: string;
-            /** Share */
-            share: number | null;
-            /** Room */
-            room: number | null;
-            /** Used */
-            used: number;
-            /** Texts */
-            texts: components["schemas"]["ReceiptText"][];
-        };
-        /**
-         * ReceiptText
-         * @description One text of a section: what it is, what it cost, and why it went in or stayed out.
-         *
-         *     `message_id` and `characters` name a message and how much of it was told.
-         */
-        ReceiptText: {
-            /** Source */
-            source: string;
-            /** Tokens */
-            tokens: number;
-            /** Included */
-            included: boolean;
-            /** Why */
-            why: string;
-            /** Message Id */
-            message_id?: string | null;
-            /** Characters */
-            characters?: number | null;
-        };
-        /** ReceiptTurn */
-        ReceiptTurn: {
-            /**
-             * Role
-             * @enum {string}
-             */
-            role: "user" | "assistant" | "system";
-            /** Content */
-            content: string;
-        };
-        /**
-         * ReceiptWindow
-         * @description What a request could take, in tokens.
-         *
-         *     `room` is the smaller of the model's window less the room for the reply, and of the longest
-         *     request; `named_by` says which. `window` is null where it is not known, and `assumed_window` is
-         *     then what it was taken for. `left_out_by` is the limit that left messages out, if any were.
-         *     Null throughout for replies that were made before this was written down.
-         */
-        ReceiptWindow: {
-            /** Room */
-            room?: number | null;
-            /** Named By */
-            named_by?: ("window" | "assumed_window" | "longest_request") | null;
-            /** Window */
-            window?: number | null;
-            /** Assumed Window */
-            assumed_window?: number | null;
-            /** Longest Request */
-            longest_request?: number | null;
-            /** Left Out By */
-            left_out_by?: ("window" | "longest_request") | null;
         };
         /**
          * Replacing
@@ -1965,26 +1750,6 @@ export interface components {
             is_match: boolean;
         };
         /**
-         * Speaker
-         * @description Who speaks in a message: the name as it was then, and the record, where there is one.
-         */
-        Speaker: {
-            /** Name */
-            name: string;
-            /** Id */
-            id?: string | null;
-        };
-        /**
-         * SpeakerIn
-         * @description Who speaks: the name as it is now, and the id of the record, where there is one.
-         */
-        SpeakerIn: {
-            /** Name */
-            name: string;
-            /** Id */
-            id?: string | null;
-        };
-        /**
          * Storage
          * @description `database_bytes` is null where the database is on another machine.
          *
@@ -2006,18 +1771,6 @@ export interface components {
             largest: components["schemas"]["Conversation"][];
             /** Oldest */
             oldest: components["schemas"]["Conversation"][];
-        };
-        /**
-         * Thoughts
-         * @description The text of a reasoning part from character `offset` on, and whether it may still grow.
-         */
-        Thoughts: {
-            /** Offset */
-            offset: number;
-            /** Text */
-            text: string;
-            /** Is Growing */
-            is_growing: boolean;
         };
         /**
          * TokenOut
@@ -2871,40 +2624,6 @@ export interface operations {
             };
         };
     };
-    show_reasoning_api_messages__message_id__reasoning__position__get: {
-        parameters: {
-            query?: {
-                after?: number;
-            };
-            header?: never;
-            path: {
-                message_id: string;
-                position: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Thoughts"];
-                };
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
-                };
-            };
-        };
-    };
     restore_one_api_messages__message_id__restore_post: {
         parameters: {
             query?: never;
@@ -3028,7 +2747,7 @@ export interface operations {
             };
         };
     };
-    show_providers_api_providers_get: {
+    show_connections_api_connections_get: {
         parameters: {
             query?: never;
             header?: never;
@@ -3043,12 +2762,74 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProvidersOut"];
+                    "application/json": components["schemas"]["ConnectionsOut"];
                 };
             };
         };
     };
-    show_found_api_providers_found_get: {
+    add_api_connections_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConnectionIn"];
+            };
+        };
+        responses: {
+            /** @description It had been added before. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectionOut"];
+                };
+            };
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectionOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    show_presets_api_connections_presets_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PresetsOut"];
+                };
+            };
+        };
+    };
+    show_found_api_connections_found_get: {
         parameters: {
             query?: never;
             header?: never;
@@ -3068,7 +2849,7 @@ export interface operations {
             };
         };
     };
-    choose_api_providers_chosen_put: {
+    choose_api_connections_chosen_put: {
         parameters: {
             query?: never;
             header?: never;
@@ -3087,7 +2868,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProvidersOut"];
+                    "application/json": components["schemas"]["ConnectionsOut"];
                 };
             };
             /** @description Validation Error */
@@ -3101,18 +2882,47 @@ export interface operations {
             };
         };
     };
-    change_api_providers__name__put: {
+    remove_api_connections__connection_id__delete: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                name: "local" | "openai" | "anthropic" | "google" | "ollama" | "scripted";
+                connection_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    change_api_connections__connection_id__patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                connection_id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ProviderChange"];
+                "application/json": components["schemas"]["ConnectionChange"];
             };
         };
         responses: {
@@ -3122,7 +2932,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProviderOut"];
+                    "application/json": components["schemas"]["ConnectionOut"];
                 };
             };
             /** @description Validation Error */
@@ -3136,12 +2946,12 @@ export interface operations {
             };
         };
     };
-    check_api_providers__name__check_post: {
+    ask_now_api_connections__connection_id__test_post: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                name: "local" | "openai" | "anthropic" | "google" | "ollama" | "scripted";
+                connection_id: string;
             };
             cookie?: never;
         };
@@ -3157,7 +2967,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProviderOut"];
+                    "application/json": components["schemas"]["ConnectionOut"];
                 };
             };
             /** @description Validation Error */
@@ -3171,12 +2981,12 @@ export interface operations {
             };
         };
     };
-    show_models_api_providers__name__models_get: {
+    show_models_api_connections__connection_id__models_get: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                name: "local" | "openai" | "anthropic" | "google" | "ollama" | "scripted";
+                connection_id: string;
             };
             cookie?: never;
         };

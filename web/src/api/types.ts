@@ -10,24 +10,25 @@ export type Conversation = Omit<Schemas['Conversation'], 'sampling'> & { samplin
 export type Message = Required<Schemas['Message']>
 export type PathMessage = Required<Schemas['PathMessage']>
 export type ReplyError = Schemas['ReplyError']
-export type Provider = Schemas['ProviderOut']
-export type Providers = Schemas['ProvidersOut']
+/** A named way to reach models: the account's own, or the server's. */
+export type Connection = Schemas['ConnectionOut']
+export type Connections = Schemas['ConnectionsOut']
+/** A server that can be connected to, with the address to begin with. */
+export type Preset = Schemas['PresetOut']
+export type NewConnection = Schemas['ConnectionIn']
 export type Model = Schemas['Model']
 export type FoundServer = Schemas['FoundOut']
 /** What lets somebody in: a browser's session, a token for programs, a login link. */
 export type Token = Schemas['TokenOut']
 export type Me = Schemas['AccountOut']
-export type ProviderChange = Schemas['ProviderChange']
+export type ConnectionChange = Schemas['ConnectionChange']
 
 export interface Sent extends Omit<Schemas['Sent'], 'message' | 'reply'> {
   message: Message
   reply: Message | null
 }
 
-/** Providers are named as the list of them does. */
-export type ConversationChange = Omit<Schemas['ConversationChange'], 'provider'> & {
-  provider?: string | null
-}
+export type ConversationChange = Schemas['ConversationChange']
 
 /** Whether what is said can be kept, as the server sees it. */
 export interface Health {

@@ -11,6 +11,7 @@ import { CannotBeShown } from '../ui/CannotBeShown'
 import { keep, useKept } from '../ui/kept'
 import { titleOf } from '../ui/titles'
 import { useRoom } from '../ui/useWide'
+import { AnsweringLine } from './AnsweringLine'
 import { Composer } from './Composer'
 import { ConversationHead } from './ConversationHead'
 import { EmptyConversation } from './EmptyConversation'
@@ -19,7 +20,6 @@ import { LoadingColumn } from './LoadingColumn'
 import { LoadingFailed } from './LoadingFailed'
 import { MessageList } from './MessageList'
 import { Notice } from './Notice'
-import { ProviderLine } from './ProviderLine'
 import { isRunning } from './state'
 import { type Editing, TalkContext } from './TalkContext'
 import { useConversation } from './useConversation'
@@ -192,7 +192,7 @@ export function ConversationPage({ id, messageId }: ConversationPageProps) {
                 onLeaveEditing={() => setEditing(null)}
               />
               <Boundary of={conversation} fallback={() => null}>
-                <ProviderLine
+                <AnsweringLine
                   conversation={conversation}
                   onChoose={(choice) => void runtime.changeConversation(choice)}
                 />

@@ -1,7 +1,7 @@
 import { Link } from '@tanstack/react-router'
 import { type ReactNode, useState } from 'react'
-import { type Answering, answeringIn, sentTo, shortTitle } from '../providers/answering'
-import { useProviders } from '../providers/queries'
+import { type Answering, answeringIn, sentTo } from '../connections/answering'
+import { useConnections } from '../connections/queries'
 import { Button } from '../ui/Button'
 import { Fleuron } from '../ui/Fleuron'
 import { Wordmark } from '../ui/Wordmark'
@@ -30,10 +30,10 @@ const settings = (words: string) => (
 
 /** Who answers, as it is on this server. */
 function answeringStep(answering: Answering | null): Step {
-  if (answering !== null && answering.provider.name !== 'local') {
-    const host = sentTo(answering.provider)
+  if (answering !== null && answering.connection !== null && answering.connection.kind !== 'local') {
+    const host = sentTo(answering.connection)
     return {
-      title: `${shortTitle(answering.provider)} answers.`,
+      title: `${answering.connection.name} answers.`,
       text: (
         <>
           {host === null ? 'Nothing leaves the machine of the server.' : `Your messages are sent to ${host}.`}{' '}
@@ -42,7 +42,7 @@ function answeringStep(answering: Answering | null): Step {
       ),
     }
   }
-  const note = answering?.provider.note
+  const note = answering?.connection?.note
   return {
     title: note ? 'A small model can be added.' : 'A small model is built in.',
     text: note ? (
@@ -61,8 +61,8 @@ function answeringStep(answering: Answering | null): Step {
 /** Three short steps for whoever is here for the first time. */
 export function FirstSteps({ onDone }: { onDone: () => void }) {
   const [at, setAt] = useState(0)
-  const { data: providers } = useProviders()
-  const steps = [here, answeringStep(answeringIn(null, providers)), begin]
+  const { data: connections } = useConnections()
+  const steps = [here, answeringStep(answeringIn(null, connections)), begin]
   const step = steps[at]
   const isLast = at === steps.length - 1
   return (

@@ -12,7 +12,9 @@ function factsOf(message: Message, generation: Generation | undefined): Array<[s
   const output = generation?.output_tokens ?? message.output_tokens
   const first = generation?.first_token_ms ?? null
   const whole = generation?.duration_ms ?? null
-  const model = [message.provider ?? generation?.provider, message.model ?? generation?.model]
+  const connection = generation?.receipt?.connection
+  const kind = message.provider ?? generation?.provider
+  const model = [typeof connection === 'string' ? connection : kind, message.model ?? generation?.model]
   const facts: Array<[string, string | null]> = [
     ['Answered by', model.filter(Boolean).join(' · ') || null],
     ['When', momentOf(message.created_at)],

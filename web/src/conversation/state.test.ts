@@ -29,7 +29,7 @@ function conversation(seq: number, leaf: string | null, generation: string | nul
     seq,
     leaf_id: leaf,
     generation_id: generation,
-    provider: null,
+    connection_id: null,
     model: null,
     sampling: { temperature: null, top_p: null, max_tokens: null, longest_request: null },
     pinned: false,

@@ -1,6 +1,6 @@
 import { useId } from 'react'
-import type { Model, Provider } from '../api/types'
-import { useModels } from '../providers/queries'
+import type { Connection, Model } from '../api/types'
+import { useModels } from '../connections/queries'
 import { Button } from '../ui/Button'
 import { Field } from '../ui/Field'
 
@@ -19,16 +19,16 @@ function toldModel(model: Model): string {
 }
 
 interface ConnectionTestProps {
-  provider: Provider
+  connection: Connection
   model: string
   onModel: (model: string) => void
-  /** What is typed counts: it is stored before the provider is asked with it. */
+  /** What is typed counts: it is stored before the connection is asked with it. */
   beforeTest: () => Promise<void>
 }
 
-/** Asks the provider for its models, which shows at once whether address and key are right. */
-export function ConnectionTest({ provider, model, onModel, beforeTest }: ConnectionTestProps) {
-  const models = useModels(provider.name)
+/** Asks the connection for its models, which shows at once whether address and key are right. */
+export function ConnectionTest({ connection, model, onModel, beforeTest }: ConnectionTestProps) {
+  const models = useModels(connection.id)
   const list = useId()
   const found = models.data?.items ?? []
 

@@ -1,6 +1,6 @@
 import { useState } from 'react'
 import type { FoundServer } from '../api/types'
-import { useFound, useUseFound } from '../providers/found'
+import { useFound, useUseFound } from '../connections/found'
 import { Button } from '../ui/Button'
 
 /** The model servers that run on the machine of the server, each with one button to use it. */
@@ -53,11 +53,6 @@ function Offer({ server }: { server: FoundServer }) {
             {use.isPending ? 'Connecting…' : 'Use it'}
           </Button>
         </div>
-      )}
-      {server.replaces !== null && (
-        <p className="mt-1 text-sm text-faint">
-          It takes the place of {server.replaces}, whose key is then forgotten.
-        </p>
       )}
       {use.isError && (
         <p role="alert" className="mt-1 text-[0.9375rem] text-accent">

@@ -1,15 +1,11 @@
 import { useMe } from '../account/useMe'
 import { OpenRailButton } from '../app/OpenRailButton'
-import { useProviders } from '../providers/queries'
 import { AccountSection } from './AccountSection'
-import { FoundServers } from './FoundServers'
+import { ConnectionsSection } from './ConnectionsSection'
 import { LoginsSection } from './LoginsSection'
-import { ProviderEntry } from './ProviderEntry'
-import { ProvidersLoading } from './ProvidersLoading'
 import { ThemeChoice } from './ThemeChoice'
 
 export function SettingsPage() {
-  const providers = useProviders()
   const me = useMe()
   return (
     <>
@@ -27,24 +23,7 @@ export function SettingsPage() {
         className="min-h-0 flex-1 overflow-y-auto -outline-offset-2"
       >
         <div className="column space-y-12 pt-9 pb-16">
-          <section aria-labelledby="models">
-            <h2 id="models" className="font-tale text-2xl">
-              Who answers
-            </h2>
-            <p className="mt-1.5 mb-5 text-quiet">
-              Nothing is sent to anybody you did not choose here. A key goes to the server and never comes
-              back out of it.
-            </p>
-            <FoundServers />
-            <ProvidersLoading query={providers} />
-            {providers.data && (
-              <ul className="border-b border-rule">
-                {providers.data.items.map((provider) => (
-                  <ProviderEntry key={provider.name} provider={provider} chosen={providers.data.chosen} />
-                ))}
-              </ul>
-            )}
-          </section>
+          <ConnectionsSection />
           <ThemeChoice />
           <LoginsSection />
           <AccountSection name={me.data?.name ?? null} />

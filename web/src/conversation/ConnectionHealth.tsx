@@ -1,20 +1,20 @@
-import type { Provider } from '../api/types'
-import { useCheckProvider } from '../providers/queries'
+import type { Connection } from '../api/types'
+import { useTestConnection } from '../connections/queries'
 import { Button } from '../ui/Button'
 import { Words } from '../ui/Words'
 
 const time = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' })
 
-interface ProviderHealthProps {
-  provider: Provider
+interface ConnectionHealthProps {
+  connection: Connection
   /** Why it failed is said as well; a failed reply says it by itself. */
   withReason?: boolean
 }
 
-/** That a provider failed when it was last asked, and another try. */
-export function ProviderHealth({ provider, withReason = false }: ProviderHealthProps) {
-  const check = useCheckProvider(provider.name)
-  const { state, at, error } = provider.health
+/** That a connection failed when it was last asked, and another try. */
+export function ConnectionHealth({ connection, withReason = false }: ConnectionHealthProps) {
+  const check = useTestConnection(connection.id)
+  const { state, at, error } = connection.health
   const isMended = check.isSuccess && state === 'answering'
   return (
     <span role="status" className="text-quiet empty:hidden">
@@ -28,7 +28,7 @@ export function ProviderHealth({ provider, withReason = false }: ProviderHealthP
             weight="text"
             className="pointer-coarse:min-h-11"
             disabled={check.isPending}
-            aria-label={`Check again whether ${provider.title} answers`}
+            aria-label={`Check again whether ${connection.name} answers`}
             onClick={() => check.mutate()}
           >
             {check.isPending ? 'Checking…' : 'Check again'}

@@ -2,16 +2,14 @@ import { Link } from '@tanstack/react-router'
 import { ChevronDown, SlidersHorizontal } from 'lucide-react'
 import { lazy, Suspense, useRef, useState } from 'react'
 import type { Conversation, ConversationChange } from '../api/types'
-import { answeringIn, sentTo, shortTitle } from '../providers/answering'
-import { useHealthAfterReplies, useProviders } from '../providers/queries'
+import { answeringIn, sentTo } from '../connections/answering'
+import { useConnections, useHealthAfterReplies } from '../connections/queries'
 import { Words } from '../ui/Words'
-import { ProviderHealth } from './ProviderHealth'
+import { ConnectionHealth } from './ConnectionHealth'
 import { toldSampling } from './sampling'
 
 // Fetched when somebody wants to choose: most never do in a conversation.
-const ProviderChoice = lazy(() =>
-  import('./ProviderChoice').then((found) => ({ default: found.ProviderChoice })),
-)
+const ModelChoice = lazy(() => import('./ModelChoice').then((found) => ({ default: found.ModelChoice })))
 const ReplySettings = lazy(() =>
   import('./ReplySettings').then((found) => ({ default: found.ReplySettings })),
 )
@@ -22,26 +20,25 @@ const settings = (words: string) => (
   </Link>
 )
 
-interface ProviderLineProps {
+interface AnsweringLineProps {
   conversation: Conversation | null
   onChoose: (change: ConversationChange) => void
 }
 
 /** Who answers here, and what one should know of it. */
-export function ProviderLine({ conversation, onChoose }: ProviderLineProps) {
-  const { data: providers } = useProviders()
+export function AnsweringLine({ conversation, onChoose }: AnsweringLineProps) {
+  const { data: connections } = useConnections()
   const [isChoosing, setChoosing] = useState(false)
   const [isSetting, setSetting] = useState(false)
   const anchor = useRef<HTMLButtonElement>(null)
   const settingsAnchor = useRef<HTMLButtonElement>(null)
   useHealthAfterReplies(conversation?.generation_id ?? null)
-  const answering = answeringIn(conversation, providers)
-  if (answering === null || providers === undefined) return <div className="min-h-6" />
-  const { provider, model } = answering
-  const host = sentTo(provider)
-  const title = shortTitle(provider)
+  const answering = answeringIn(conversation, connections)
+  if (answering === null || connections === undefined) return <div className="min-h-6" />
+  const { connection, model } = answering
+  const host = connection && sentTo(connection)
   const told = conversation && toldSampling(conversation.sampling)
-  const label = model ? `${title} · ${model}` : title
+  const label = connection === null ? 'nothing' : [connection.name, model].filter(Boolean).join(' · ')
 
   return (
     <div className="flex min-h-6 flex-wrap items-baseline gap-x-2 px-1 text-[0.8125rem] leading-6 text-faint">
@@ -54,14 +51,14 @@ export function ProviderLine({ conversation, onChoose }: ProviderLineProps) {
         onClick={() => setChoosing(!isChoosing)}
         className="inline-flex items-center gap-0.5 rounded-corner text-left text-quiet hover:text-ink"
       >
-        {label}
+        {connection === null ? 'Choose who answers' : label}
         <ChevronDown size={14} aria-hidden="true" />
       </button>
       {isChoosing && (
         <Suspense>
-          <ProviderChoice
+          <ModelChoice
             anchor={anchor}
-            providers={providers}
+            connections={connections}
             conversation={conversation}
             onChoose={onChoose}
             onClose={() => setChoosing(false)}
@@ -93,14 +90,17 @@ export function ProviderLine({ conversation, onChoose }: ProviderLineProps) {
           />
         </Suspense>
       )}
-      <ProviderHealth provider={provider} />
+      {connection === null && (
+        <span className="text-accent">The connection that was chosen to answer has been removed.</span>
+      )}
+      {connection && <ConnectionHealth connection={connection} />}
       {host !== null && <span>sends your messages to {host}</span>}
-      {provider.note && (
+      {connection?.note && (
         <span className="text-quiet">
-          <Words text={provider.note} /> {settings('Open settings')}
+          <Words text={connection.note} /> {settings('Open settings')}
         </span>
       )}
-      {provider.name === 'local' && !provider.note && (
+      {connection?.kind === 'local' && !connection.note && (
         <span>
           <span className="max-sm:sr-only">
             You are talking with the small built-in model: good for a first look, it makes things up.{' '}

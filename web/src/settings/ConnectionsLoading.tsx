@@ -1,13 +1,13 @@
 import { Button } from '../ui/Button'
 
-interface ProvidersLoadingProps {
+interface ConnectionsLoadingProps {
   query: { isPending: boolean; isError: boolean; error: Error | null; refetch: () => unknown }
 }
 
-export function ProvidersLoading({ query }: ProvidersLoadingProps) {
+export function ConnectionsLoading({ query }: ConnectionsLoadingProps) {
   if (query.isPending) {
     return (
-      <div role="status" aria-label="Loading the providers" className="space-y-4">
+      <div role="status" aria-label="Loading the connections" className="space-y-4">
         {[58, 42, 66].map((width) => (
           <div key={width} className="skeleton h-5" style={{ width: `${width}%` }} />
         ))}
@@ -17,7 +17,7 @@ export function ProvidersLoading({ query }: ProvidersLoadingProps) {
   if (!query.isError) return null
   return (
     <div role="alert" className="text-quiet">
-      <p className="mb-2">The providers could not be loaded. {query.error?.message}</p>
+      <p className="mb-2">The connections could not be loaded. {query.error?.message}</p>
       <Button onClick={() => query.refetch()}>Retry</Button>
     </div>
   )

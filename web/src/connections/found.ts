@@ -3,7 +3,7 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useMe } from '../account/useMe'
 import { api } from '../api/client'
 import type { FoundServer } from '../api/types'
-import { PROVIDERS } from './queries'
+import { CONNECTIONS } from './queries'
 
 const FOUND = ['found']
 
@@ -18,16 +18,17 @@ export function useFound() {
   })
 }
 
-/** The server that was found answers by default from now on. */
+/** The server that was found has a connection, which answers by default from now on. */
 export function useUseFound() {
   const client = useQueryClient()
   return useMutation({
     mutationFn: async ({ server, model }: { server: FoundServer; model: string }) => {
-      await api.changeProvider(server.provider, { base_url: server.base_url, model })
-      return api.chooseProvider(server.provider, model)
+      const { kind, preset, base_url } = server
+      const added = await api.addConnection({ kind, preset, base_url, model })
+      return api.chooseConnection(added.id, model)
     },
-    onSuccess: (providers) => {
-      client.setQueryData(PROVIDERS, providers)
+    onSuccess: (connections) => {
+      client.setQueryData(CONNECTIONS, connections)
       void client.invalidateQueries({ queryKey: FOUND })
     },
   })

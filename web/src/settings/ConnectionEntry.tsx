@@ -1,28 +1,30 @@
 import { Check, ChevronDown } from 'lucide-react'
 import { useId, useState } from 'react'
-import type { Provider, Providers } from '../api/types'
-import { ProviderHealth } from '../conversation/ProviderHealth'
-import { sentTo } from '../providers/answering'
-import { useChooseProvider } from '../providers/queries'
+import type { Connection, Connections } from '../api/types'
+import { sentTo } from '../connections/answering'
+import { useChooseConnection } from '../connections/queries'
+import { ConnectionHealth } from '../conversation/ConnectionHealth'
 import { Button } from '../ui/Button'
 import { Words } from '../ui/Words'
-import { ProviderForm } from './ProviderForm'
+import { ConnectionForm } from './ConnectionForm'
+import { stateOf } from './connectionState'
 
-interface ProviderEntryProps {
-  provider: Provider
-  chosen: Providers['chosen']
+interface ConnectionEntryProps {
+  connection: Connection
+  chosen: Connections['chosen']
+  startsOpen: boolean
 }
 
-/** One line of the register; its settings unfold under it. */
-export function ProviderEntry({ provider, chosen }: ProviderEntryProps) {
-  const [isOpen, setOpen] = useState(false)
-  const choose = useChooseProvider()
+/** One line of the list; its settings unfold under it. */
+export function ConnectionEntry({ connection, chosen, startsOpen }: ConnectionEntryProps) {
+  const [isOpen, setOpen] = useState(startsOpen)
+  const choose = useChooseConnection()
   const form = useId()
-  const isChosen = chosen.provider === provider.name
-  const model = (isChosen ? chosen.model : null) ?? provider.model
-  const host = sentTo(provider)
+  const model = (connection.chosen ? chosen.model : null) ?? connection.model
+  const host = sentTo(connection)
   const facts = [
-    provider.configured ? model : 'not set up',
+    stateOf(connection),
+    model,
     host === null ? 'stays on the machine of the server' : `sends your messages to ${host}`,
   ].filter(Boolean)
 
@@ -42,31 +44,34 @@ export function ProviderEntry({ provider, chosen }: ProviderEntryProps) {
             className={`mt-1 shrink-0 text-faint transition-transform ${isOpen ? '' : '-rotate-90'}`}
           />
           <span className="min-w-0">
-            <span className="block font-semibold">{provider.title}</span>
-            <span className="block text-sm text-faint">{facts.join(' · ')}</span>
+            <span className="block font-semibold wrap-anywhere">{connection.name}</span>
+            <span className="block text-sm text-faint wrap-anywhere">{facts.join(' · ')}</span>
           </span>
         </button>
-        {isChosen ? (
+        {connection.chosen ? (
           <span className="inline-flex items-center gap-1.5 py-1.5 text-[0.9375rem] text-accent">
             <Check size={16} aria-hidden="true" /> Answers by default
           </span>
         ) : (
           <Button
-            disabled={!provider.configured || choose.isPending}
-            onClick={() => choose.mutate({ provider: provider.name })}
-            aria-label={`Let ${provider.title} answer by default`}
+            disabled={!connection.configured || choose.isPending}
+            onClick={() => choose.mutate({ id: connection.id })}
+            aria-label={`Let ${connection.name} answer by default`}
           >
             Choose
           </Button>
         )}
       </div>
-      {provider.note && (
+      {connection.note && (
         <p className="mt-1 pl-6 text-[0.9375rem] text-quiet">
-          <Words text={provider.note} />
+          <Words text={connection.note} />
         </p>
       )}
       <p className="pl-6 text-[0.9375rem] empty:hidden">
-        <ProviderHealth provider={provider} withReason={provider.health.error?.message !== provider.note} />
+        <ConnectionHealth
+          connection={connection}
+          withReason={connection.health.error?.message !== connection.note}
+        />
       </p>
       {choose.isError && (
         <p role="alert" className="mt-1 pl-6 text-[0.9375rem] text-accent">
@@ -74,7 +79,7 @@ export function ProviderEntry({ provider, chosen }: ProviderEntryProps) {
         </p>
       )}
       <div id={form} hidden={!isOpen}>
-        {isOpen && <ProviderForm provider={provider} />}
+        {isOpen && <ConnectionForm connection={connection} />}
       </div>
     </li>
   )

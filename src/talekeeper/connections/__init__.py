@@ -1,0 +1,1 @@
+"""How accounts reach models: their named connections, and how well each answers."""
