@@ -15,12 +15,14 @@ from talekeeper.domain.accounts import Account
 from talekeeper.domain.changes import KEPT, Kept
 from talekeeper.domain.conversations import Conversation, Message, Sent
 from talekeeper.domain.replies import Provider
+from talekeeper.generation.admitting import Admission
 from talekeeper.generation.beginning import ServerChoice
 from talekeeper.generation.leasing import Lease
 from talekeeper.generation.recovering import recover_replies
 from talekeeper.generation.requesting import Reached
 from talekeeper.generation.running import Generations
 from talekeeper.ids import AccountId, BootId, ConversationId, GenerationId, MessageId, fresh_id
+from talekeeper.limiting import Limiter
 from talekeeper.live import MemoryHub
 from talekeeper.providers.scripted import Script, Scripted
 from talekeeper.store import Reader, Store
@@ -138,10 +140,14 @@ async def a_table(
     database_url: str | None = None,
     script: Script | None = None,
     on_job: Callable[[], None] | None = None,
+    limiter: Limiter | None = None,
+    per_minute: int = 0,
+    at_once: int = 0,
 ) -> AsyncGenerator[Table]:
     """Everything but the network: what is said here goes the way it goes in the server.
 
     With `on_job` conversations are to be given titles: it is called when such a job is on disk.
+    Replies are not limited unless `per_minute` or `at_once` says how.
     """
     hub = MemoryHub()
     boot_id = BootId(fresh_id())
@@ -166,7 +172,13 @@ async def a_table(
             hub=hub,
             generations=generations,
             sender=Sender(
-                store, generations, boot_id=boot_id, choice=ServerChoice("scripted", "scripted")
+                store,
+                generations,
+                admission=Admission(
+                    limiter or Limiter(clock=clock), per_minute=per_minute, at_once=at_once
+                ),
+                boot_id=boot_id,
+                choice=ServerChoice("scripted", "scripted"),
             ),
             boot_id=boot_id,
             account=account,

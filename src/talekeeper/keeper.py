@@ -25,6 +25,7 @@ from talekeeper.conversations.talking import GameMaster
 from talekeeper.domain.accounts import Account
 from talekeeper.domain.events import Recorded
 from talekeeper.domain.replies import Provider
+from talekeeper.generation.admitting import Admission
 from talekeeper.generation.beginning import ServerChoice
 from talekeeper.generation.leasing import Lease
 from talekeeper.generation.reconciling import Reconciler
@@ -33,6 +34,7 @@ from talekeeper.generation.running import Ended, Generations, OnEnded
 from talekeeper.generation.titling import make_title
 from talekeeper.ids import BootId, fresh_id
 from talekeeper.jobs import JobRunner
+from talekeeper.limiting import Limiter, opened_limiter
 from talekeeper.live import MemoryHub
 from talekeeper.providers.catalogue import Connection, build_provider
 from talekeeper.providers.reach import Reach
@@ -66,6 +68,7 @@ class Keeper:
         generations: Generations,
         sender: Sender,
         indexing: Indexing,
+        limiter: Limiter,
         tasks: OwnTasks,
     ) -> None:
         self.settings = settings
@@ -77,6 +80,7 @@ class Keeper:
         self.generations = generations
         self.sender = sender
         self.indexing = indexing
+        self.limiter = limiter
         self.tasks = tasks
         self.is_closing = False
 
@@ -141,6 +145,9 @@ async def open_keeper(
             clock=clock,
             longest_request=settings.longest_request,
         )
+        limiter = await stack.enter_async_context(
+            opened_limiter(clock=clock, redis_url=settings.redis_url)
+        )
         lease = await Lease.take(store, boot_id=boot_id, clock=clock, tasks=tasks)
         stack.push_async_callback(lease.release)
 
@@ -186,8 +193,19 @@ async def open_keeper(
             identities=identities,
             connections=connections,
             generations=generations,
-            sender=Sender(store, generations, boot_id=boot_id, choice=choice),
+            sender=Sender(
+                store,
+                generations,
+                admission=Admission(
+                    limiter,
+                    per_minute=settings.generations_per_minute,
+                    at_once=settings.generations_at_once,
+                ),
+                boot_id=boot_id,
+                choice=choice,
+            ),
             indexing=indexing,
+            limiter=limiter,
             tasks=tasks,
         )
         stack.callback(keeper.begin_closing)

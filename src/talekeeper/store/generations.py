@@ -14,6 +14,7 @@ from talekeeper.store.sql import (
     conversations,
     delete,
     exists,
+    func,
     generations,
     insert,
     literal,
@@ -67,6 +68,11 @@ _RUNNING_OF = prepared(
     _select.where(_g.status == literal("running"), _g.boot_id == bindparam("boot_id")).order_by(
         _g.conversation_id
     )
+)
+_COUNT_RUNNING = prepared(
+    select(func.count())
+    .select_from(generations.join(conversations, conversations.c.id == _g.conversation_id))
+    .where(_g.status == literal("running"), conversations.c.owner_id == bindparam("owner_id"))
 )
 _INSERT = prepared(
     insert(generations).values(
@@ -195,6 +201,13 @@ def running_generation(tx: Reader, conversation_id: ConversationId) -> StoredGen
 def generations_of_process(tx: Reader, boot_id: BootId) -> list[Generation]:
     """Every generation that runs in this process, as the store has it."""
     return [_stored(row).generation for row in tx.all(_RUNNING_OF, boot_id=boot_id)]
+
+
+def count_running(tx: Reader, *, owner_id: AccountId) -> int:
+    """How many of the account's replies grow now, in all processes."""
+    row = tx.first(_COUNT_RUNNING, owner_id=owner_id)
+    assert row is not None
+    return row[0]
 
 
 def insert_generation(
