@@ -24,7 +24,9 @@ async def let_pass(limiter: Limiter, rate: Rate, who: str, *, of: int) -> int:
     return [await limiter.ask(rate, who) for _ in range(of)].count(0.0)
 
 
-async def test_a_minute_holds_as_many_as_the_rate_and_the_wait_ends_with_the_first_of_them() -> None:
+async def test_a_minute_holds_as_many_as_the_rate_and_the_wait_ends_with_the_first_of_them() -> (
+    None
+):
     clock = StoodClock()
     limiter = Limiter(clock=clock)
     assert await let_pass(limiter, FIVE, "ada", of=3) == 3
@@ -115,7 +117,9 @@ async def test_processes_count_together_in_redis(shared: Shared) -> None:
         assert await let_pass(other, FIVE, "bo", of=9) == 5
 
 
-async def test_without_redis_half_the_rate_is_left_and_what_has_passed_counts(shared: Shared) -> None:
+async def test_without_redis_half_the_rate_is_left_and_what_has_passed_counts(
+    shared: Shared,
+) -> None:
     ten = Rate("replies", 10)
     async with two_processes(shared.url) as (one, other):
         assert await let_pass(one, ten, "ada", of=3) == 3
@@ -139,7 +143,9 @@ async def test_the_limiter_comes_back_to_redis_by_itself(shared: Shared) -> None
         assert await let_pass(other, FIVE, "di", of=9) == 2
 
 
-async def test_a_redis_that_hangs_holds_up_one_request_a_second_for_a_moment(shared: Shared) -> None:
+async def test_a_redis_that_hangs_holds_up_one_request_a_second_for_a_moment(
+    shared: Shared,
+) -> None:
     hundred = Rate("replies", 100)
     async with opened_limiter(clock=SystemClock(), redis_url=shared.url) as limiter:
         await limiter.ask(hundred, "ada")
