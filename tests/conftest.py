@@ -11,6 +11,7 @@ import pytest
 
 import engines
 from servers import Server, troubles_of
+from sharing import SharedRedis
 from talekeeper.providers.weights import add_weights
 
 ROOT = Path(__file__).parents[1]
@@ -89,6 +90,16 @@ def postgres_database(postgres: engines.Postgres) -> Iterator[str]:
 def database_url(engine: str, request: pytest.FixtureRequest) -> str | None:
     """An empty database of the test's own; None is SQLite in the data folder."""
     return request.getfixturevalue("postgres_database") if engine == "postgresql" else None
+
+
+@pytest.fixture
+def shared_redis() -> Iterator[SharedRedis]:
+    server = SharedRedis()
+    try:
+        yield server
+    finally:
+        server.thaw()
+        server.stop()
 
 
 @pytest.fixture(scope="session")

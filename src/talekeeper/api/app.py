@@ -34,7 +34,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         async with open_keeper(settings, on_ended=metrics.observe) as keeper:
             app.state.keeper = keeper
-            app.state.streams = events.Streams()
+            app.state.streams = events.Streams(at_once=settings.streams_at_once)
             metrics.watch(keeper)
             async with health.health_watched(keeper) as app.state.health:
                 yield

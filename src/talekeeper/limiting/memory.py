@@ -15,8 +15,6 @@ from talekeeper.clock import Clock
 class MemoryWindows(MemoryStorage):
     """The times at which entries were acquired, by key. A window's start is a monotonic time."""
 
-    STORAGE_SCHEME = None
-
     def __init__(self, clock: Clock) -> None:
         super().__init__()
         self._clock = clock
@@ -34,7 +32,12 @@ class MemoryWindows(MemoryStorage):
         self._times.move_to_end(key)
         return True
 
-    async def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
+    async def get_moving_window(
+        self,
+        key: str,
+        limit: int,  # noqa: ARG002 - the library's signature
+        expiry: int,
+    ) -> tuple[float, int]:
         now = self._clock.monotonic()
         times = self._window(key, now - expiry)
         return (times[0] if times else now), len(times)

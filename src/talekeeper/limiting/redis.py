@@ -17,8 +17,6 @@ class RedisWindows(RedisStorage):
     What Redis does not do within `patience` seconds raises StorageError, as does every other fault.
     """
 
-    STORAGE_SCHEME = []
-
     def __init__(self, url: str, *, patience: float) -> None:
         super().__init__(
             url,

