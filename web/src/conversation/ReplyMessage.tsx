@@ -20,7 +20,7 @@ interface ReplyMessageProps {
 
 /** What the AI said, or is saying. */
 export function ReplyMessage({ line, isLast }: ReplyMessageProps) {
-  const { runtime, isAnswering } = useTalk()
+  const { runtime, mayAsk } = useTalk()
   const [showsFacts, setShowsFacts] = useState(false)
   const { message, text } = line
   const isGrowing = isRunning(message)
@@ -48,7 +48,7 @@ export function ReplyMessage({ line, isLast }: ReplyMessageProps) {
                 icon={RefreshCw}
                 size={16}
                 label="Regenerate"
-                disabled={isAnswering}
+                disabled={!mayAsk}
                 onClick={() => void runtime.regenerate(message.id)}
               />
             )}
@@ -58,7 +58,7 @@ export function ReplyMessage({ line, isLast }: ReplyMessageProps) {
                 icon={FastForward}
                 size={16}
                 label="Continue this reply"
-                disabled={isAnswering}
+                disabled={!mayAsk}
                 onClick={() => void runtime.continueReply(message.id)}
               />
             )}
