@@ -13,8 +13,8 @@ from servers import Server, served, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.req("S9", "C-S9")]
 
-KEPT = "Your message is kept. You have had as many replies as a minute may have."
-USED_UP = "You have had as many replies as a minute may have. You can ask for the next in"
+KEPT = "Your message is kept. You have used up this minute’s replies."
+USED_UP = "You have used up this minute’s replies. You can ask for the next in"
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ async def test_when_the_time_is_over_the_button_brings_the_reply(tmp_path: Path,
             conversation = await client.open()
             reader = await readers(server, conversation)
             await reader.say("Who is there? [[say The wind.]]")
-            await expect(reader.text("As many replies as you may have at once")).to_be_visible()
+            await expect(reader.text("Your other replies are still being written")).to_be_visible()
             await expect(reader.button("Reply")).to_be_visible()
             await reader.button("Reply").click()  # it is too early still
             await expect(timer(reader)).to_be_visible()

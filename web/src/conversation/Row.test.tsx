@@ -114,7 +114,7 @@ describe("the game master's message", () => {
     row({ role: 'user', generation_id: null })
     const words = () => screen.getByRole('status').textContent
     expect(words()).toBe(
-      'Your message is kept. You have had as many replies as a minute may have. You can ask for the reply in 12 s.',
+      'Your message is kept. You have used up this minute’s replies. You can ask for the reply in 12 s.',
     )
     expect(screen.queryByRole('button', { name: 'Reply' })).toBeNull()
     act(() => vi.advanceTimersByTime(5_000))

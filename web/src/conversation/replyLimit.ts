@@ -33,8 +33,8 @@ export function noteRefused(error: unknown): boolean {
 
 export function limitInWords({ code }: ReplyLimit): string {
   return code === 'too_many_at_once'
-    ? 'As many replies as you may have at once are being written.'
-    : 'You have had as many replies as a minute may have.'
+    ? 'Your other replies are still being written; no more may be at once.'
+    : 'You have used up this minute’s replies.'
 }
 
 function hold(code: string, seconds: number): void {

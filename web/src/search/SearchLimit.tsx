@@ -10,8 +10,7 @@ export function SearchLimit({ problem }: { problem: ApiError }) {
     <p role="status" className="mt-4 flex items-center gap-3 text-[0.9375rem] text-quiet">
       <Hourglass size={17} strokeWidth={1.75} className="shrink-0 text-accent" aria-hidden="true" />
       <span>
-        You have made as many searches as a minute may have. This one goes on by itself in{' '}
-        <Countdown until={until} />.
+        You have used up this minute’s searches. This one goes on by itself in <Countdown until={until} />.
       </span>
     </p>
   )

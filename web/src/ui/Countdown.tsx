@@ -14,7 +14,7 @@ export function Countdown({ until }: { until: number }) {
     return () => clearInterval(timer)
   }, [until])
   return (
-    <span role="timer" className="tabular-nums">
+    <span role="timer" className="whitespace-nowrap tabular-nums">
       {seconds} s
     </span>
   )
