@@ -39,8 +39,11 @@ log = structlog.get_logger(__name__)
 class Limiter:
     """Counts what accounts and addresses do. One for the whole process."""
 
-    def __init__(self, *, clock: Clock, shared: "RedisWindows | None" = None) -> None:
+    def __init__(
+        self, *, clock: Clock, shared: "RedisWindows | None" = None, patience: float = PATIENCE
+    ) -> None:
         self._clock = clock
+        self._patience = patience
         self._own = MovingWindowRateLimiter(MemoryWindows(clock))
         self._shared = None if shared is None else MovingWindowRateLimiter(shared)
         self._asks_again_at: float | None = None
@@ -101,7 +104,7 @@ class Limiter:
                 return None
             self._asks_again_at = now + AGAIN  # the others do not wait for it meanwhile
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(self._patience):
                 wait = 0.0
                 if not await shared.hit(rate.item, who):
                     reset, _ = await shared.get_window_stats(rate.item, who)
@@ -125,18 +128,20 @@ def _told(seconds: float) -> float:
 
 
 @asynccontextmanager
-async def opened_limiter(*, clock: Clock, redis_url: str | None) -> AsyncGenerator[Limiter]:
+async def opened_limiter(
+    *, clock: Clock, redis_url: str | None, patience: float = PATIENCE
+) -> AsyncGenerator[Limiter]:
     """A limiter that counts in the Redis at `redis_url`, or in this process's memory without one.
 
-    Nothing is connected before the first question.
+    A question waits `patience` seconds for Redis. Nothing is connected before the first.
     """
     if redis_url is None:
         yield Limiter(clock=clock)
         return
     from talekeeper.limiting.redis import RedisWindows  # only where there is a Redis
 
-    shared = RedisWindows(redis_url, patience=PATIENCE)
+    shared = RedisWindows(redis_url, patience=patience)
     try:
-        yield Limiter(clock=clock, shared=shared)
+        yield Limiter(clock=clock, shared=shared, patience=patience)
     finally:
         await shared.aclose()
