@@ -16,6 +16,7 @@ from typing import Final
 import psutil
 
 from benchmarks.rulers import Wire
+from talekeeper.torture.serving import UNLIMITED
 
 TOKEN: Final = "a-token-to-measure-with"  # noqa: S105
 _ADDRESS: Final = re.compile(r"https?://[^/\s]+:(\d+)/login\S*")
@@ -67,6 +68,7 @@ class Server:
                     "TALEKEEPER_TITLES": "false",
                     "TALEKEEPER_OPEN_BROWSER": "false",
                     "TALEKEEPER_LOG_LEVEL": "warning",
+                    **UNLIMITED,
                     **self.env,
                 },
                 stdin=subprocess.DEVNULL,

@@ -13,13 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
 
+from talekeeper.clock import SystemClock
 from talekeeper.conversations.opening import open_conversation
 from talekeeper.conversations.sending import Sender
 from talekeeper.domain.accounts import Account
 from talekeeper.domain.changes import KEPT
+from talekeeper.generation.admitting import Admission
 from talekeeper.generation.beginning import Begun, ServerChoice
 from talekeeper.generation.running import Generations
 from talekeeper.ids import AccountId, BootId, ConversationId, MessageId, fresh_id
+from talekeeper.limiting import Limiter
 from talekeeper.store import Store, Writer
 from talekeeper.store.accounts import add_account
 from talekeeper.store.indexing import prepare_index
@@ -81,6 +84,7 @@ async def a_heart(folder: Path) -> AsyncGenerator[Heart]:
         sender = Sender(
             store,
             cast("Generations", _Quiet()),
+            admission=Admission(Limiter(clock=SystemClock()), per_minute=0, at_once=0),
             boot_id=BootId(fresh_id()),
             choice=ServerChoice("scripted", "scripted"),
         )

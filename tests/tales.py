@@ -16,6 +16,7 @@ from talekeeper.domain.changes import KEPT, Kept
 from talekeeper.domain.conversations import USUAL_MANNER, Conversation, Manner, Message, Sent
 from talekeeper.domain.events import Announced
 from talekeeper.domain.replies import Provider
+from talekeeper.generation.admitting import Admission
 from talekeeper.generation.beginning import ServerChoice
 from talekeeper.generation.leasing import Lease
 from talekeeper.generation.recovering import recover_replies
@@ -30,6 +31,7 @@ from talekeeper.ids import (
     MessageId,
     fresh_id,
 )
+from talekeeper.limiting import Limiter
 from talekeeper.live import MemoryHub
 from talekeeper.providers.scripted import Script, Scripted
 from talekeeper.store import Reader, Store
@@ -150,10 +152,14 @@ async def a_table(
     makes_titles: bool = False,
     announce: Announce | None = None,
     keeps_reasoning: bool = True,
+    limiter: Limiter | None = None,
+    per_minute: int = 0,
+    at_once: int = 0,
 ) -> AsyncGenerator[Table]:
     """Everything but the network: what is said here goes the way it goes in the server.
 
     With `makes_titles` there is a job for each first exchange. `announce` hears what the hub hears.
+    Replies are not limited unless `per_minute` or `at_once` says how.
     """
     hub = MemoryHub()
     boot_id = BootId(fresh_id())
@@ -190,7 +196,13 @@ async def a_table(
             hub=hub,
             generations=generations,
             sender=Sender(
-                store, generations, boot_id=boot_id, choice=ServerChoice("scripted", "scripted")
+                store,
+                generations,
+                admission=Admission(
+                    limiter or Limiter(clock=clock), per_minute=per_minute, at_once=at_once
+                ),
+                boot_id=boot_id,
+                choice=ServerChoice("scripted", "scripted"),
             ),
             boot_id=boot_id,
             account=account,

@@ -10,6 +10,9 @@
     ├── Forbidden               logged in, but this is the owner's to do
     ├── GenerationRunning       a second generation was asked for while one runs
     ├── NotInTrash              deleting for good takes what was deleted before
+    ├── LimitReached            a limit of this server; it holds for a while
+    │   ├── TooOften                as many as a minute may have
+    │   └── TooManyAtOnce           as many as may go on at the same time
     ├── StoreError              the database could not do it; nothing was acknowledged
     │   ├── StoreBusy           locked or overloaded; trying again soon helps
     │   ├── StoreFull           the disk is full; reads go on
@@ -105,6 +108,25 @@ class GenerationRunning(TalekeeperError):
 
 class NotInTrash(TalekeeperError):
     code = "not_in_trash"
+
+
+class LimitReached(TalekeeperError):
+    """The same may be asked for again in `seconds`."""
+
+    code = "limit_reached"
+    retryable = True
+
+    def __init__(self, message: str, *, seconds: int) -> None:
+        super().__init__(message, retry_after=seconds)
+        self.seconds = seconds
+
+
+class TooOften(LimitReached):
+    code = "too_often"
+
+
+class TooManyAtOnce(LimitReached):
+    code = "too_many_at_once"
 
 
 class StoreError(TalekeeperError):

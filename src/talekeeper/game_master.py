@@ -88,7 +88,8 @@ class GameMaster:
         """Save what is said. It is durable when this returns, and the reply has begun.
 
         With a `message_id` of your own (a UUID) the same call made twice is one message. Without
-        a `parent_id` it goes under the active leaf; None makes a new root.
+        a `parent_id` it goes under the active leaf; None makes a new root. Over a limit of the
+        account no reply begins: `limited` says so, and `regenerate` asks for it later.
         """
         outcome = await self._sender.send_message(
             ConversationId(conversation_id),
@@ -98,6 +99,19 @@ class GameMaster:
             parent_id=parent_id if isinstance(parent_id, Kept | None) else MessageId(parent_id),
             wants_reply=wants_reply,
             manner=manner,
+        )
+        return outcome.sent
+
+    async def regenerate(self, message_id: str, *, reply_id: str | None = None) -> Sent:
+        """A new reply beside the one named, or to the user's message named. It has begun.
+
+        With a `reply_id` of your own (a UUID) the same call made twice is one reply. Raises
+        LimitReached, GenerationRunning, NotFound.
+        """
+        outcome = await self._sender.regenerate(
+            MessageId(message_id),
+            MessageId(canonical_id(reply_id) if reply_id else fresh_id()),
+            owner_id=self.account.id,
         )
         return outcome.sent
 
@@ -179,6 +193,11 @@ class GameMaster:
 
 
 def _reply_of(sent: Sent) -> Message:
+    if sent.limited is not None:
+        raise InvalidInput(
+            "No reply was begun with this message, as a limit held. Ask for it by regenerate in "
+            f"{sent.limited.retry_after} s."
+        )
     if sent.reply is None:
         raise InvalidInput("No reply was begun with this message.")
     return sent.reply

@@ -28,6 +28,7 @@ from talekeeper.domain.connections import KINDS, Kind
 from talekeeper.domain.events import Announced
 from talekeeper.domain.replies import Provider
 from talekeeper.game_master import GameMaster
+from talekeeper.generation.admitting import Admission
 from talekeeper.generation.beginning import ServerChoice
 from talekeeper.generation.leasing import Lease
 from talekeeper.generation.reconciling import Reconciler
@@ -37,6 +38,7 @@ from talekeeper.generation.stopping import StopRequests
 from talekeeper.generation.titling import titling
 from talekeeper.ids import BootId, fresh_id
 from talekeeper.jobs import JobRunner
+from talekeeper.limiting import Limiter, opened_limiter
 from talekeeper.live import Hub, MemoryHub
 from talekeeper.providers.catalogue import Endpoint, build_provider
 from talekeeper.providers.reach import Reach
@@ -73,6 +75,7 @@ class Keeper:
         generations: Generations,
         sender: Sender,
         indexing: Indexing,
+        limiter: Limiter,
         tasks: OwnTasks,
     ) -> None:
         self.settings = settings
@@ -84,6 +87,7 @@ class Keeper:
         self.generations = generations
         self.sender = sender
         self.indexing = indexing
+        self.limiter = limiter
         self.tasks = tasks
         self.is_closing = False
 
@@ -153,6 +157,8 @@ async def open_keeper(
             models_folder=settings.data_dir / MODELS,
         )
         connections = Connections(store, reaching, clock=clock)
+        redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
+        limiter = await stack.enter_async_context(opened_limiter(clock=clock, redis_url=redis_url))
         lease = await Lease.take(store, hub, boot_id=boot_id, clock=clock, tasks=tasks)
         stack.push_async_callback(lease.release)
 
@@ -201,8 +207,19 @@ async def open_keeper(
             identities=identities,
             connections=connections,
             generations=generations,
-            sender=Sender(store, generations, boot_id=boot_id, choice=choice),
+            sender=Sender(
+                store,
+                generations,
+                admission=Admission(
+                    limiter,
+                    per_minute=settings.generations_per_minute,
+                    at_once=settings.generations_at_once,
+                ),
+                boot_id=boot_id,
+                choice=choice,
+            ),
             indexing=indexing,
+            limiter=limiter,
             tasks=tasks,
         )
         stack.callback(keeper.begin_closing)

@@ -140,6 +140,42 @@ class Settings(BaseModel):
         description="A bearer token of the owner, for scripts. It is compared, not stored.",
     )
 
+    # How much an account may have; 0 is no limit. Nothing that a person typed is refused by these
+    generations_per_minute: int = Field(
+        default=20,
+        ge=0,
+        le=100_000,
+        description="Replies that an account may ask for in a minute; 0 is no limit. Over it a message "
+        "is stored without a reply, which can be asked for when the time is over.",
+    )
+    generations_at_once: int = Field(
+        default=4,
+        ge=0,
+        le=100_000,
+        description="Replies of one account that may grow at the same time, over all processes; 0 is "
+        "no limit. Over it a message is stored without a reply.",
+    )
+    logins_per_minute: int = Field(
+        default=5,
+        ge=0,
+        le=100_000,
+        description="Login links that one address may try in a minute and that let nobody in; 0 is no "
+        "limit. Over it a link is not used up, and works when the time is over.",
+    )
+    searches_per_minute: int = Field(
+        default=60,
+        ge=0,
+        le=100_000,
+        description="Searches that an account may make in a minute; 0 is no limit.",
+    )
+    streams_at_once: int = Field(
+        default=16,
+        ge=0,
+        le=100_000,
+        description="Event streams that an account may have open at each server process; 0 is no "
+        "limit. The tabs of a browser share one.",
+    )
+
     # Who answers
     provider: Kind = Field(
         default="local",

@@ -17,6 +17,7 @@ from talekeeper.api.access import mount_access
 from talekeeper.api.page import mount_page
 from talekeeper.api.problems import mount_problems
 from talekeeper.clock import Clock, SystemClock
+from talekeeper.limiting import Limiter
 from talekeeper.settings import load_settings
 from talekeeper.store import Store
 
@@ -51,6 +52,7 @@ async def ask(
     body: bytes | Iterable[bytes] = b"",
     host: bytes | None = HOST,
     scheme: str = "http",
+    client: str = "127.0.0.1",
 ) -> Answer:
     """What `app` answers. `body` may come in several chunks; `host` None sends no Host at all."""
     chunks = [body] if isinstance(body, bytes) else list(body)
@@ -69,7 +71,7 @@ async def ask(
         "query_string": query.encode(),
         "root_path": "",
         "headers": raw,
-        "client": ("127.0.0.1", 50000),
+        "client": (client, 50000),
         "server": ("127.0.0.1", 8000),
         "state": {},
     }
@@ -121,7 +123,12 @@ async def served(
         app.include_router(accounts.router)
         mount_page(app, page)
         identities = await open_identities(store, clock=clock, owner_token=TOKEN)
-        app.state.keeper = SimpleNamespace(store=store, identities=identities)
+        app.state.keeper = SimpleNamespace(
+            store=store,
+            identities=identities,
+            limiter=Limiter(clock=clock),
+            settings=load_settings(**settings),
+        )
         yield app
     finally:
         await store.close()

@@ -35,6 +35,8 @@ def an_app(error: Exception):
 @pytest.mark.parametrize("kind", every_error(), ids=lambda kind: kind.__name__)
 def test_every_class_of_error_has_a_status(kind: type[errors.TalekeeperError]):
     given: dict[str, Any] = {"generation_id": "g"} if kind is errors.GenerationRunning else {}
+    if issubclass(kind, errors.LimitReached):
+        given["seconds"] = 7
     problem = problem_of(kind("It is so.", **given))
     assert 400 <= problem.status < 600
     assert problem.code

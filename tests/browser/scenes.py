@@ -4,6 +4,7 @@ Used by the tests that look with axe's eyes and keep a picture of each, and by t
 for the pictures in the documentation.
 """
 
+import json
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -142,7 +143,52 @@ async def meanwhile(stage: Stage) -> Reader:
 
 async def unanswered(stage: Stage) -> Reader:
     reader = await stage.reader(await begun(stage.client, *INN, ("You", AFTER)))
-    await expect(reader.button("Answer")).to_be_visible()
+    await expect(reader.button("Reply")).to_be_visible()
+    return reader
+
+
+async def limited(stage: Stage) -> Reader:
+    """A message was stored over a limit; the true way there is another test's."""
+    reader = await stage.reader(await begun(stage.client, *INN))
+
+    async def over(route: Route) -> None:
+        body = {**json.loads(route.request.post_data or "{}"), "reply": False}
+        answer = await route.fetch(post_data=body)
+        sent = await answer.json()
+        sent["limited"] = {"code": "too_often", "retry_after": 48}
+        await route.fulfill(response=answer, json=sent)
+
+    await reader.page.route(re.compile(r"/messages$"), over)
+    await reader.say(AFTER)
+    await expect(reader.text("Your message is kept.")).to_be_visible()
+    return reader
+
+
+async def limited_again(stage: Stage) -> Reader:
+    """Another reply was asked for over a limit."""
+    reader = await stage.reader(await begun(stage.client, *INN))
+
+    async def over(route: Route) -> None:
+        problem = {"code": "too_many_at_once", "detail": "…", "retryable": True, "retry_after": 5}
+        await route.fulfill(status=429, json=problem)
+
+    await reader.page.route(re.compile(r"/regenerate$"), over)
+    await reader.button("Regenerate").click()
+    await expect(reader.text("You can ask for the next in")).to_be_visible()
+    return reader
+
+
+async def search_limited(stage: Stage) -> Reader:
+    """More was searched for than a minute may have."""
+    reader = await stage.reader()
+
+    async def over(route: Route) -> None:
+        problem = {"code": "too_often", "detail": "…", "retryable": True, "retry_after": 31}
+        await route.fulfill(status=429, json=problem)
+
+    await reader.page.route(re.compile(r"/api/search\?"), over)
+    await reader.page.goto(f"{stage.server.url}/search?q=mill")
+    await expect(reader.text("This one goes on by itself in")).to_be_visible()
     return reader
 
 
@@ -632,6 +678,9 @@ SCENES: Final[tuple[Scene, ...]] = (
     growing,
     meanwhile,
     unanswered,
+    limited,
+    limited_again,
+    search_limited,
     interrupted,
     failed,
     cut_at_length,

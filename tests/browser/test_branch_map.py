@@ -179,7 +179,7 @@ async def test_what_was_never_answered_is_marked_wherever_it_stands_and_can_be_a
         first = reader.own.first
         await expect(first).to_contain_text("Not answered yet.")
         await expect(reader.own.nth(1)).not_to_contain_text("Not answered yet.")
-        await first.get_by_role("button", name="Answer", exact=True).click()
+        await first.get_by_role("button", name="Reply", exact=True).click()
         await reader.shows(("You", "Who knocks? [[say Nobody.]]"), ("Reply", "Nobody."))
         assert len(await client.tree(conversation)) == 4
 

@@ -130,7 +130,7 @@ async def test_what_is_said_while_the_ai_speaks_is_stored_and_told_and_can_be_an
         await reader.has_reply()
         await expect(reader.own.last).to_contain_text("Not answered yet.")
 
-        await reader.button("Answer").click()
+        await reader.button("Reply").click()
         await reader.shows(
             ("You", "Tell me. [[tokens 80]] [[pace 20ms]]"),
             ("Reply", scripted_text(80)),
@@ -151,7 +151,7 @@ async def test_a_model_that_fails_says_why_and_is_asked_again_without_a_second_m
         await reader.say("We knock. [[say Come in.]] [[fail 429 retry 7 once]]")
         await expect(reader.reply).to_contain_text("No answer.")
         await expect(reader.reply).to_contain_text("It asks to wait 7 seconds.")
-        await expect(reader.button("Answer")).to_have_count(0)  # one way to ask again is enough
+        await expect(reader.button("Reply")).to_have_count(0)  # one way to ask again is enough
 
         await reader.button("Try again").click()
         await expect(reader.reply.locator(".tale")).to_have_text("Come in.")

@@ -9,7 +9,7 @@ import pytest
 
 import talekeeper
 from talekeeper import Settings, open_keeper
-from talekeeper.errors import InvalidInput, NotFound
+from talekeeper.errors import InvalidInput, LimitReached, NotFound
 from talekeeper.providers.scripted import scripted_text
 from talekeeper.settings import load_settings
 from talekeeper.store.verifying import verify
@@ -111,6 +111,28 @@ async def test_stopping_keeps_what_was_said_and_leaving_does_not_stop(tmp_path: 
         note = await gm.send(conversation.id, "Only noted.", wants_reply=False)
         with pytest.raises(InvalidInput, match="No reply"):
             await gm.reply(note)
+
+
+async def test_a_program_is_limited_as_the_page_is(tmp_path: Path) -> None:
+    settings = a_folder(tmp_path).model_copy(update={"generations_per_minute": 1})
+    async with open_keeper(settings) as keeper:
+        gm = keeper.game_master()
+        conversation = await gm.open_conversation()
+        first = await gm.send(conversation.id, "[[say Aye.]]")
+        await gm.reply(first)
+        second = await gm.send(conversation.id, "[[say Nay.]]")
+        assert second.reply is None
+        assert second.limited is not None
+        assert second.limited.code == "too_often"
+        assert (await gm.read_path(conversation.id))[-1].content == "[[say Nay.]]"
+        with pytest.raises(InvalidInput, match=r"regenerate in \d+ s"):
+            await gm.reply(second)
+        with pytest.raises(LimitReached, match="1 reply a minute"):
+            await gm.regenerate(second.message.id)
+    async with open_keeper(a_folder(tmp_path)) as keeper:
+        gm = keeper.game_master()
+        reply = await gm.reply(await gm.regenerate(second.message.id))
+        assert (reply.content, reply.parent_id) == ("Nay.", second.message.id)
 
 
 async def test_it_is_all_there_when_the_folder_is_opened_again(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@
 print. It works once, only when a person navigates to it, and the token leaves the address at once.
 """
 
+from math import ceil
 from typing import Annotated, Literal, Protocol, cast
 
 from fastapi import APIRouter, Path, Request, Response
@@ -24,9 +25,12 @@ from talekeeper.api.identity import (
     cookie_name,
     current_account,
 )
+from talekeeper.api.limits import address_of
 from talekeeper.domain.accounts import Account
-from talekeeper.errors import Unauthenticated
+from talekeeper.errors import TalekeeperError, Unauthenticated
 from talekeeper.ids import AccountId, TokenId
+from talekeeper.limiting import Limiter, Rate
+from talekeeper.settings import Settings
 from talekeeper.store import Store
 
 _TokenName = Annotated[str, Path(max_length=80)]
@@ -40,6 +44,10 @@ class _Keeper(Protocol):
     def store(self) -> Store: ...
     @property
     def identities(self) -> Identities: ...
+    @property
+    def limiter(self) -> Limiter: ...
+    @property
+    def settings(self) -> Settings: ...
 
 
 def _keeper(request: Request) -> _Keeper:
@@ -106,16 +114,32 @@ router = APIRouter(route_class=StrictRoute)
 
 @router.get("/login", include_in_schema=False)
 async def open_login_link(request: Request) -> Response:
-    """The browser is logged in and the token used up; or a page says how to get another link."""
+    """The browser is logged in and the token used up; or a page says how to get another link.
+
+    What lets nobody in is counted by address. Over the limit the token is not even looked at.
+    """
     home = f"{base_path(request)}/"
+    keeper = _keeper(request)
+    rate = Rate("logins", keeper.settings.logins_per_minute)
+    address = address_of(request.scope)
+    wait = ceil(await keeper.limiter.ask(rate, address))
+    if wait:
+        if await _is_logged_in(request):
+            return RedirectResponse(home, status_code=303)
+        headers = {"Cache-Control": "no-store", "Retry-After": str(wait)}
+        return HTMLResponse(_TOO_OFTEN_PAGE.format(wait), status_code=429, headers=headers)
     try:
         if request.headers.get("sec-fetch-dest", "document") != "document":
             raise Unauthenticated("A login link is for a person to open.")
-        session = await log_in(_keeper(request).store, request.query_params.get("token", ""))
+        session = await log_in(keeper.store, request.query_params.get("token", ""))
     except Unauthenticated:
         if await _is_logged_in(request):
             return RedirectResponse(home, status_code=303)
         return HTMLResponse(_SPENT_PAGE, status_code=401, headers={"Cache-Control": "no-store"})
+    except TalekeeperError:
+        keeper.limiter.give_back(rate, address)  # the token is as good as before
+        raise
+    keeper.limiter.give_back(rate, address)
     answer = RedirectResponse(home, status_code=303, headers={"Cache-Control": "no-store"})
     answer.set_cookie(
         cookie_name(request),
@@ -241,5 +265,13 @@ _SPENT_PAGE = """<!doctype html>
 <p>It was used before, has expired, or is not from this server.</p>
 <p>Get a new one on the machine that runs Talekeeper:</p>
 <pre>talekeeper login-link</pre>
+</body></html>
+"""
+_TOO_OFTEN_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Talekeeper</title>
+<meta name="viewport" content="width=device-width"></head><body>
+<h1>Too many login links were tried</h1>
+<p>Links that let nobody in were opened too often from your address in the last minute.</p>
+<p>This one was not used up. Open it again in {} seconds.</p>
 </body></html>
 """

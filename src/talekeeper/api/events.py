@@ -10,8 +10,10 @@ in time, or nothing joins the processes, the answer is 404, and the client opens
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -38,7 +40,7 @@ from talekeeper.conversations.following import (
     Worked,
     parsed_place,
 )
-from talekeeper.errors import InvalidInput, NotFound, Unauthenticated, trail
+from talekeeper.errors import InvalidInput, NotFound, TooManyAtOnce, Unauthenticated, trail
 from talekeeper.ids import AccountId, BootId, ConversationId, canonical_id, fresh_id
 from talekeeper.keeper import Keeper
 from talekeeper.live import FollowAnswered, FollowAsked, Hub, StreamTopic, Subscription
@@ -49,6 +51,8 @@ router = resource("events")
 HEARTBEAT: Final = 15.0
 MOST_FOLLOWED: Final = 32
 """Conversations that one stream follows at once."""
+AGAIN: Final = 5
+"""Seconds after which a client that has too many streams may ask whether one has ended."""
 ANSWER_SECONDS: Final = 1.0
 """How long the process that holds a stream may take to answer another one."""
 LAST_WORDS_SECONDS: Final = 0.5
@@ -225,12 +229,32 @@ class AccountNames(Names):
 
 
 class Streams:
-    """The account streams that are open in this process, by their ids. Made by `open_streams`."""
+    """The event streams that are open in this process: how many an account has, and the account
+    streams by their ids. Made by `open_streams`.
+    """
 
-    def __init__(self, hub: Hub, requests: Subscription) -> None:
+    def __init__(self, hub: Hub, requests: Subscription, *, at_once: int) -> None:
         self._hub = hub
         self._requests = requests
+        self._at_once = at_once
         self._open: dict[str, Follower] = {}
+        self._counts: Counter[AccountId] = Counter()
+
+    def enter(self, account_id: AccountId) -> None:
+        """One more stream of the account's opens. Raises TooManyAtOnce."""
+        if self._at_once and self._counts[account_id] >= self._at_once:
+            raise TooManyAtOnce(
+                f"{self._at_once:,} event streams at once is the limit of this server. Close a page "
+                "or a program that follows it.",
+                seconds=AGAIN,
+            )
+        self._counts[account_id] += 1
+
+    def leave(self, account_id: AccountId) -> None:
+        """A stream of the account's has ended."""
+        self._counts[account_id] -= 1
+        if not self._counts[account_id]:
+            del self._counts[account_id]
 
     def add(self, stream_id: str, follower: Follower) -> None:
         self._open[stream_id] = follower
@@ -313,7 +337,9 @@ def _answered(answer: FollowAnswered) -> list[str]:
 @asynccontextmanager
 async def open_streams(keeper: Keeper) -> AsyncGenerator[Streams]:
     """The streams of this process, which other processes can ask for until the end of the block."""
-    streams = Streams(keeper.hub, await keeper.hub.subscribe(()))
+    streams = Streams(
+        keeper.hub, await keeper.hub.subscribe(()), at_once=keeper.settings.streams_at_once
+    )
     task = keeper.tasks.start(_DUTY, streams.answer_forever())
     try:
         yield streams
@@ -344,22 +370,24 @@ class Following(BaseModel):
 @router.get("/conversations/{conversation_id}/events", response_class=Response, responses=_STREAM)
 async def follow_conversation(
     keeper: TheKeeper,
+    streams: TheStreams,
     asking: Asking,
     conversation_id: Id,
     last_event_id: Annotated[str | None, Header(max_length=200)] = None,
 ) -> EventStream:
     """Everything that happens in this conversation, from `Last-Event-ID` on."""
     place = parsed_place(last_event_id) if last_event_id else None
-    follower = await Follower.begin(
-        keeper.store,
-        keeper.hub,
-        owner_id=asking.account.id,
-        follows={ConversationId(conversation_id): place},
-    )
+    with _entered(streams, asking.account.id) as leave:
+        follower = await Follower.begin(
+            keeper.store,
+            keeper.hub,
+            owner_id=asking.account.id,
+            follows={ConversationId(conversation_id): place},
+        )
     names = Names()
     opening = _opening({"boot_id": keeper.boot_id}, names.opening(follower))
     hold = keeper.identities.held.hold(asking.token_id)
-    return EventStream(follower, hold, opening=opening, names=names)
+    return EventStream(follower, hold, opening=opening, names=names, on_end=leave)
 
 
 @router.get("/events", response_class=Response, responses=_STREAM)
@@ -381,9 +409,14 @@ async def follow_account(
     follows |= places
     if len(follows) > MOST_FOLLOWED:
         raise InvalidInput(_TOO_MANY)
-    follower = await Follower.begin(
-        keeper.store, keeper.hub, owner_id=asking.account.id, follows=follows, hears_account=True
-    )
+    with _entered(streams, asking.account.id) as leave:
+        follower = await Follower.begin(
+            keeper.store,
+            keeper.hub,
+            owner_id=asking.account.id,
+            follows=follows,
+            hears_account=True,
+        )
     names = AccountNames(keeper.boot_id, follower)
     stream_id = fresh_id()
     ready = {
@@ -392,13 +425,18 @@ async def follow_account(
         "missed": account_place != f"{keeper.boot_id}/{follower.heard}",
     }
     streams.add(stream_id, follower)
+
+    def end() -> None:
+        streams.drop(stream_id)
+        leave()
+
     return EventStream(
         follower,
         keeper.identities.held.hold(asking.token_id),
         opening=_opening(ready, names.opening(follower)),
         names=names,
         health=health,
-        on_end=lambda: streams.drop(stream_id),
+        on_end=end,
     )
 
 
@@ -415,6 +453,18 @@ async def change_following(
         stream_id, account.id, follow=body.follow, unfollow=body.unfollow
     )
     return Following(following=following)
+
+
+@contextmanager
+def _entered(streams: Streams, account_id: AccountId) -> Iterator[Callable[[], None]]:
+    """One more stream of the account's, unless the block fails; it ends by the call given."""
+    streams.enter(account_id)
+    leave = partial(streams.leave, account_id)
+    try:
+        yield leave
+    except BaseException:
+        leave()
+        raise
 
 
 def _parsed(last_event_id: str) -> tuple[str | None, dict[ConversationId, Place | None]]:

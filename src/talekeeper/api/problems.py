@@ -27,6 +27,7 @@ STATUSES: dict[type[TalekeeperError], int] = {
     errors.Forbidden: 403,
     errors.GenerationRunning: 409,
     errors.NotInTrash: 409,
+    errors.LimitReached: 429,
     errors.StoreError: 503,
     errors.ConfigurationError: 500,
     errors.ProviderError: 502,

@@ -8,6 +8,7 @@ from pydantic import AfterValidator
 
 from talekeeper.api.bodies import Cursor, Id, Nothing, Seq, Text
 from talekeeper.api.identity import CurrentAdmin
+from talekeeper.api.limits import count_search
 from talekeeper.api.resources import CurrentAccount, TheKeeper, resource
 from talekeeper.clock import Millis
 from talekeeper.conversations.indexing import index_progress
@@ -58,6 +59,7 @@ async def search(
     Words must all be there, "a phrase" together, and -word not. `from` and `to` are times, the
     second not included.
     """
+    await count_search(keeper.limiter, keeper.settings.searches_per_minute, account.id)
     return await search_messages(
         keeper.store,
         q,

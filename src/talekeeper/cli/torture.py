@@ -74,6 +74,7 @@ def run_torture(  # noqa: PLR0917
     Console(width=None if sys.stdout.isatty() else 118).print(_table(counted))
     for verdict in counted.verdicts:
         _explain(verdict)
+    print("The servers limited no account and no address: their limits were switched off.")
     print(f"{counted.seconds:g} s, seed {counted.seed}: {_in_words(counted)}")
     if report is not None:
         report.write_text(json.dumps(counted.as_json(), indent=1) + "\n", encoding="utf-8")

@@ -5,8 +5,12 @@ with another text, speaker, mode or audience, or in another conversation, it is 
 the reply's placeholder, its generation and the lock's epoch. The generation's task is started by
 that commit, whether or not the caller still waits; a repeat that finds the generation running makes
 sure that a task fills it.
+
+No limit refuses what a person said: over one the message is stored without a reply, and the answer
+says for how long. What carries no words, a regenerate or a continue, raises the limit instead.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,6 +19,7 @@ from talekeeper.conversations.titling import title_from
 from talekeeper.domain.changes import Kept
 from talekeeper.domain.conversations import USUAL_MANNER, Manner, Message, Role, Sent
 from talekeeper.errors import IdReused, InvalidInput, NotFound, UnknownParent
+from talekeeper.generation.admitting import Admission, Permit, told
 from talekeeper.generation.beginning import (
     Begun,
     ServerChoice,
@@ -62,11 +67,13 @@ class Sender:
         store: Store,
         generations: Generations,
         *,
+        admission: Admission,
         boot_id: BootId,
         choice: ServerChoice,
     ) -> None:
         self._store = store
         self._generations = generations
+        self._admission = admission
         self._boot_id = boot_id
         self._choice = choice
 
@@ -85,16 +92,17 @@ class Sender:
         """Save what was said. It is durable when this returns, and the reply has begun.
 
         Kept as `parent_id` means under the active leaf; None makes a new root. While the AI still
-        speaks, the message is stored and no reply begun. Whatever had been put away comes back: the
-        conversation, and the branch. Raises UnknownParent, IdReused, NotFound.
+        speaks, or over a limit, the message is stored and no reply begun. Whatever had been put away
+        comes back: the conversation, and the branch. Raises UnknownParent, IdReused, NotFound.
         """
+        permit = await self._admission.ask(owner_id) if wants_reply and role == "user" else None
 
         def unit(tx: Writer) -> Outcome:
             held = self._hold(tx, conversation_id, owner_id)
             known = find_message(tx, message_id)
             if known is not None:
                 _check_same(known.message, conversation_id, content, role, manner)
-                outcome = _stored_before(tx, held, known)
+                outcome = _stored_before(tx, held, known, permit)
                 self._resume(tx, outcome.sent.generation_id)
                 return outcome
             held.take_out(tx)
@@ -108,7 +116,8 @@ class Sender:
             is_under_leaf = isinstance(parent_id, Kept)
             branched = not is_under_leaf and has_elder_sibling(tx, added)
             reply: Message | None = None
-            if wants_reply and role == "user" and running is None:
+            refusal = permit.refusal(tx) if permit and running is None else None
+            if permit and running is None and refusal is None:
                 begun = begin_reply(
                     tx,
                     held,
@@ -121,19 +130,22 @@ class Sender:
                 self._start(tx, begun)
                 running, reply = begun.generation.id, begun.message
             held.save(tx)
-            return Outcome(Sent(added.message, reply, running, branched), False)
+            sent = Sent(added.message, reply, running, branched, told(refusal))
+            return Outcome(sent, False)
 
-        return await self._store.write(unit, conversation_id=conversation_id)
+        return await self._write(unit, permit, conversation_id)
 
     async def regenerate(
         self, message_id: MessageId, reply_id: MessageId, *, owner_id: AccountId
     ) -> Outcome:
         """A new reply beside the one named, or under the user's message named.
 
-        `reply_id` is the client's, so asking twice makes one. Raises GenerationRunning, NotFound.
+        `reply_id` is the client's, so asking twice makes one. Raises GenerationRunning, NotFound,
+        LimitReached.
         """
         target = await self._store.read(lambda tx: get_message(tx, message_id, owner_id=owner_id))
         conversation_id = target.message.conversation_id
+        permit = await self._admission.ask(owner_id)
 
         def unit(tx: Writer) -> Outcome:
             held = self._hold(tx, conversation_id, owner_id)
@@ -150,6 +162,7 @@ class Sender:
                 self._resume(tx, known.message.generation_id)
                 return Outcome(_sent(tx, asked, known), True)
             _check_told(asked.message)
+            _check_limits(tx, held, permit)
             held.take_out(tx)
             asked = bring_back(tx, held, asked)
             begun = begin_reply(
@@ -167,17 +180,18 @@ class Sender:
             assert reply is not None
             return Outcome(_sent(tx, asked, reply), False)
 
-        return await self._store.write(unit, conversation_id=conversation_id)
+        return await self._write(unit, permit, conversation_id)
 
     async def continue_reply(
         self, message_id: MessageId, generation_id: GenerationId, *, owner_id: AccountId
     ) -> Outcome:
         """The reply goes on from where its text stops, under a new generation.
 
-        Raises InvalidInput when it is no reply, GenerationRunning, NotFound.
+        Raises InvalidInput when it is no reply, GenerationRunning, NotFound, LimitReached.
         """
         target = await self._store.read(lambda tx: get_message(tx, message_id, owner_id=owner_id))
         conversation_id = target.message.conversation_id
+        permit = await self._admission.ask(owner_id)
 
         def unit(tx: Writer) -> Outcome:
             held = self._hold(tx, conversation_id, owner_id)
@@ -192,6 +206,7 @@ class Sender:
                 self._resume(tx, generation_id)
                 return Outcome(_sent(tx, asked, reply), True)
             _check_told(reply.message)
+            _check_limits(tx, held, permit)
             held.take_out(tx)
             if reply.is_hidden:
                 reply = bring_back(tx, held, reply)
@@ -210,7 +225,23 @@ class Sender:
             sent = Sent(asked.message, begun.message, generation_id, has_elder_sibling(tx, reply))
             return Outcome(sent, False)
 
-        return await self._store.write(unit, conversation_id=conversation_id)
+        return await self._write(unit, permit, conversation_id)
+
+    async def _write(
+        self,
+        unit: Callable[[Writer], Outcome],
+        permit: Permit | None,
+        conversation_id: ConversationId,
+    ) -> Outcome:
+        """Run the unit; a permit under which no reply was begun is given back."""
+        has_begun = False
+        try:
+            outcome = await self._store.write(unit, conversation_id=conversation_id)
+            has_begun = not outcome.is_repeated and outcome.sent.reply is not None
+            return outcome
+        finally:
+            if permit is not None and not has_begun:
+                self._admission.give_back(permit)
 
     def _hold(
         self, tx: Writer, conversation_id: ConversationId, owner_id: AccountId
@@ -269,6 +300,15 @@ def _asked_message(tx: Writer, target: StoredMessage) -> StoredMessage:
     return parent
 
 
+def _check_limits(tx: Writer, held: HeldConversation, permit: Permit) -> None:
+    """Raises LimitReached, unless a reply is running here: that is the better reason."""
+    if held.conversation.generation_id is not None:
+        return
+    refusal = permit.refusal(tx)
+    if refusal is not None:
+        raise refusal
+
+
 def _check_same(
     known: Message, conversation_id: ConversationId, content: str, role: Role, manner: Manner
 ) -> None:
@@ -288,12 +328,22 @@ def _reused() -> IdReused:
     return IdReused("This id was used before for something else. Send again with a new id.")
 
 
-def _stored_before(tx: Writer, held: HeldConversation, known: StoredMessage) -> Outcome:
+def _stored_before(
+    tx: Writer, held: HeldConversation, known: StoredMessage, permit: Permit | None
+) -> Outcome:
     reply = first_reply(tx, known) if known.message.role == "user" else None
     generation_id = reply.message.generation_id if reply else held.conversation.generation_id
     branched = has_elder_sibling(tx, known)
+    refusal = permit.refusal(tx) if permit and generation_id is None else None
     return Outcome(
-        Sent(known.message, reply.message if reply else None, generation_id, branched), True
+        Sent(
+            known.message,
+            reply.message if reply else None,
+            generation_id,
+            branched,
+            told(refusal),
+        ),
+        True,
     )
 
 

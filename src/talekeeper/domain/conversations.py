@@ -261,11 +261,26 @@ class TreePage:
     next: int | None
 
 
+LimitCode = Literal["too_often", "too_many_at_once"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limited:
+    """Why a message that was stored got no reply: a limit of this server.
+
+    A reply may be asked for in `retry_after` seconds.
+    """
+
+    code: LimitCode
+    retry_after: int
+
+
 @dataclass(frozen=True, slots=True)
 class Sent:
     """What a send, a regenerate or a continue stored.
 
-    `reply` is null when none was begun; `generation_id` is then the one that runs, if one does.
+    `reply` is null when none was begun; `generation_id` is then the one that runs, if one does, and
+    `limited` the limit that held, if one did.
     `branched` says that the message (for a regenerate: the reply) has an elder sibling.
     """
 
@@ -273,6 +288,7 @@ class Sent:
     reply: Message | None
     generation_id: GenerationId | None
     branched: bool
+    limited: Limited | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,14 @@ _RUNNING_IN = statement(
 _RUNNING_OF = statement(
     f"{_SELECT} WHERE g.status = 'running' AND g.boot_id = :boot_id ORDER BY g.conversation_id"
 )
+# The running ones are few, and have an index of their own: uq_generations_running.
+_COUNT_RUNNING = statement(
+    """
+    SELECT count(*) AS running FROM generations AS g
+    JOIN conversations AS c ON c.id = g.conversation_id
+    WHERE g.status = 'running' AND c.owner_id = :owner_id
+    """
+)
 _INSERT = statement(
     """
     INSERT INTO generations (
@@ -198,6 +206,13 @@ def ask_to_stop(tx: Writer, generation_id: GenerationId) -> BootId | None:
 def stops_asked(tx: Reader, boot_id: BootId) -> list[GenerationId]:
     """The generations of this process that another one was asked to stop."""
     return [GenerationId(row.id) for row in tx.all(_STOPS_ASKED, boot_id=boot_id)]
+
+
+def count_running(tx: Reader, *, owner_id: AccountId) -> int:
+    """How many of the account's replies grow now, in all processes."""
+    row = tx.first(_COUNT_RUNNING, owner_id=owner_id)
+    assert row is not None
+    return row.running
 
 
 def insert_generation(

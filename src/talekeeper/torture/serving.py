@@ -39,6 +39,16 @@ T = TypeVar("T")
 TOKEN: Final = "a-token-from-the-settings"  # noqa: S105 - it opens nothing but what it tortures
 SERVE: Final = (sys.executable, "-m", "talekeeper", "serve")
 
+UNLIMITED: Final = {
+    "TALEKEEPER_GENERATIONS_PER_MINUTE": "0",
+    "TALEKEEPER_GENERATIONS_AT_ONCE": "0",
+    "TALEKEEPER_LOGINS_PER_MINUTE": "0",
+    "TALEKEEPER_SEARCHES_PER_MINUTE": "0",
+    "TALEKEEPER_STREAMS_AT_ONCE": "0",
+}
+"""No account and no address is limited: what is tortured or measured is asked for more than a person
+would ask for."""
+
 _ADDRESS: Final = re.compile(r"https?://[^/\s]+:(\d+)/login")
 
 
@@ -79,6 +89,7 @@ class Server:
             "TALEKEEPER_PROVIDER": provider,
             "TALEKEEPER_TOKEN": self.token,
             "TALEKEEPER_OPEN_BROWSER": "false",
+            **UNLIMITED,
             **(env or {}),
         }
         if database_url is not None:

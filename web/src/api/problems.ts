@@ -28,6 +28,16 @@ function text(value: unknown): string | null {
   return typeof value === 'string' && value !== '' ? value : null
 }
 
+function inOwnWords(status: number): string {
+  if (status === 429) return 'The server was asked too much for now.'
+  return `The server answered with ${status}.`
+}
+
+/** Whether the same may succeed later, as far as a status alone says it. */
+function isForNow(status: number): boolean {
+  return status >= 500 || status === 408 || status === 429
+}
+
 /** The error an answer tells of, whether it is a problem document or a proxy's page. */
 export async function problemOf(response: Response): Promise<ApiError> {
   let body: Record<string, unknown> = {}
@@ -42,12 +52,17 @@ export async function problemOf(response: Response): Promise<ApiError> {
   return new ApiError(
     response.status,
     text(body.code) ?? `http_${response.status}`,
-    text(body.detail) ?? text(body.title) ?? `The server answered with ${response.status}.`,
-    typeof body.retryable === 'boolean' ? body.retryable : response.status >= 500,
+    text(body.detail) ?? text(body.title) ?? inOwnWords(response.status),
+    typeof body.retryable === 'boolean' ? body.retryable : isForNow(response.status),
     Number.isFinite(wait) && wait > 0 ? wait : null,
     text(body.reference),
     text(body.generation_id),
   )
+}
+
+/** The server is asked too much for now; `retryAfter` says for how long. */
+export function isLimit(error: unknown): error is ApiError {
+  return error instanceof ApiError && error.status === 429
 }
 
 /** What to show a person for anything that was thrown. */

@@ -1389,6 +1389,21 @@ export interface components {
             is_current: boolean;
         };
         /**
+         * Limited
+         * @description Why a message that was stored got no reply: a limit of this server.
+         *
+         *     A reply may be asked for in `retry_after` seconds.
+         */
+        Limited: {
+            /**
+             * Code
+             * @enum {string}
+             */
+            code: "too_often" | "too_many_at_once";
+            /** Retry After */
+            retry_after: number;
+        };
+        /**
          * LoginLinkIn
          * @description Whom the link logs in; the owner where no name is given.
          */
@@ -1731,7 +1746,8 @@ export interface components {
          * Sent
          * @description What a send, a regenerate or a continue stored.
          *
-         *     `reply` is null when none was begun; `generation_id` is then the one that runs, if one does.
+         *     `reply` is null when none was begun; `generation_id` is then the one that runs, if one does, and
+         *     `limited` the limit that held, if one did.
          *     `branched` says that the message (for a regenerate: the reply) has an elder sibling.
          */
         Sent: {
@@ -1741,6 +1757,7 @@ export interface components {
             generation_id: string | null;
             /** Branched */
             branched: boolean;
+            limited?: components["schemas"]["Limited"] | null;
         };
         /** SnippetPart */
         SnippetPart: {

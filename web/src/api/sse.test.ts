@@ -60,6 +60,24 @@ describe('a stream', () => {
     expect(lost).toEqual([200, 200, 401])
   })
 
+  it('that meets a limit waits as long as it is told to', async () => {
+    vi.useFakeTimers()
+    const asked = vi.fn(async () => new Response(null, { status: 429, headers: { 'Retry-After': '20' } }))
+    vi.stubGlobal('fetch', asked)
+    const lost: number[] = []
+    const close = openStream({
+      ask: () => ({ url: '/', lastEventId: null }),
+      onFrame: () => {},
+      onLost: (status) => lost.push(status),
+    })
+    await vi.advanceTimersByTimeAsync(19_000)
+    expect(asked).toHaveBeenCalledTimes(1)
+    await vi.advanceTimersByTimeAsync(2_000)
+    expect(asked).toHaveBeenCalledTimes(2)
+    expect(lost).toEqual([429, 429])
+    close()
+  })
+
   it('that falls silent is given up', async () => {
     vi.useFakeTimers()
     vi.stubGlobal(

@@ -8,6 +8,9 @@
  */
 import { backoff, pause } from './retrying'
 
+/** However long a server asks to wait. */
+const LONGEST_WAIT = 60_000
+
 export interface Frame {
   event: string
   data: string
@@ -68,12 +71,15 @@ export interface StreamOptions {
 export function openStream(options: StreamOptions): () => void {
   const { ask, onFrame, onOpen, onAlive, onLost, heartbeat = 40_000 } = options
   const closed = new AbortController()
+  /** Seconds to wait, as an answer said that was a limit. */
+  let asksToWait = 0
 
   async function once(): Promise<number> {
     const attempt = new AbortController()
     const abort = () => attempt.abort()
     closed.signal.addEventListener('abort', abort)
     let watchdog = setTimeout(abort, heartbeat)
+    asksToWait = 0
     const { url, lastEventId } = ask()
     try {
       const response = await fetch(url, {
@@ -84,7 +90,10 @@ export function openStream(options: StreamOptions): () => void {
           ...(lastEventId === null ? {} : { 'Last-Event-ID': lastEventId }),
         },
       })
-      if (!response.ok || response.body === null) return response.status
+      if (!response.ok || response.body === null) {
+        if (response.status === 429) asksToWait = Number(response.headers.get('retry-after')) || 0
+        return response.status
+      }
       onOpen?.()
       const read = frameReader((frame) => {
         if (!closed.signal.aborted) onFrame(frame)
@@ -117,7 +126,8 @@ export function openStream(options: StreamOptions): () => void {
       if (status === 401) return
       attempt = Date.now() - began > 5000 ? 0 : attempt + 1
       // Somebody who has just started the server again should not wait long for the page to notice.
-      await pause(backoff(Math.max(0, attempt - 1), 5000), closed.signal)
+      const wait = Math.min(asksToWait * 1000, LONGEST_WAIT)
+      await pause(Math.max(wait, backoff(Math.max(0, attempt - 1), 5000)), closed.signal)
     }
   }
 

@@ -16,10 +16,12 @@ import { Composer } from './Composer'
 import { ConversationHead } from './ConversationHead'
 import { EmptyConversation } from './EmptyConversation'
 import { FinishedReplies } from './FinishedReplies'
+import { LimitNotice } from './LimitNotice'
 import { LoadingColumn } from './LoadingColumn'
 import { LoadingFailed } from './LoadingFailed'
 import { MessageList } from './MessageList'
 import { Notice } from './Notice'
+import { replyLimit } from './replyLimit'
 import { isRunning } from './state'
 import { type Editing, TalkContext } from './TalkContext'
 import { useConversation } from './useConversation'
@@ -45,9 +47,11 @@ export function ConversationPage({ id, messageId }: ConversationPageProps) {
   const [noted, noteBookmark] = useState<string | null>(null)
   const account = useStore(ofPage)
   const isAnswering = view.running !== null
+  const limit = useStore(replyLimit)
+  const mayAsk = !isAnswering && limit === null
   const talk = useMemo(
-    () => ({ runtime, edit: setEditing, isAnswering, noted, noteBookmark }),
-    [runtime, isAnswering, noted],
+    () => ({ runtime, edit: setEditing, isAnswering, mayAsk, noted, noteBookmark }),
+    [runtime, isAnswering, mayAsk, noted],
   )
 
   // A panel beside the text stays open from one conversation to the next; a sheet over it does not.
@@ -102,12 +106,11 @@ export function ConversationPage({ id, messageId }: ConversationPageProps) {
     before: () => step(-1),
     after: () => step(1),
     regenerate: () => {
-      if (last === undefined || isAnswering || last.message.role === 'system') return false
+      if (last === undefined || !mayAsk || last.message.role === 'system') return false
       void runtime.regenerate(last.id)
     },
     continue: () => {
-      if (last === undefined || isAnswering || last.message.role !== 'assistant' || last.text === '')
-        return false
+      if (last === undefined || !mayAsk || last.message.role !== 'assistant' || last.text === '') return false
       if (!isRunning(last.message)) void runtime.continueReply(last.id)
     },
     panel: () => turnPanel(!isPanelOpen),
@@ -177,6 +180,7 @@ export function ConversationPage({ id, messageId }: ConversationPageProps) {
                   </Button>
                 </p>
               )}
+              {limit !== null && !(last && view.unanswered.has(last.id)) && <LimitNotice limit={limit} />}
               {notice !== null && (
                 <Notice text={notice} reference={reference} onClose={() => runtime.forgetNotice()} />
               )}

@@ -1,6 +1,5 @@
 import { PencilLine } from 'lucide-react'
 import { lazy, Suspense } from 'react'
-import { Button } from '../ui/Button'
 import { CopyButton } from '../ui/CopyButton'
 import { IconButton } from '../ui/IconButton'
 import { Pilcrow } from '../ui/Pilcrow'
@@ -10,6 +9,7 @@ import { Markdown } from './markdown/Markdown'
 import { SaveMark } from './SaveMark'
 import { SiblingArrows } from './SiblingArrows'
 import { useTalk } from './TalkContext'
+import { Unanswered } from './Unanswered'
 import { isMarked, type SaidLine } from './view'
 
 const BookmarkMark = lazy(() => import('./BookmarkMark').then((found) => ({ default: found.BookmarkMark })))
@@ -50,14 +50,7 @@ export function OwnMessage({ line, isUnanswered }: OwnMessageProps) {
           <MessageMore message={message} />
         </span>
       </div>
-      {isUnanswered && !isAnswering && (
-        <p className="mt-1 flex items-center gap-3 text-[0.9375rem] text-quiet">
-          Not answered yet.
-          <Button className="pointer-coarse:min-h-11" onClick={() => void runtime.regenerate(message.id)}>
-            Answer
-          </Button>
-        </p>
-      )}
+      {isUnanswered && !isAnswering && <Unanswered messageId={message.id} />}
     </article>
   )
 }

@@ -28,15 +28,15 @@ export function isWhole({ status, finish_reason: reason }: Message): boolean {
 
 /** How a reply ended that is not all that the model had to say, and what can be done. */
 export function ReplyEnding({ message }: { message: Message }) {
-  const { runtime, isAnswering } = useTalk()
+  const { runtime, mayAsk } = useTalk()
   const hasText = message.content !== ''
   const goOn = hasText && (
-    <Button disabled={isAnswering} onClick={() => void runtime.continueReply(message.id)}>
+    <Button disabled={!mayAsk} onClick={() => void runtime.continueReply(message.id)}>
       Continue
     </Button>
   )
   const again = (word: string) => (
-    <Button disabled={isAnswering} onClick={() => void runtime.regenerate(message.id)}>
+    <Button disabled={!mayAsk} onClick={() => void runtime.regenerate(message.id)}>
       {word}
     </Button>
   )

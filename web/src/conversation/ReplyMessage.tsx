@@ -22,7 +22,7 @@ interface ReplyMessageProps {
 
 /** What the AI said, or is saying. */
 export function ReplyMessage({ line, isLast }: ReplyMessageProps) {
-  const { runtime, isAnswering } = useTalk()
+  const { runtime, mayAsk } = useTalk()
   const [showsFacts, setShowsFacts] = useState(false)
   const { message, text } = line
   const isGrowing = isRunning(message)
@@ -56,7 +56,7 @@ export function ReplyMessage({ line, isLast }: ReplyMessageProps) {
                 icon={RefreshCw}
                 size={16}
                 label="Regenerate"
-                disabled={isAnswering}
+                disabled={!mayAsk}
                 onClick={() => void runtime.regenerate(message.id)}
               />
             )}
@@ -66,7 +66,7 @@ export function ReplyMessage({ line, isLast }: ReplyMessageProps) {
                 icon={FastForward}
                 size={16}
                 label="Continue this reply"
-                disabled={isAnswering}
+                disabled={!mayAsk}
                 onClick={() => void runtime.continueReply(message.id)}
               />
             )}

@@ -1,8 +1,10 @@
-import { render, screen } from '@testing-library/react'
+import { act, render, screen } from '@testing-library/react'
 import userEvent from '@testing-library/user-event'
 import { describe, expect, it, vi } from 'vitest'
+import { ApiError } from '../api/problems'
 import type { Message } from '../api/types'
 import { Row } from './Row'
+import { noteRefused } from './replyLimit'
 import type { ConversationRuntime } from './runtime'
 import { TalkContext } from './TalkContext'
 import type { Line } from './view'
@@ -43,6 +45,7 @@ function row(message: Partial<Message>, siblings: string[] = ['r'], isAnswering 
     runtime: runtime as unknown as ConversationRuntime,
     edit: vi.fn(),
     isAnswering,
+    mayAsk: !isAnswering,
     noted: null,
     noteBookmark: vi.fn(),
   }
@@ -106,8 +109,24 @@ describe("the game master's message", () => {
   it('wears its save mark, and can be answered when it was not', async () => {
     const { user, regenerate } = row({ role: 'user', generation_id: null })
     expect(screen.getByText('Saved')).toBeTruthy()
-    await user.click(screen.getByRole('button', { name: 'Answer' }))
+    await user.click(screen.getByRole('button', { name: 'Reply' }))
     expect(regenerate).toHaveBeenCalledWith('r')
+  })
+
+  it('over a limit counts down to when a reply can be asked for', () => {
+    vi.useFakeTimers()
+    noteRefused(new ApiError(429, 'too_often', 'Too often.', true, 12))
+    row({ role: 'user', generation_id: null })
+    const words = () => screen.getByRole('status').textContent
+    expect(words()).toBe(
+      'Your message is kept. You have used up this minute’s replies. You can ask for the reply in 12 s.',
+    )
+    expect(screen.queryByRole('button', { name: 'Reply' })).toBeNull()
+    act(() => vi.advanceTimersByTime(5_000))
+    expect(words()).toContain('in 7 s.')
+    act(() => vi.advanceTimersByTime(7_000))
+    expect(screen.getByRole('button', { name: 'Reply' })).toBeTruthy()
+    vi.useRealTimers()
   })
 
   it('is not called unanswered while the AI speaks', () => {

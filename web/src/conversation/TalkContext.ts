@@ -12,6 +12,8 @@ export interface Talk {
   edit: (message: Editing) => void
   /** A reply is being written somewhere in this conversation. */
   isAnswering: boolean
+  /** A reply can be asked for: none is being written here, and no limit holds. */
+  mayAsk: boolean
   /** The message whose bookmark's note is being written. */
   noted: string | null
   noteBookmark: (id: string | null) => void

@@ -1,6 +1,8 @@
-/** Something a person asked for is tried once; if it fails, the page says why. */
+/** Something a person asked for is tried once; if it fails, the page says why, and counts down to when a
+ * limit ends. */
 import { ApiError } from '../api/problems'
 import type { Following } from './following'
+import { noteRefused } from './replyLimit'
 import type { Screen } from './screen'
 
 export type Attempt = (work: () => Promise<void>) => Promise<void>
@@ -11,6 +13,7 @@ export function attempting(screen: Screen, following: Following): Attempt {
     try {
       await work()
     } catch (error) {
+      if (noteRefused(error)) return
       // The server knows of a reply that is not on screen.
       if (error instanceof ApiError && error.code === 'generation_running') void following.load()
       screen.tell(error)

@@ -10,6 +10,7 @@ import type { Message, Sent } from '../api/types'
 import type { Outbox } from '../outbox/outbox'
 import { FrameQueue } from './frames'
 import { newestPage, pageTo } from './loading'
+import { noteSent } from './replyLimit'
 import { type Screen, STILL_ANSWERING } from './screen'
 import { applyEvent, applyFetched, applyPage, applySent, goneToLeaf, isLacking } from './state'
 
@@ -81,6 +82,7 @@ export class Following {
 
   /** The server has taken a message or begun a reply. */
   stored(sent: Sent): void {
+    noteSent(sent)
     this.screen.state = applySent(this.screen.state, sent)
     const waitsForAnswer = sent.reply === null && sent.generation_id !== null
     if (waitsForAnswer) this.screen.change({ notice: STILL_ANSWERING })
@@ -107,7 +109,10 @@ export class Following {
       outbox.onSent((entry, sent) => {
         if (entry.conversationId !== this.id) return
         if (entry.isHere) this.stored(sent)
-        else this.apply([sent.message, sent.reply].flatMap((each) => (each === null ? [] : [added(each)])))
+        else {
+          noteSent(sent)
+          this.apply([sent.message, sent.reply].flatMap((each) => (each === null ? [] : [added(each)])))
+        }
       }),
       contact.subscribe(() => {
         if (contact.read().reach === 'here' && this.screen.isIn('loading failed')) void this.load()

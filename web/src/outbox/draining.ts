@@ -13,6 +13,9 @@ import type { TabNews } from './tabNews'
 import { alone } from './tabs'
 import type { Waiting } from './waiting'
 
+/** However long a server asks to wait. */
+const LONGEST_WAIT = 600_000
+
 interface DrainingOptions {
   waiting: Waiting
   keeping: Keeping
@@ -33,6 +36,8 @@ export class Draining {
   readonly acknowledged = new Listeners<[entry: OutboxEntry, sent: Sent]>()
   /** Tries in a row that the server or the network held up. */
   failures = 0
+  /** Before then the server does not want to be asked. */
+  notBefore = 0
   private readonly again = new Set<string>()
 
   constructor(private readonly options: DrainingOptions) {}
@@ -127,8 +132,12 @@ export class Draining {
     const change = { state, problem: inWords(error), reference: referenceOf(error) } as const
     waiting.patch(entry.id, change)
     await keeping.in((store) => store.change(entry.id, change))
-    if (isLater) this.failures += 1
-    else {
+    if (isLater) {
+      this.failures += 1
+      if (error instanceof ApiError && error.retryAfter !== null) {
+        this.notBefore = Date.now() + Math.min(error.retryAfter * 1000, LONGEST_WAIT)
+      }
+    } else {
       waiting.heirs.set(entry.id, entry.parentId)
       await keeping.in((store) => store.hang(entry.id, entry.parentId))
     }

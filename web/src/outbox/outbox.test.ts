@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { MessageDraft } from '../api/client'
-import { ApiError, unreachable } from '../api/problems'
+import { ApiError, problemOf, unreachable } from '../api/problems'
 import { channels, lockManager } from '../api/tabs.fixture'
 import type { Message, Sent } from '../api/types'
 import { MOST_WAITING, OutboxFull } from './limits'
@@ -90,6 +90,32 @@ describe('the outbox', () => {
     await vi.advanceTimersByTimeAsync(30_000)
     expect(outbox.entries.read()).toEqual([])
     expect(new Set(post.mock.calls.map(([, draft]) => draft.id)).size).toBe(1)
+  })
+
+  it.each([
+    ['the server', { code: 'too_often', detail: 'Wait a moment.', retryable: true, retry_after: 40 }],
+    ['a proxy', null],
+  ])('waits as long as the 429 of %s says, and drops nothing', async (_, problem) => {
+    let isLimited = true
+    const post = vi.fn(async (_: string, draft: MessageDraft) => {
+      if (!isLimited) return sent(draft)
+      const body = problem === null ? '<h1>429</h1>' : JSON.stringify(problem)
+      throw await problemOf(new Response(body, { status: 429, headers: { 'Retry-After': '40' } }))
+    })
+    const outbox = new Outbox({ post })
+    outbox.send(message('Aye'))
+    await quickTries()
+    expect(outbox.entries.read()[0]).toMatchObject({
+      state: 'unsaved',
+      content: 'Aye',
+      problem: problem?.detail ?? 'The server was asked too much for now.',
+    })
+    isLimited = false
+    await vi.advanceTimersByTimeAsync(34_000)
+    expect(post).toHaveBeenCalledTimes(1)
+    await vi.advanceTimersByTimeAsync(3_000)
+    expect(outbox.entries.read()).toEqual([])
+    expect(post).toHaveBeenCalledTimes(2)
   })
 
   it('sends again under the same id when it is asked to', async () => {

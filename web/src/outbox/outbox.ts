@@ -242,7 +242,10 @@ export class Outbox {
   /** What is unsaved is tried now and then, unless the server is away: its return is told. */
   private watch(): void {
     if (this.unsaved().length === 0 || this.timer !== null) return
-    const wait = backoff(Math.min(this.draining.failures + 2, 8), MOST_PAUSE)
+    const wait = Math.max(
+      backoff(Math.min(this.draining.failures + 2, 8), MOST_PAUSE),
+      this.draining.notBefore - Date.now(),
+    )
     this.timer = setTimeout(() => {
       this.timer = null
       if (currentReach() === 'away') this.watch()

@@ -1,6 +1,7 @@
 import { getRouteApi } from '@tanstack/react-router'
 import { ChevronDown, Search } from 'lucide-react'
 import { type KeyboardEvent, useEffect, useRef, useState } from 'react'
+import { isLimit } from '../api/problems'
 import { Button } from '../ui/Button'
 import { Empty } from '../ui/Empty'
 import { ListFailed } from '../ui/ListFailed'
@@ -11,6 +12,7 @@ import { mended } from '../writing/mending'
 import { askedAt, narrowings, type SearchPlace } from './asking'
 import { HitRow } from './HitRow'
 import { Narrowing } from './Narrowing'
+import { SearchLimit } from './SearchLimit'
 import { useDebounced } from './useDebounced'
 import { useSearch } from './useSearch'
 
@@ -100,6 +102,7 @@ export function SearchPage() {
             ? `${hits.length}${search.hasNextPage ? ' or more' : ''} found.`
             : ''}
         </p>
+        {search.isFetching && isLimit(search.failureReason) && <SearchLimit problem={search.failureReason} />}
         {asked.q === '' ? (
           <Empty>
             A name, a place, half a sentence: all that was ever said is found here, on every branch, in every
