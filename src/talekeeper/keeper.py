@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -35,6 +36,8 @@ from talekeeper.ids import BootId, fresh_id
 from talekeeper.jobs import JobRunner
 from talekeeper.live import MemoryHub
 from talekeeper.providers.catalogue import Connection, build_provider
+from talekeeper.providers.gguf.downloads import Downloads
+from talekeeper.providers.gguf.keeping import window_here
 from talekeeper.providers.reach import Reach
 from talekeeper.providers.sharing import Providers
 from talekeeper.settings import Settings
@@ -66,6 +69,7 @@ class Keeper:
         generations: Generations,
         sender: Sender,
         indexing: Indexing,
+        downloads: Downloads,
         tasks: OwnTasks,
     ) -> None:
         self.settings = settings
@@ -77,8 +81,13 @@ class Keeper:
         self.generations = generations
         self.sender = sender
         self.indexing = indexing
+        self.downloads = downloads
         self.tasks = tasks
         self.is_closing = False
+
+    @property
+    def models_folder(self) -> Path:
+        return self.settings.data_dir / MODELS
 
     def game_master(self, account: Account | None = None) -> GameMaster:
         """What an account can do, for a program of one's own; without one, the local owner."""
@@ -140,6 +149,7 @@ async def open_keeper(
             master_key=open_master_key(settings.key_file),
             clock=clock,
             longest_request=settings.longest_request,
+            local_window=partial(window_here, settings.data_dir / MODELS),
         )
         lease = await Lease.take(store, boot_id=boot_id, clock=clock, tasks=tasks)
         stack.push_async_callback(lease.release)
@@ -175,6 +185,9 @@ async def open_keeper(
         stack.push_async_callback(jobs.close)
         indexing = Indexing(store, heard, tasks=tasks)
         stack.push_async_callback(indexing.close)
+        downloads = Downloads(settings.data_dir / MODELS, tasks=tasks)
+        await downloads.start()
+        stack.push_async_callback(downloads.close)
         emptying = TrashEmptying(store, clock=clock, days=settings.trash_days, tasks=tasks)
         emptying.start()
         stack.push_async_callback(emptying.close)
@@ -188,6 +201,7 @@ async def open_keeper(
             generations=generations,
             sender=Sender(store, generations, boot_id=boot_id, choice=choice),
             indexing=indexing,
+            downloads=downloads,
             tasks=tasks,
         )
         stack.callback(keeper.begin_closing)
@@ -244,6 +258,7 @@ def _providers(settings: Settings, reach: Reach) -> Providers:
             stall_seconds=settings.provider_stall_seconds,
             first_token_seconds=settings.provider_first_token_seconds,
             scripted_pace=settings.scripted_pace_ms / 1000,
+            local_idle_seconds=settings.local_idle_seconds,
             reach=reach,
         )
 

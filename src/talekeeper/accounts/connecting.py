@@ -113,6 +113,7 @@ class Connections:
         clock: Clock,
         longest_request: int,
         find: Find | None = None,
+        local_window: Callable[[str], int | None] | None = None,
     ) -> None:
         self._store = store
         self._defaults = defaults
@@ -123,6 +124,7 @@ class Connections:
         self._clock = clock
         self._longest_request = longest_request
         self._find = find or _find_here
+        self._local_window = local_window
         self._finding = asyncio.Lock()
         self._found: tuple[float, tuple[FoundServer, ...]] | None = None
         self.health = HealthBook(clock)
@@ -276,8 +278,12 @@ class Connections:
         if not chosen:
             raise ModelMissing("No model is chosen for this provider. Choose one in the settings.")
         own = (kept or _nothing(provider)).settings
+        window = own.context_length
+        if provider == "local" and self._local_window is not None:
+            here = self._local_window(chosen)
+            window = min(here, window) if here and window else here or window
         longest = own.longest_request or self._longest_request
-        return Reached(built, chosen, own.context_length, longest)
+        return Reached(built, chosen, window, longest)
 
     def _provider(self, account: Account, connection: Connection) -> Provider:
         is_ours = connection.base_url == self._default(connection.provider).base_url

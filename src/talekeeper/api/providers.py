@@ -17,8 +17,8 @@ from talekeeper.domain.changes import KEPT
 from talekeeper.domain.conversations import MAX_LONGEST_REQUEST, MIN_LONGEST_REQUEST
 from talekeeper.domain.replies import Model
 from talekeeper.errors import InvalidInput, ModelMissing
-from talekeeper.keeper import MODELS
-from talekeeper.providers.weights import find_weights
+from talekeeper.providers.gguf.keeping import find_model
+from talekeeper.providers.weights import SMOLLM2
 from talekeeper.settings import ProviderName
 
 router = resource("providers")
@@ -192,7 +192,8 @@ def _one(keeper: TheKeeper, item: Connected, overview: Overview) -> ProviderOut:
     is_configured = item.is_configured
     if item.kind.name == "local":
         try:
-            find_weights(keeper.settings.data_dir / MODELS)
+            chosen = overview.model if overview.provider == "local" else None
+            find_model(keeper.models_folder, chosen or item.settings.model or SMOLLM2.name)
         except ModelMissing as missing:
             note, is_configured = missing.message, False
     return ProviderOut(

@@ -30,7 +30,7 @@ class ProviderKind:
 KINDS: Final = (
     ProviderKind(
         "local",
-        "Built-in small model (a demonstration, on this machine)",
+        "On this machine (a small model is built in)",
         is_remote=False,
         default_model="smollm2-135m-instruct",
     ),
@@ -108,6 +108,7 @@ def build_provider(
     stall_seconds: float = 60.0,
     first_token_seconds: float = 300.0,
     scripted_pace: float = 0.0,
+    local_idle_seconds: float = 600.0,
     reach: Reach = Reach.ANYWHERE,
 ) -> Provider:
     """The provider for `connection`. Connects to nothing and loads nothing yet.
@@ -125,9 +126,9 @@ def build_provider(
     # second at the start, and a table with only the built-in model never needs it.
     match kind.name:
         case "local":
-            from talekeeper.providers.local import LocalModel
+            from talekeeper.providers.local import LocalModels
 
-            return LocalModel(models_folder)
+            return LocalModels(models_folder, idle_seconds=local_idle_seconds)
         case "scripted":
             from talekeeper.providers.scripted import Scripted
 
