@@ -4,51 +4,43 @@
  * again, so that nothing in its memory is shown to another account or sent by it. What lies in the
  * browser's stores (drafts, unsent messages) is kept there under the account's id until it is back.
  */
+import { Listeners } from '../stores/listeners'
+import { createStore, type Readable } from '../stores/store'
 import { BASE } from './base'
 
 const CHANNEL = `talekeeper.account${BASE}`
 
 type Told = { account: string | null }
 
-let account: string | null = null
-const listeners = new Set<() => void>()
-const leavers = new Set<() => void>()
+const known = createStore<string | null>(null)
+const leaving = new Listeners()
 const channel = typeof BroadcastChannel === 'undefined' ? null : new BroadcastChannel(CHANNEL)
 
 channel?.addEventListener('message', ({ data }: MessageEvent<Told>) => {
+  const account = known.read()
   if (account !== null && data.account !== account) beginAgain()
 })
 
 /** The account that this page belongs to; null until the server has said it. */
-export function currentAccount(): string | null {
-  return account
-}
+export const account: Readable<string | null> = known
 
-export function onAccount(listener: () => void): () => void {
-  listeners.add(listener)
-  return () => listeners.delete(listener)
-}
-
-/** Called when the page turns out to be another account's, before it begins again. */
-export function onLeaving(listener: () => void): void {
-  leavers.add(listener)
-}
+/** Calls back when the page turns out to be another account's, before it begins again. */
+export const onLeaving = leaving.add
 
 function beginAgain(): void {
-  for (const leave of [...leavers]) leave()
+  leaving.tell()
   location.reload()
 }
 
 /** The server says whose session it is. */
 export function noteAccount(id: string): void {
-  if (id === account) return
-  if (account !== null) {
+  if (id === known.read()) return
+  if (known.read() !== null) {
     beginAgain()
     return
   }
-  account = id
-  channel?.postMessage({ account } satisfies Told)
-  for (const listener of [...listeners]) listener()
+  channel?.postMessage({ account: id } satisfies Told)
+  known.write(id)
 }
 
 /** This browser's session has ended: no other tab shows anything of it any more. */

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { ServerEvent } from './events'
 import { Live } from './live'
-import { currentReach, isNewsRefused, noteReach } from './reach'
+import { contact, currentReach, noteReach } from './reach'
 import type { StreamOptions } from './sse'
 import { channels, lockManager } from './tabs.fixture'
 
@@ -61,13 +61,13 @@ describe('tabs', () => {
     for (const status of [400, 403, 404, 408, 414, 421, 422, 429, 431]) {
       noteReach('unknown')
       opened[0]?.onLost?.(status)
-      expect([status, currentReach(), isNewsRefused()]).toEqual([status, 'here', true])
+      expect([status, currentReach(), contact.read().isNewsRefused]).toEqual([status, 'here', true])
       opened[0]?.onOpen?.()
-      expect(isNewsRefused()).toBe(false)
+      expect(contact.read().isNewsRefused).toBe(false)
     }
     for (const status of [0, 500, 502, 503]) {
       opened[0]?.onLost?.(status)
-      expect([status, currentReach(), isNewsRefused()]).toEqual([status, 'away', false])
+      expect([status, currentReach(), contact.read().isNewsRefused]).toEqual([status, 'away', false])
       opened[0]?.onOpen?.()
     }
   })

@@ -1,33 +1,27 @@
-/** Whether the server answers, and whether it knows who asks: one small store for the whole page. */
+/** Whether the server answers, and whether it knows who asks. */
+import { createStore } from '../stores/store'
 
 export type Reach = 'unknown' | 'here' | 'away' | 'stranger'
 
-let reach: Reach = 'unknown'
-let refused = false
-const listeners = new Set<() => void>()
+export interface Contact {
+  reach: Reach
+  /** The server answers, and refuses to tell this page what happens. */
+  isNewsRefused: boolean
+}
+
+export const contact = createStore<Contact>(
+  { reach: 'unknown', isNewsRefused: false },
+  (next, now) => next.reach === now.reach && next.isNewsRefused === now.isNewsRefused,
+)
 
 export function currentReach(): Reach {
-  return reach
+  return contact.read().reach
 }
 
-export function noteReach(next: Reach): void {
-  if (next === reach) return
-  reach = next
-  for (const listener of [...listeners]) listener()
+export function noteReach(reach: Reach): void {
+  contact.write({ ...contact.read(), reach })
 }
 
-/** Whether the server, which answers, refuses to tell this page what happens. */
-export function isNewsRefused(): boolean {
-  return refused
-}
-
-export function noteNews(isRefused: boolean): void {
-  if (isRefused === refused) return
-  refused = isRefused
-  for (const listener of [...listeners]) listener()
-}
-
-export function onReach(listener: () => void): () => void {
-  listeners.add(listener)
-  return () => listeners.delete(listener)
+export function noteNews(isNewsRefused: boolean): void {
+  contact.write({ ...contact.read(), isNewsRefused })
 }

@@ -1,29 +1,24 @@
-import { useSyncExternalStore } from 'react'
 import { api } from '../api/client'
-import { currentHealth, noteHealth, onHealth } from '../api/health'
+import { health } from '../api/health'
 import { liveNews } from '../api/live'
-import { isNewsRefused, onReach } from '../api/reach'
-import { outbox } from '../conversation/outbox'
+import { contact } from '../api/reach'
+import { outbox } from '../outbox/outbox'
+import { useStore } from '../stores/store'
 import { Button } from '../ui/Button'
 import { persistenceOf } from './persistence'
-import { useReach } from './useReach'
 
 function retry(): void {
   liveNews().wake()
   outbox.retryAll()
-  void api.health().then(noteHealth, () => {})
+  void api.health().then(health.write, () => {})
 }
 
 /** Whether what is said can be saved: nothing while it can, else what is true and what to do. */
 export function AwayBanner() {
-  const reach = useReach()
-  const refused = useSyncExternalStore(onReach, isNewsRefused)
-  const health = useSyncExternalStore(onHealth, currentHealth)
-  const entries = useSyncExternalStore(outbox.subscribe, outbox.entries)
+  const entries = useStore(outbox.entries)
   const { state, headline, advice, reasons } = persistenceOf({
-    reach,
-    health,
-    isNewsRefused: refused,
+    ...useStore(contact),
+    health: useStore(health),
     waiting: entries.filter((entry) => entry.state !== 'refused').length,
     unsaved: entries.filter((entry) => entry.state === 'unsaved').length,
     isLasting: outbox.isLasting,

@@ -3,7 +3,7 @@ import { Navigate } from '@tanstack/react-router'
 import { api } from '../api/client'
 import { LoadingColumn } from '../conversation/LoadingColumn'
 import { LoadingFailed } from '../conversation/LoadingFailed'
-import { noteConversation } from './queries'
+import { noteConversation } from '../lists/conversations'
 
 /** The account's current conversation, opened if there is none. */
 export function HomePage() {

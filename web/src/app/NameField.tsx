@@ -1,7 +1,7 @@
 import type { Conversation } from '../api/types'
+import type { useRename } from '../lists/useRename'
 import { titleOf } from '../ui/titles'
 import { useLine } from '../writing/useLine'
-import type { useRename } from './queries'
 
 const LONGEST = 200
 

@@ -1,9 +1,9 @@
 import { Link, useNavigate } from '@tanstack/react-router'
 import { Archive, HardDrive, type LucideIcon, PanelLeftClose, Plus, Search, Settings2 } from 'lucide-react'
 import { keycaps, SHORTCUTS } from '../keyboard/shortcuts'
+import { useOpenConversation } from '../lists/useOpenConversation'
 import { IconButton } from '../ui/IconButton'
 import { Wordmark } from '../ui/Wordmark'
-import { useOpenConversation } from './queries'
 import { RailList } from './RailList'
 
 interface RailProps {

@@ -1,5 +1,5 @@
+import { useConversations } from '../lists/conversations'
 import { Button } from '../ui/Button'
-import { useConversations } from './queries'
 import { RailRow } from './RailRow'
 
 function moveFocus(list: HTMLElement, by: 1 | -1): void {

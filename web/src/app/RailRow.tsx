@@ -2,10 +2,10 @@ import { Link } from '@tanstack/react-router'
 import { Pin } from 'lucide-react'
 import { lazy, useRef, useState } from 'react'
 import type { Conversation } from '../api/types'
+import { useRename } from '../lists/useRename'
 import { MenuButton } from '../ui/MenuButton'
 import { titleOf } from '../ui/titles'
 import { NameField } from './NameField'
-import { useRename } from './queries'
 
 const ConversationMenu = lazy(() =>
   import('../putting/ConversationMenu').then((found) => ({ default: found.ConversationMenu })),

@@ -1,19 +1,20 @@
 import { Outlet } from '@tanstack/react-router'
 import { lazy, Suspense, useState } from 'react'
+import { useMe } from '../account/useMe'
 import { ApiError } from '../api/problems'
+import { contact } from '../api/reach'
 import { useShortcuts } from '../keyboard/useShortcuts'
+import { useStore } from '../stores/store'
 import { Boundary } from '../ui/Boundary'
 import { CannotBeShown } from '../ui/CannotBeShown'
 import { keep, useKept } from '../ui/kept'
 import { NoticeShelf } from '../ui/NoticeShelf'
-import { takeBackLast, useSaid } from '../ui/notices'
+import { said, takeBackLast } from '../ui/notices'
 import { useWide } from '../ui/useWide'
 import { AwayBanner } from './AwayBanner'
-import { useMe } from './queries'
 import { Rail } from './Rail'
 import { RailControl } from './RailControl'
 import { useNews } from './useNews'
-import { useReach } from './useReach'
 
 // Fetched once they are wanted.
 const Sheet = lazy(() => import('../ui/Sheet').then(({ Sheet }) => ({ default: Sheet })))
@@ -30,15 +31,15 @@ export function Shell() {
   const [isSheetOpen, setSheetOpen] = useState(false)
   const [over, setOver] = useState<'nothing' | 'switcher' | 'shortcuts'>('nothing')
   const me = useMe()
-  const reach = useReach()
+  const reach = useStore(contact).reach
   useNews()
 
   const isStranger = reach === 'stranger' || (me.error instanceof ApiError && me.error.status === 401)
   // What was just put away can be undone only where no sheet stands before the note that says so.
-  const said = useSaid().at(-1)?.id
-  const [seenSaid, setSeenSaid] = useState(said)
-  if (said !== seenSaid) {
-    setSeenSaid(said)
+  const lastSaid = useStore(said).at(-1)?.id
+  const [seenSaid, setSeenSaid] = useState(lastSaid)
+  if (lastSaid !== seenSaid) {
+    setSeenSaid(lastSaid)
     setSheetOpen(false)
   }
 

@@ -2,6 +2,7 @@ import { useNavigate } from '@tanstack/react-router'
 import { Archive, Pin, Search } from 'lucide-react'
 import { Fragment, type KeyboardEvent, type ReactNode, useEffect, useId, useRef, useState } from 'react'
 import type { Conversation, Hit } from '../api/types'
+import { useTitles } from '../lists/useTitles'
 import { Snippet } from '../search/Snippet'
 import { useDebounced } from '../search/useDebounced'
 import { useSearch } from '../search/useSearch'
@@ -11,7 +12,6 @@ import { titleOf } from '../ui/titles'
 import { searchable } from '../writing/keepable'
 import { mended } from '../writing/mending'
 import { ranked } from './ranking'
-import { useTitles } from './useTitles'
 
 const MOST_TITLES = 12
 const MOST_HITS = 6

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Conversation } from '../api/types'
-import { one } from './conversations.fixture'
+import { one } from '../lists/conversations.fixture'
 import { ranked } from './ranking'
 
 const titled = (title: string, more: Partial<Conversation> = {}) => one(title, { title, ...more })

@@ -1,6 +1,6 @@
 /** Which titles a few typed letters mean, the likeliest first. */
 import type { Conversation } from '../api/types'
-import { byListOrder, shelfOf } from './ordering'
+import { byListOrder, shelfOf } from '../lists/ordering'
 
 /** Letters that do not decompose and are compared as plain ones, as the server's search does. */
 const PLAIN: Record<string, string> = {

@@ -2,7 +2,8 @@ import { QueryObserver } from '@tanstack/react-query'
 import { renderHook } from '@testing-library/react'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { ServerEvent } from '../api/events'
-import { CONVERSATIONS, queryClient } from './queries'
+import { queryClient } from '../api/queryClient'
+import { CONVERSATIONS } from '../lists/conversations'
 import { useNews } from './useNews'
 
 const live = vi.hoisted(() => ({
@@ -21,8 +22,14 @@ vi.mock('../api/live', () => ({
     wake: live.wake,
   }),
 }))
-vi.mock('../conversation/outbox', () => ({
-  outbox: { start: async () => {}, retryAll: () => {}, leave: () => {}, isLasting: true, entries: () => [] },
+vi.mock('../outbox/outbox', () => ({
+  outbox: {
+    start: async () => {},
+    retryAll: () => {},
+    leave: () => {},
+    isLasting: true,
+    entries: { read: () => [] },
+  },
 }))
 
 let leave = () => {}

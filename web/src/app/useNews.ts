@@ -1,12 +1,13 @@
 import { useEffect } from 'react'
 import { api } from '../api/client'
-import { currentHealth, noteHealth, onHealth } from '../api/health'
+import { health } from '../api/health'
 import { liveNews } from '../api/live'
-import { currentReach, onReach } from '../api/reach'
+import { queryClient } from '../api/queryClient'
+import { contact } from '../api/reach'
 import { onReturn } from '../api/returning'
-import { outbox } from '../conversation/outbox'
 import { forgetRuntimes } from '../conversation/useConversation'
-import { CONVERSATIONS, forgetConversation, noteConversation, queryClient } from './queries'
+import { CONVERSATIONS, forgetConversation, noteConversation } from '../lists/conversations'
+import { outbox } from '../outbox/outbox'
 
 /** Keeps the lists true to what the server tells, and sends what waited once it is back. */
 export function useNews(): void {
@@ -34,11 +35,11 @@ export function useNews(): void {
         if (event.type === 'conversation.changed') noteConversation(event.conversation)
         if (event.type === 'message.changed' && event.conversation) noteConversation(event.conversation)
         if (event.type === 'conversation.gone') forgetConversation(event.conversation_id)
-        if (event.type === 'health') noteHealth(event.health)
+        if (event.type === 'health') health.write(event.health)
         if (event.type === 'ready' && event.missed) refetch()
       }),
-      onHealth(() => {
-        if (currentHealth().state === 'available') outbox.retryAll()
+      health.subscribe(() => {
+        if (health.read().state === 'available') outbox.retryAll()
       }),
       onReturn(() => {
         if (!live.isFresh()) refetch()
@@ -48,20 +49,21 @@ export function useNews(): void {
         void api.me().catch(() => {})
         catchUp()
       }),
-      onReach(() => {
-        if (currentReach() === 'stranger') {
+      contact.subscribe(() => {
+        const { reach } = contact.read()
+        if (reach === 'stranger') {
           // What was known is this account's; the server is asked who is here before anything is shown.
           outbox.leave()
           forgetRuntimes()
           queryClient.clear()
         }
-        if (currentReach() !== 'here') return
+        if (reach !== 'here') return
         void outbox.start().then(outbox.retryAll)
         void queryClient.refetchQueries({ predicate: (query) => query.state.status === 'error' })
       }),
     ]
     const warn = (event: BeforeUnloadEvent) => {
-      if (!outbox.isLasting && outbox.entries().length > 0) event.preventDefault()
+      if (!outbox.isLasting && outbox.entries.read().length > 0) event.preventDefault()
     }
     addEventListener('beforeunload', warn)
     return () => {

@@ -2,8 +2,8 @@ import { fireEvent, render, screen } from '@testing-library/react'
 import userEvent from '@testing-library/user-event'
 import type { ComponentProps } from 'react'
 import { describe, expect, it, vi } from 'vitest'
+import { keepDraft, keptDraft } from '../outbox/drafts'
 import { Composer } from './Composer'
-import { keepDraft, keptDraft } from './drafts'
 
 function composer(more: Partial<ComponentProps<typeof Composer>> = {}) {
   const props = {

@@ -1,11 +1,11 @@
 import { ArrowUp, Square, X } from 'lucide-react'
 import { type KeyboardEvent, useEffect, useId, useLayoutEffect, useRef, useState } from 'react'
 import { isShortcut } from '../keyboard/shortcuts'
+import { keepDraft, keptDraft } from '../outbox/drafts'
 import { IconButton } from '../ui/IconButton'
 import { sendable, unkeepableIn, withLineEnds } from '../writing/keepable'
 import { mended, pasteMended } from '../writing/mending'
 import { Unkeepable } from '../writing/Unkeepable'
-import { keepDraft, keptDraft } from './drafts'
 import type { Editing } from './TalkContext'
 
 interface ComposerProps {

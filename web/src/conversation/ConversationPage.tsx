@@ -1,18 +1,10 @@
 import { useRouterState } from '@tanstack/react-router'
-import {
-  lazy,
-  Suspense,
-  useCallback,
-  useEffect,
-  useMemo,
-  useRef,
-  useState,
-  useSyncExternalStore,
-} from 'react'
-import { currentAccount, onAccount } from '../api/account'
+import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from 'react'
+import { account as ofPage } from '../api/account'
 import { NotFound } from '../app/NotFound'
-import { shelfOf } from '../app/ordering'
 import { useShortcuts } from '../keyboard/useShortcuts'
+import { shelfOf } from '../lists/ordering'
+import { useStore } from '../stores/store'
 import { Boundary } from '../ui/Boundary'
 import { Button } from '../ui/Button'
 import { CannotBeShown } from '../ui/CannotBeShown'
@@ -51,7 +43,7 @@ export function ConversationPage({ id, messageId }: ConversationPageProps) {
   const { phase, problem, reference, state, view, notice, runtime } = snapshot
   const [editing, setEditing] = useState<Editing | null>(null)
   const [noted, noteBookmark] = useState<string | null>(null)
-  const account = useSyncExternalStore(onAccount, currentAccount)
+  const account = useStore(ofPage)
   const isAnswering = view.running !== null
   const talk = useMemo(
     () => ({ runtime, edit: setEditing, isAnswering, noted, noteBookmark }),
@@ -72,7 +64,7 @@ export function ConversationPage({ id, messageId }: ConversationPageProps) {
   const jump = useCallback(
     (to: string) => {
       setSheetOpen(false)
-      void runtime.jumpTo(to)
+      void runtime.reading.jumpTo(to)
     },
     [runtime],
   )
@@ -81,14 +73,14 @@ export function ConversationPage({ id, messageId }: ConversationPageProps) {
   const visit = useRouterState({ select: ({ location }) => location.state.__TSR_key })
   // biome-ignore lint/correctness/useExhaustiveDependencies: another visit to the same place jumps again
   useEffect(() => {
-    if (messageId !== null) void runtime.jumpTo(messageId)
+    if (messageId !== null) void runtime.reading.jumpTo(messageId)
   }, [messageId, runtime, visit])
 
   const last = view.lines.findLast((line): line is SaidLine => line.kind === 'said')
   const step = (by: 1 | -1) => {
     const sibling = last?.siblings[last.siblings.indexOf(last.id) + by]
     if (sibling === undefined) return false
-    void runtime.switchTo(sibling)
+    void runtime.reading.switchTo(sibling)
   }
   const editLast = () => {
     const own = view.lines.findLast(
@@ -177,7 +169,10 @@ export function ConversationPage({ id, messageId }: ConversationPageProps) {
               {view.newerElsewhere !== null && (
                 <p role="status" className="mb-1.5 flex items-center gap-3 text-[0.9375rem] text-quiet">
                   Newer messages stand on another branch.
-                  <Button className="pointer-coarse:min-h-11" onClick={() => void runtime.goToNewer()}>
+                  <Button
+                    className="pointer-coarse:min-h-11"
+                    onClick={() => void runtime.reading.goToNewer()}
+                  >
                     Go there
                   </Button>
                 </p>

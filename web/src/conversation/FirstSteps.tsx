@@ -1,11 +1,11 @@
 import { Link } from '@tanstack/react-router'
 import { type ReactNode, useState } from 'react'
-import { useProviders } from '../app/queries'
+import { type Answering, answeringIn, sentTo, shortTitle } from '../providers/answering'
+import { useProviders } from '../providers/queries'
 import { Button } from '../ui/Button'
 import { Fleuron } from '../ui/Fleuron'
 import { Wordmark } from '../ui/Wordmark'
 import { Words } from '../ui/Words'
-import { type Answering, answeringIn, sentTo, shortTitle } from './providing'
 
 interface Step {
   title: string

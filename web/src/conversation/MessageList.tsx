@@ -4,7 +4,8 @@ import { useEffect, useLayoutEffect, useRef, useState } from 'react'
 import { Button } from '../ui/Button'
 import { Fleuron } from '../ui/Fleuron'
 import { Row } from './Row'
-import type { ConversationRuntime, Snapshot } from './runtime'
+import type { ConversationRuntime } from './runtime'
+import type { Snapshot } from './screen'
 import type { Line } from './view'
 
 interface MessageListProps extends Pick<Snapshot, 'view' | 'loadingOlder' | 'loadingNewer' | 'target'> {
@@ -49,7 +50,7 @@ export function MessageList({ view, loadingOlder, loadingNewer, target, runtime 
     followOnAppend: !isStretch && !wasStretch.current,
     scrollEndThreshold: NEAR_END,
     // As high as they were: what is above the place where one left has not changed.
-    initialMeasurementsCache: runtime.readingPlace?.rows ?? [],
+    initialMeasurementsCache: runtime.reading.place?.rows ?? [],
   })
   const rows = virtualizer.getVirtualItems()
   useLayoutEffect(() => {
@@ -60,7 +61,7 @@ export function MessageList({ view, loadingOlder, loadingNewer, target, runtime 
   const known = useRef(lines)
   known.current = lines
   useLayoutEffect(() => {
-    const place = runtime.readingPlace
+    const place = runtime.reading.place
     const isThere = known.current.some((line) => line.id === place?.id)
     if (place === null || !isThere) virtualizer.scrollToEnd()
     else virtualizer.scrollToOffset(place.offset)
@@ -75,8 +76,8 @@ export function MessageList({ view, loadingOlder, loadingNewer, target, runtime 
     const element = scroller.current
     if (element === null || !(wantsOlder || wantsNewer)) return
     const { scrollTop, scrollHeight, clientHeight } = element
-    if (wantsOlder && scrollTop < 2 * clientHeight) void runtime.loadOlder()
-    if (wantsNewer && scrollHeight - scrollTop < 2 * clientHeight) void runtime.loadNewer()
+    if (wantsOlder && scrollTop < 2 * clientHeight) void runtime.reading.loadOlder()
+    if (wantsNewer && scrollHeight - scrollTop < 2 * clientHeight) void runtime.reading.loadNewer()
   })
 
   const sending = lines.findLast((line) => line.kind === 'outgoing')?.id
@@ -91,7 +92,7 @@ export function MessageList({ view, loadingOlder, loadingNewer, target, runtime 
     const index = target === null ? -1 : lines.findIndex((line) => line.id === target.id)
     if (index < 0) return
     virtualizer.scrollToIndex(index, { align: 'center' })
-    const timer = setTimeout(() => runtime.forgetTarget(), MARKED)
+    const timer = setTimeout(() => runtime.reading.forgetTarget(), MARKED)
     return () => clearTimeout(timer)
   }, [aim, virtualizer, runtime])
 
@@ -105,7 +106,7 @@ export function MessageList({ view, loadingOlder, loadingNewer, target, runtime 
   }, [lines, isStretch, virtualizer])
   const goToEnd = () => {
     wantsEnd.current = isStretch
-    if (isStretch) runtime.goToEnd()
+    if (isStretch) runtime.reading.goToEnd()
     else virtualizer.scrollToEnd()
   }
 
@@ -127,7 +128,7 @@ export function MessageList({ view, loadingOlder, loadingNewer, target, runtime 
     if (offset === null || scroller.current === null) return
     const row = virtualizer.getVirtualItemForOffset(offset)
     const line = row === undefined ? undefined : known.current[row.index]
-    runtime.readingPlace =
+    runtime.reading.place =
       isAtEnd || line === undefined ? null : { id: line.id, offset, rows: virtualizer.takeSnapshot() }
   })
   if (isAtEnd && seenEnd !== end) setSeenEnd(end)

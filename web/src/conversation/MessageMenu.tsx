@@ -12,6 +12,7 @@ import {
 import type { Message } from '../api/types'
 import { branchOut } from '../putting/acts'
 import { asMarkdown } from '../putting/markdown'
+import { useGoing } from '../putting/useGoing'
 import { copyText } from '../ui/copying'
 import { Menu, type MenuEntry } from '../ui/Menu'
 import type { OpenMenu } from '../ui/MenuButton'
@@ -30,13 +31,14 @@ async function copy(text: string, done: string): Promise<void> {
 /** What can be done with a message. */
 export function MessageMenu({ message, onFacts, ...menu }: MessageMenuProps) {
   const { runtime, edit, noteBookmark } = useTalk()
+  const going = useGoing()
   const { id, conversation_id, content, role, bookmark } = message
 
   const remove = async () => {
-    await runtime.deleteBranch(id)
-    const { view, notice } = runtime.getSnapshot()
+    await runtime.reading.deleteBranch(id)
+    const { view, notice } = runtime.shown.read()
     if (notice !== null || view.lines.some((line) => line.id === id)) return
-    say('The message and what followed it are taken out.', () => runtime.restoreBranch(id))
+    say('The message and what followed it are taken out.', () => runtime.reading.restoreBranch(id))
   }
   const mark = async () => {
     await runtime.setBookmark(id, '')
@@ -83,7 +85,7 @@ export function MessageMenu({ message, onFacts, ...menu }: MessageMenuProps) {
     {
       words: 'Branch into a new conversation',
       icon: GitBranchPlus,
-      onSelect: () => void branchOut(conversation_id, id),
+      onSelect: () => void branchOut(conversation_id, id, going),
     },
     ...(onFacts === null ? [] : [{ words: 'How this reply was made', icon: Info, onSelect: onFacts }]),
     { words: 'Delete', icon: Trash2, onSelect: () => void remove(), begins: true },

@@ -1,9 +1,9 @@
+import type { OutboxEntry } from '../outbox/entries'
+import { outbox } from '../outbox/outbox'
 import { Button } from '../ui/Button'
 import { copyText } from '../ui/copying'
 import { Pilcrow } from '../ui/Pilcrow'
 import { Markdown } from './markdown/Markdown'
-import { outbox } from './outbox'
-import type { OutboxEntry } from './outboxEntries'
 import { Reference } from './Reference'
 import { SaveMark } from './SaveMark'
 

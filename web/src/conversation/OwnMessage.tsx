@@ -33,7 +33,11 @@ export function OwnMessage({ line, isUnanswered }: OwnMessageProps) {
       )}
       <div className="mt-0.5 flex min-h-8 items-center gap-0.5">
         <SaveMark state="saved" />
-        <SiblingArrows id={line.id} siblings={line.siblings} onSwitch={(id) => void runtime.switchTo(id)} />
+        <SiblingArrows
+          id={line.id}
+          siblings={line.siblings}
+          onSwitch={(id) => void runtime.reading.switchTo(id)}
+        />
         <span className="quiet-until-near">
           <IconButton
             icon={PencilLine}

@@ -1,8 +1,8 @@
 import { Popover } from 'radix-ui'
 import { type RefObject, useState } from 'react'
 import type { Conversation, Providers } from '../api/types'
+import { sentTo } from '../providers/answering'
 import { Button } from '../ui/Button'
-import { sentTo } from './providing'
 
 interface ProviderChoiceProps {
   /** What the choice opens beside. */

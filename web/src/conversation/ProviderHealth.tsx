@@ -1,5 +1,5 @@
 import type { Provider } from '../api/types'
-import { useCheckProvider } from '../app/queries'
+import { useCheckProvider } from '../providers/queries'
 import { Button } from '../ui/Button'
 import { Words } from '../ui/Words'
 

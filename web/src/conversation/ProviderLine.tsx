@@ -2,10 +2,10 @@ import { Link } from '@tanstack/react-router'
 import { ChevronDown, SlidersHorizontal } from 'lucide-react'
 import { lazy, Suspense, useRef, useState } from 'react'
 import type { Conversation, ConversationChange } from '../api/types'
-import { useHealthAfterReplies, useProviders } from '../app/queries'
+import { answeringIn, sentTo, shortTitle } from '../providers/answering'
+import { useHealthAfterReplies, useProviders } from '../providers/queries'
 import { Words } from '../ui/Words'
 import { ProviderHealth } from './ProviderHealth'
-import { answeringIn, sentTo, shortTitle } from './providing'
 import { toldSampling } from './sampling'
 
 // Fetched when somebody wants to choose: most never do in a conversation.

@@ -1,6 +1,7 @@
 import type { Conversation } from '../api/types'
 import { bringBack } from '../putting/acts'
-import { leftInWords, useTrashDays } from '../putting/keeping'
+import { leftInWords } from '../putting/keeping'
+import { useTrashDays } from '../storage/useStorage'
 import { Button } from '../ui/Button'
 import { dayOf } from '../ui/dates'
 

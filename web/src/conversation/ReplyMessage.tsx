@@ -36,7 +36,11 @@ export function ReplyMessage({ line, isLast }: ReplyMessageProps) {
         {showsFacts && <ReplyFacts message={message} onClose={() => setShowsFacts(false)} />}
       </Suspense>
       <div className="mt-0.5 -ml-2 flex min-h-8 items-center gap-0.5 pointer-coarse:min-h-10">
-        <SiblingArrows id={line.id} siblings={line.siblings} onSwitch={(id) => void runtime.switchTo(id)} />
+        <SiblingArrows
+          id={line.id}
+          siblings={line.siblings}
+          onSwitch={(id) => void runtime.reading.switchTo(id)}
+        />
         {!isGrowing && (
           <span className={isLast ? 'flex' : 'quiet-until-near'}>
             {isWhole(message) && (

@@ -30,7 +30,8 @@ const reply: Message = {
 }
 
 function row(message: Partial<Message>, siblings: string[] = ['r'], isAnswering = false) {
-  const runtime = { regenerate: vi.fn(), continueReply: vi.fn(), switchTo: vi.fn() }
+  const reading = { switchTo: vi.fn() }
+  const runtime = { regenerate: vi.fn(), continueReply: vi.fn(), reading }
   const whole = { ...reply, ...message }
   const line: Line = { kind: 'said', id: 'r', message: whole, text: whole.content, siblings }
   const talk = {
@@ -89,10 +90,10 @@ describe('a reply', () => {
   })
 
   it('with siblings leads to them', async () => {
-    const { user, switchTo } = row({}, ['r0', 'r', 'r2'])
+    const { user, reading } = row({}, ['r0', 'r', 'r2'])
     expect(screen.getByText('2/3')).toBeTruthy()
     await user.click(screen.getByRole('button', { name: 'The branch after' }))
-    expect(switchTo).toHaveBeenCalledWith('r2')
+    expect(reading.switchTo).toHaveBeenCalledWith('r2')
   })
 })
 

@@ -1,5 +1,5 @@
 import { Check, CircleDashed, Clock, TriangleAlert } from 'lucide-react'
-import type { OutboxEntry } from './outboxEntries'
+import type { OutboxEntry } from '../outbox/entries'
 
 const marks = {
   saved: { icon: Check, word: 'Saved', title: 'Saved on the server', isLoud: false },

@@ -2,7 +2,7 @@
  * In which state the page of a conversation is: one pure function over everything that can happen to it.
  *
  * The states are those of the design that Talekeeper was asked for. `docs/reference/page-states.md` draws
- * them, and a test holds its table to `turned`. What happened is told by `runtime.ts`; where several
+ * them, and a test holds its table to `turned`. What happens is told by `following.ts`; where several
  * things hold at once (a reply grows while a message could not be saved), `towards` says what comes next.
  */
 

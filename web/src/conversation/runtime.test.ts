@@ -4,7 +4,7 @@ import type { ServerEvent } from '../api/events'
 import type { Live } from '../api/live'
 import { ApiError, unreachable } from '../api/problems'
 import type { Conversation, Message, PathMessage } from '../api/types'
-import { Outbox } from './outbox'
+import { Outbox } from '../outbox/outbox'
 import { ConversationRuntime } from './runtime'
 
 const conversation = { id: 'c', title: '', seq: 5, leaf_id: 'r', generation_id: 'g' } as Conversation
@@ -68,7 +68,7 @@ const delta = (offset: number, text: string): ServerEvent => ({
 })
 
 const last = (runtime: ConversationRuntime) => {
-  const line = runtime.getSnapshot().view.lines.at(-1)
+  const line = runtime.shown.read().view.lines.at(-1)
   return line?.kind === 'said' ? line.text : line?.entry.content
 }
 
@@ -81,9 +81,9 @@ describe('an open conversation', () => {
 
   it('is followed from the place at which it was loaded', async () => {
     const { runtime, live } = opened()
-    expect(runtime.getSnapshot().phase).toBe('loading')
+    expect(runtime.shown.read().phase).toBe('loading')
     await vi.advanceTimersByTimeAsync(100)
-    expect(runtime.getSnapshot().phase).toBe('ready')
+    expect(runtime.shown.read().phase).toBe('ready')
     expect(live.follow).toHaveBeenCalledExactlyOnceWith('c', 5)
   })
 
@@ -91,9 +91,9 @@ describe('an open conversation', () => {
     const fetch = vi.fn(async () => conversation).mockRejectedValueOnce(unreachable())
     const { runtime, live } = opened({ conversation: fetch })
     await vi.advanceTimersByTimeAsync(100)
-    expect(runtime.getSnapshot()).toMatchObject({ phase: 'failed', problem: 'The server is not answering.' })
+    expect(runtime.shown.read()).toMatchObject({ phase: 'failed', problem: 'The server is not answering.' })
     await runtime.load()
-    expect(runtime.getSnapshot().phase).toBe('ready')
+    expect(runtime.shown.read().phase).toBe('ready')
     expect(live.follow).toHaveBeenCalledOnce()
   })
 
@@ -104,7 +104,7 @@ describe('an open conversation', () => {
       },
     })
     await vi.advanceTimersByTimeAsync(100)
-    expect(runtime.getSnapshot().phase).toBe('missing')
+    expect(runtime.shown.read().phase).toBe('missing')
   })
 
   it('grows by what is told, a frame at a time', async () => {
@@ -166,21 +166,50 @@ describe('an open conversation', () => {
     expect(last(runtime)).toBe('The mill')
   })
 
+  it('keeps what is told while the branch that is read here, and is not the active one, is fetched', async () => {
+    let answer: () => void = () => {}
+    let leaf = 'r'
+    const other = { ...asked, id: 'o', seq: 6, sibling_ids: ['q', 'o'] }
+    const messages = vi.fn(async (_: string, place: { leaf_id?: string }) => {
+      if (leaf === 'o' && place.leaf_id === 'r') {
+        await new Promise<void>((resolve) => {
+          answer = resolve
+        })
+      }
+      const items = place.leaf_id === 'o' ? [other] : [asked, reply]
+      return { items: items as unknown as PathMessage[], next: null }
+    })
+    const fetch = vi.fn(async () => ({ ...conversation, seq: leaf === 'o' ? 6 : 5, leaf_id: leaf }))
+    const { runtime, tell } = opened({ messages, conversation: fetch } as unknown as Partial<Api>)
+    await vi.advanceTimersByTimeAsync(100)
+    leaf = 'o'
+    void runtime.load()
+    await vi.advanceTimersByTimeAsync(50)
+    tell(delta(0, 'The mill'))
+    await vi.advanceTimersByTimeAsync(50)
+    answer()
+    await vi.advanceTimersByTimeAsync(50)
+    expect(last(runtime)).toBe('The mill')
+  })
+
   it('shows what is sent at once, under the reply that is still written', async () => {
     const { runtime, outbox } = opened()
     await vi.advanceTimersByTimeAsync(100)
     runtime.send('And then?')
     expect(last(runtime)).toBe('And then?')
-    expect(outbox.entries()[0]).toMatchObject({ parentId: 'r', state: 'saving' })
+    expect(outbox.entries.read()[0]).toMatchObject({ parentId: 'r', state: 'saving' })
     runtime.send('And after that?')
-    expect(outbox.entries()[1]).toMatchObject({ parentId: outbox.entries()[0]?.id, state: 'waiting' })
+    expect(outbox.entries.read()[1]).toMatchObject({
+      parentId: outbox.entries.read()[0]?.id,
+      state: 'waiting',
+    })
   })
 
   it('is unmounted, loading, streaming and ready as the documents name it', async () => {
     const { runtime, close, tell } = opened()
-    expect(runtime.getSnapshot().page).toBe('loading')
+    expect(runtime.shown.read().page).toBe('loading')
     await vi.advanceTimersByTimeAsync(100)
-    expect(runtime.getSnapshot().page).toBe('streaming')
+    expect(runtime.shown.read().page).toBe('streaming')
     const done = { ...reply, status: 'complete', content: 'Aye', revision: 2 } as unknown as Message
     tell({
       type: 'message.changed',
@@ -190,11 +219,11 @@ describe('an open conversation', () => {
       message: done,
     })
     await vi.advanceTimersByTimeAsync(100)
-    expect(runtime.getSnapshot().page).toBe('ready')
+    expect(runtime.shown.read().page).toBe('ready')
     close()
-    expect(runtime.getSnapshot()).toMatchObject({ page: 'unmounted', phase: 'ready' })
+    expect(runtime.shown.read()).toMatchObject({ page: 'unmounted', phase: 'ready' })
     runtime.open()
-    expect(runtime.getSnapshot().page).toBe('ready')
+    expect(runtime.shown.read().page).toBe('ready')
   })
 
   it('that is shown twice goes on when one of the two is left, and ends with the last', async () => {
@@ -206,10 +235,10 @@ describe('an open conversation', () => {
     tell(delta(0, 'The mill'))
     await vi.advanceTimersByTimeAsync(200)
     expect(last(runtime)).toBe('The mill')
-    expect(runtime.getSnapshot().page).toBe('streaming')
+    expect(runtime.shown.read().page).toBe('streaming')
     expect([live.follow.mock.calls.length, unfollow.mock.calls.length]).toEqual([1, 0])
     closeOther()
-    expect(runtime.getSnapshot().page).toBe('unmounted')
+    expect(runtime.shown.read().page).toBe('unmounted')
     expect(unfollow).toHaveBeenCalledOnce()
   })
 
@@ -217,7 +246,7 @@ describe('an open conversation', () => {
     const { runtime, tell } = opened()
     await vi.advanceTimersByTimeAsync(100)
     tell({ type: 'conversation.gone', conversation_id: 'c' })
-    expect(runtime.getSnapshot()).toMatchObject({ phase: 'missing', page: 'loading failed' })
+    expect(runtime.shown.read()).toMatchObject({ phase: 'missing', page: 'loading failed' })
   })
 
   it('goes to a message far above on its own branch without touching the active leaf', async () => {
@@ -230,14 +259,14 @@ describe('an open conversation', () => {
     const changeConversation = vi.fn()
     const { runtime } = opened({ messages, changeConversation } as unknown as Partial<Api>)
     await vi.advanceTimersByTimeAsync(100)
-    expect(await runtime.jumpTo('far')).toBe(true)
-    const { view, target } = runtime.getSnapshot()
+    expect(await runtime.reading.jumpTo('far')).toBe(true)
+    const { view, target } = runtime.shown.read()
     expect(view.lines.map((line) => line.id)).toEqual(['far', 'next'])
     expect(view.newer).toEqual({ leaf: 'r', after: 'next' })
     expect(target).toEqual({ id: 'far', count: 1 })
     expect(changeConversation).not.toHaveBeenCalled()
-    runtime.goToEnd()
-    expect(runtime.getSnapshot().view.lines.map((line) => line.id)).toEqual(['q', 'r'])
+    runtime.reading.goToEnd()
+    expect(runtime.shown.read().view.lines.map((line) => line.id)).toEqual(['q', 'r'])
   })
 
   it('goes to a message on another branch, which is the active one then', async () => {
@@ -250,10 +279,10 @@ describe('an open conversation', () => {
     const changeConversation = vi.fn(async () => ({ ...conversation, seq: 9, leaf_id: 'other' }))
     const { runtime } = opened({ messages, changeConversation } as unknown as Partial<Api>)
     await vi.advanceTimersByTimeAsync(100)
-    expect(await runtime.jumpTo('other')).toBe(true)
+    expect(await runtime.reading.jumpTo('other')).toBe(true)
     expect(changeConversation).toHaveBeenCalledExactlyOnceWith('c', { leaf_id: 'other' })
-    expect(runtime.getSnapshot().view.lines.map((line) => line.id)).toEqual(['other'])
-    expect(runtime.getSnapshot().target?.id).toBe('other')
+    expect(runtime.shown.read().view.lines.map((line) => line.id)).toEqual(['other'])
+    expect(runtime.shown.read().target?.id).toBe('other')
   })
 
   it('takes no message past the hundredth, and says why', async () => {
@@ -261,7 +290,7 @@ describe('an open conversation', () => {
     await vi.advanceTimersByTimeAsync(100)
     for (let count = 0; count < 100; count++) expect(runtime.send(`${count}`)).toBe(true)
     expect(runtime.send('one too many')).toBe(false)
-    expect(runtime.getSnapshot().notice).toContain('100 messages wait')
-    expect(outbox.entries()).toHaveLength(100)
+    expect(runtime.shown.read().notice).toContain('100 messages wait')
+    expect(outbox.entries.read()).toHaveLength(100)
   })
 })

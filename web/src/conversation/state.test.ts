@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { ServerEvent } from '../api/events'
 import type { Conversation, Message, PathMessage } from '../api/types'
-import type { OutboxEntry } from './outboxEntries'
+import type { OutboxEntry } from '../outbox/entries'
 import {
   applyEvent,
   applyFetched,

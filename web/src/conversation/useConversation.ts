@@ -1,8 +1,10 @@
-import { useEffect, useSyncExternalStore } from 'react'
+import { useEffect } from 'react'
 import { api } from '../api/client'
 import { liveNews } from '../api/live'
-import { outbox } from './outbox'
-import { ConversationRuntime, type Snapshot } from './runtime'
+import { outbox } from '../outbox/outbox'
+import { useStore } from '../stores/store'
+import { ConversationRuntime } from './runtime'
+import type { Snapshot } from './screen'
 
 /** Conversations visited lately stay known, so that going back shows them at once. */
 const KEPT = 8
@@ -34,7 +36,7 @@ export function forgetRuntimes(): void {
 /** One conversation, loaded and followed while a component that shows it stands; all of them share it. */
 export function useConversation(id: string): Snapshot & { runtime: ConversationRuntime } {
   const runtime = runtimeOf(id)
-  const snapshot = useSyncExternalStore(runtime.subscribe, runtime.getSnapshot)
+  const snapshot = useStore(runtime.shown)
   useEffect(() => {
     const leave = runtime.open()
     visited(runtime)

@@ -1,6 +1,6 @@
 /** What stands on screen, worked out from what is known and what is still on its way to the server. */
 import type { Message } from '../api/types'
-import type { OutboxEntry } from './outboxEntries'
+import type { OutboxEntry } from '../outbox/entries'
 import {
   type ConversationState,
   isDeleted,

@@ -11,7 +11,7 @@ import {
   Trash2,
 } from 'lucide-react'
 import type { Conversation } from '../api/types'
-import { shelfOf } from '../app/ordering'
+import { shelfOf } from '../lists/ordering'
 import { copyText } from '../ui/copying'
 import { Menu, type MenuEntry } from '../ui/Menu'
 import type { OpenMenu } from '../ui/MenuButton'
@@ -19,6 +19,7 @@ import { say } from '../ui/notices'
 import { titleOf } from '../ui/titles'
 import { archive, bringBack, clear, duplicate, endAndBegin, moveToTrash, pin } from './acts'
 import { pathAsMarkdown } from './copyingOut'
+import { type Going, useGoing } from './useGoing'
 
 interface ConversationMenuProps extends OpenMenu {
   conversation: Conversation
@@ -37,7 +38,9 @@ async function copyAll(conversation: Conversation): Promise<void> {
 /** What can be done with a conversation, wherever it lies. */
 export function ConversationMenu({ conversation, onRename, ...menu }: ConversationMenuProps) {
   const shelf = shelfOf(conversation)
-  const act = (work: (conversation: Conversation) => Promise<void>) => () => void work(conversation)
+  const going = useGoing()
+  const act = (work: (conversation: Conversation, going: Going) => Promise<void>) => () =>
+    void work(conversation, going)
   const copies: MenuEntry[] = [
     { words: 'Duplicate', icon: Copy, onSelect: act(duplicate), begins: true },
     { words: 'Copy as Markdown', icon: FileText, onSelect: act(copyAll) },

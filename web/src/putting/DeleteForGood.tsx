@@ -7,6 +7,7 @@ import { dayOf } from '../ui/dates'
 import { Question } from '../ui/Question'
 import { titleOf } from '../ui/titles'
 import { deleteForGood } from './acts'
+import { useGoing } from './useGoing'
 
 /** The last thing that was said in it. */
 function useLastLine({ id, leaf_id }: Conversation): string | null {
@@ -30,6 +31,7 @@ export function DeleteForGood({
   onClose: () => void
 }) {
   const lastLine = useLastLine(conversation)
+  const going = useGoing()
   return (
     <Question
       title={`Delete “${titleOf(conversation)}” for good?`}
@@ -40,7 +42,7 @@ export function DeleteForGood({
         </>
       }
       yes="Delete for good"
-      onYes={() => void deleteForGood(conversation)}
+      onYes={() => void deleteForGood(conversation, going)}
       onClose={onClose}
     >
       {lastLine !== null && (

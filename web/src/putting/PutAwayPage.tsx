@@ -1,6 +1,6 @@
 import { Link } from '@tanstack/react-router'
 import type { Conversation, Shelf } from '../api/types'
-import { useConversations } from '../app/queries'
+import { useConversations } from '../lists/conversations'
 import { Button } from '../ui/Button'
 import { Empty } from '../ui/Empty'
 import { ListFailed } from '../ui/ListFailed'

@@ -1,19 +1,22 @@
 import { Link } from '@tanstack/react-router'
 import { useState } from 'react'
 import type { Conversation } from '../api/types'
+import { useTrashDays } from '../storage/useStorage'
 import { counted } from '../ui/amounts'
 import { Button } from '../ui/Button'
 import { dayOf } from '../ui/dates'
 import { titleOf } from '../ui/titles'
 import { bringBack, moveToTrash } from './acts'
 import { DeleteForGood } from './DeleteForGood'
-import { leftInWords, useTrashDays } from './keeping'
+import { leftInWords } from './keeping'
+import { useGoing } from './useGoing'
 
 /** One that was put away: what it is, and the way back. */
 export function PutAwayRow({ conversation }: { conversation: Conversation }) {
   const [isAsking, setAsking] = useState(false)
   const { id, archived_at, deleted_at, message_count } = conversation
   const days = useTrashDays()
+  const going = useGoing()
   const title = titleOf(conversation)
   const since = deleted_at ?? archived_at
   const facts = [
@@ -45,7 +48,7 @@ export function PutAwayRow({ conversation }: { conversation: Conversation }) {
         <Button
           className="pointer-coarse:min-h-11"
           aria-label={`Delete ${title}${deleted_at === null ? '' : ' for good'}`}
-          onClick={() => (deleted_at === null ? void moveToTrash(conversation) : setAsking(true))}
+          onClick={() => (deleted_at === null ? void moveToTrash(conversation, going) : setAsking(true))}
         >
           {deleted_at === null ? 'Delete' : 'Delete for good'}
         </Button>

@@ -1,6 +1,6 @@
 import { Link } from '@tanstack/react-router'
 import type { Hit } from '../api/types'
-import { shelfOf } from '../app/ordering'
+import { shelfOf } from '../lists/ordering'
 import { dayOf, momentOf } from '../ui/dates'
 import { titleOf } from '../ui/titles'
 import { Snippet } from './Snippet'

@@ -1,6 +1,6 @@
 import { useId } from 'react'
 import type { Model, Provider } from '../api/types'
-import { useModels } from '../app/queries'
+import { useModels } from '../providers/queries'
 import { Button } from '../ui/Button'
 import { Field } from '../ui/Field'
 

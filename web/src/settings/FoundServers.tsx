@@ -1,6 +1,6 @@
 import { useState } from 'react'
 import type { FoundServer } from '../api/types'
-import { useFound, useUseFound } from '../app/queries'
+import { useFound, useUseFound } from '../providers/found'
 import { Button } from '../ui/Button'
 
 /** The model servers that run on the machine of the server, each with one button to use it. */

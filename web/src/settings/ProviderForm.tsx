@@ -1,6 +1,6 @@
 import { useState } from 'react'
 import type { Provider, ProviderChange } from '../api/types'
-import { useChangeProvider } from '../app/queries'
+import { useChangeProvider } from '../providers/queries'
 import { Button } from '../ui/Button'
 import { Field } from '../ui/Field'
 import { mendedAddress } from './address'

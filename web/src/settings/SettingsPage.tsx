@@ -1,5 +1,6 @@
+import { useMe } from '../account/useMe'
 import { OpenRailButton } from '../app/OpenRailButton'
-import { useMe, useProviders } from '../app/queries'
+import { useProviders } from '../providers/queries'
 import { AccountSection } from './AccountSection'
 import { FoundServers } from './FoundServers'
 import { LoginsSection } from './LoginsSection'

@@ -1,11 +1,8 @@
-import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { useState } from 'react'
-import { api } from '../api/client'
-import { withRetries } from '../api/retrying'
-import { CONVERSATIONS } from '../app/queries'
 import { counted } from '../ui/amounts'
 import { Button } from '../ui/Button'
+import { useArchiveBefore } from './useStorage'
 
 const AGES = [
   { months: 1, words: 'a month' },
@@ -23,15 +20,8 @@ function monthsAgo(months: number): number {
 
 /** Puts away at once what nobody has touched for long. */
 export function ArchivingOld() {
-  const client = useQueryClient()
   const [months, setMonths] = useState<number>(6)
-  const archive = useMutation({
-    mutationFn: (age: number) => withRetries(() => api.archiveBefore(monthsAgo(age))),
-    onSuccess: () => {
-      void client.invalidateQueries({ queryKey: CONVERSATIONS })
-      void client.invalidateQueries({ queryKey: ['storage'] })
-    },
-  })
+  const archive = useArchiveBefore()
   return (
     <section>
       <h2 className="font-tale text-2xl">Put the old away</h2>
@@ -57,7 +47,7 @@ export function ArchivingOld() {
         <Button
           disabled={archive.isPending}
           className="pointer-coarse:min-h-11"
-          onClick={() => archive.mutate(months)}
+          onClick={() => archive.mutate(monthsAgo(months))}
         >
           {archive.isPending ? 'Archiving…' : 'Archive'}
         </Button>

@@ -1,8 +1,6 @@
-import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { TriangleAlert } from 'lucide-react'
 import type { ReactNode } from 'react'
-import { api } from '../api/client'
 import type { Conversation, ShelfSize, Storage } from '../api/types'
 import { counted, sized } from '../ui/amounts'
 import { dayOf } from '../ui/dates'
@@ -11,6 +9,7 @@ import { ListLoading } from '../ui/ListLoading'
 import { PageFrame } from '../ui/PageFrame'
 import { titleOf } from '../ui/titles'
 import { ArchivingOld } from './ArchivingOld'
+import { useStorage } from './useStorage'
 
 const link = 'text-accent underline decoration-1 underline-offset-3'
 
@@ -122,7 +121,7 @@ function Sizes({ storage }: { storage: Storage }) {
 
 /** How much there is, where it lies, and the way to put the old away. */
 export function StoragePage() {
-  const storage = useQuery({ queryKey: ['storage'], queryFn: api.storage, staleTime: 0 })
+  const storage = useStorage()
   return (
     <PageFrame title="Storage">
       {storage.isPending ? (

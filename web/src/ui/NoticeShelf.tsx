@@ -1,8 +1,9 @@
 import { X } from 'lucide-react'
 import { useEffect, useState } from 'react'
+import { useStore } from '../stores/store'
 import { Button } from './Button'
 import { IconButton } from './IconButton'
-import { dismiss, type Said, takeBack, useSaid } from './notices'
+import { dismiss, type Said, said, takeBack } from './notices'
 
 /** Milliseconds; while one is near, it stays. */
 const STAYS = 15_000
@@ -35,7 +36,7 @@ function Note({ said, isHeld }: { said: Said; isHeld: boolean }) {
 
 /** The notes at the page's edge. They are told to a screen reader, and wait while one is near them. */
 export function NoticeShelf() {
-  const all = useSaid()
+  const all = useStore(said)
   const [isHeld, setHeld] = useState(false)
   const last = all.at(-1)
   return (

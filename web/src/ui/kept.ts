@@ -1,7 +1,8 @@
 /** Small choices of the reader, kept in this browser. */
-import { useSyncExternalStore } from 'react'
+import { Listeners } from '../stores/listeners'
+import { useStore } from '../stores/store'
 
-const listeners = new Set<() => void>()
+const changes = new Listeners()
 
 export function kept(key: string): string | null {
   try {
@@ -18,18 +19,19 @@ export function keep(key: string, value: string | null): void {
   } catch {
     // Without storage the choice holds until the page is left.
   }
-  for (const listener of [...listeners]) listener()
+  changes.tell()
 }
 
 function onKept(listener: () => void): () => void {
-  listeners.add(listener)
+  const leave = changes.add(listener)
+  // Another tab has changed it.
   addEventListener('storage', listener)
   return () => {
-    listeners.delete(listener)
+    leave()
     removeEventListener('storage', listener)
   }
 }
 
 export function useKept(key: string): string | null {
-  return useSyncExternalStore(onKept, () => kept(key))
+  return useStore({ read: () => kept(key), subscribe: onKept })
 }

@@ -2,7 +2,7 @@ import { act, render, screen } from '@testing-library/react'
 import userEvent from '@testing-library/user-event'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { NoticeShelf } from './NoticeShelf'
-import { allSaid, dismiss, say, takeBackLast } from './notices'
+import { dismiss, said, say, takeBackLast } from './notices'
 
 const texts = () => screen.queryAllByRole('listitem').map((each) => each.textContent)
 
@@ -10,7 +10,7 @@ describe('what was just done', () => {
   beforeEach(() => void vi.useFakeTimers({ shouldAdvanceTime: true }))
   afterEach(() => {
     vi.useRealTimers()
-    for (const { id } of allSaid()) dismiss(id)
+    for (const { id } of said.read()) dismiss(id)
   })
 
   it('is told, stays long enough to read and act, and goes', () => {

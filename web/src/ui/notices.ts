@@ -1,6 +1,6 @@
 /** What was just done and can be taken back: said once, at the edge of the page, until it is taken back or old. */
-import { useSyncExternalStore } from 'react'
 import { inWords } from '../api/problems'
+import { createStore, type Readable } from '../stores/store'
 
 export interface Said {
   readonly id: number
@@ -14,34 +14,30 @@ export interface Said {
 /** More at once would be a list to read. */
 const MOST = 3
 
-let all: readonly Said[] = []
+const all = createStore<readonly Said[]>([])
 let count = 0
-const listeners = new Set<() => void>()
 
-function change(next: readonly Said[]): void {
-  all = next
-  for (const listener of [...listeners]) listener()
-}
+export const said: Readable<readonly Said[]> = all
 
 function update(id: number, more: Partial<Said>): void {
-  change(all.map((each) => (each.id === id ? { ...each, ...more } : each)))
+  all.write(all.read().map((each) => (each.id === id ? { ...each, ...more } : each)))
 }
 
 export function say(words: string, undo: (() => Promise<unknown>) | null = null): void {
   count += 1
-  change([...all, { id: count, words, undo, state: 'said' as const, problem: null }].slice(-MOST))
+  all.write([...all.read(), { id: count, words, undo, state: 'said' as const, problem: null }].slice(-MOST))
 }
 
 export function dismiss(id: number): void {
-  change(all.filter((each) => each.id !== id))
+  all.write(all.read().filter((each) => each.id !== id))
 }
 
 export async function takeBack(id: number): Promise<void> {
-  const said = all.find((each) => each.id === id)
-  if (said === undefined || said.undo === null || said.state === 'undoing') return
+  const found = all.read().find((each) => each.id === id)
+  if (found === undefined || found.undo === null || found.state === 'undoing') return
   update(id, { state: 'undoing', problem: null })
   try {
-    await said.undo()
+    await found.undo()
     dismiss(id)
   } catch (error) {
     update(id, { state: 'not undone', problem: inWords(error) })
@@ -50,22 +46,8 @@ export async function takeBack(id: number): Promise<void> {
 
 /** Whether there was something to take back. */
 export function takeBackLast(): boolean {
-  const last = all.findLast((each) => each.undo !== null)
+  const last = all.read().findLast((each) => each.undo !== null)
   if (last === undefined) return false
   void takeBack(last.id)
   return true
-}
-
-export function allSaid(): readonly Said[] {
-  return all
-}
-
-export function useSaid(): readonly Said[] {
-  return useSyncExternalStore(
-    (listener) => {
-      listeners.add(listener)
-      return () => listeners.delete(listener)
-    },
-    () => all,
-  )
 }

@@ -2,9 +2,9 @@ import { InfiniteQueryObserver, QueryClient } from '@tanstack/react-query'
 import { describe, expect, it, vi } from 'vitest'
 import { api } from '../api/client'
 import type { Conversation, Page } from '../api/types'
+import { CONVERSATIONS, forgetConversation, listOf, noteConversation, shelfKey } from './conversations'
 import { one } from './conversations.fixture'
 import type { Pages } from './ordering'
-import { CONVERSATIONS, forgetConversation, listOf, noteConversation, shelfKey } from './queries'
 
 describe('a list that is being fetched', () => {
   /** Fetch a list that was read before `news` was told and arrives after it; which ids and seqs it has. */

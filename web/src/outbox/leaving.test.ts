@@ -4,14 +4,15 @@ import { ApiError, unreachable } from '../api/problems'
 import { channels, lockManager } from '../api/tabs.fixture'
 import type { Message, Sent } from '../api/types'
 import { keepDraft, keptDraft, leaving } from './drafts'
-import { MOST_WAITING, Outbox, type OutboxOptions } from './outbox'
-import { MemoryStore, type OutboxStore } from './outboxStore'
+import { MOST_WAITING } from './limits'
+import { Outbox, type OutboxOptions } from './outbox'
+import { MemoryStore, type OutboxStore } from './unsent'
 
 function message(content: string, conversationId = 'c') {
   return { conversationId, parentId: null, content }
 }
 
-const contents = (outbox: Outbox) => outbox.entries().map((entry) => entry.content)
+const contents = (outbox: Outbox) => outbox.entries.read().map((entry) => entry.content)
 const ids = (account: string) => leaving.all(account).map((each) => each.id)
 
 /** A store on a disk: it lasts over pages. */
@@ -120,7 +121,7 @@ describe('a message that is sent', () => {
     await next.start()
     await aWhile()
     expect([...stored]).toEqual([[id, 'ada: Aye']])
-    expect([next.entries(), ids('ada'), await store.all('ada')]).toEqual([[], [], []])
+    expect([next.entries.read(), ids('ada'), await store.all('ada')]).toEqual([[], [], []])
   })
 
   it('is one message when its page died after the store had it, sent or not', async () => {
@@ -143,7 +144,7 @@ describe('a message that is sent', () => {
     next.retryAll()
     await aWhile()
     expect([...stored.keys()]).toEqual([sent, unsent])
-    expect([next.entries(), ids('ada'), await store.all('ada')]).toEqual([[], [], []])
+    expect([next.entries.read(), ids('ada'), await store.all('ada')]).toEqual([[], [], []])
   })
 
   it('is sent although the server does not say in time whose page it is', async () => {
@@ -153,7 +154,7 @@ describe('a message that is sent', () => {
     const id = outbox.send(message('Aye'))
     await aWhile()
     expect([...stored]).toEqual([[id, 'ada: Aye']])
-    expect([outbox.entries(), ids('ada')]).toEqual([[], []])
+    expect([outbox.entries.read(), ids('ada')]).toEqual([[], []])
   })
 
   it('said before there is a store goes into it once there is', async () => {
@@ -179,7 +180,7 @@ describe('a message that is sent', () => {
     const other = tab('other')
     await other.start()
     await aWhile()
-    expect([other.entries(), stored.size]).toEqual([[], 0])
+    expect([other.entries.read(), stored.size]).toEqual([[], 0])
   })
 
   it('outlives a page whose store lasts no longer than it does', async () => {
@@ -221,7 +222,7 @@ describe('a message that is sent', () => {
     const next = tab('next')
     await next.start()
     await aWhile()
-    expect([next.entries(), ids('ada')]).toEqual([[], []])
+    expect([next.entries.read(), ids('ada')]).toEqual([[], []])
   })
 })
 
@@ -239,7 +240,7 @@ describe('a message for which there is no room', () => {
     for (let count = 0; count < MOST_WAITING; count++) left.send(message(`${count}`))
     right.send(message('one too many', 'd'))
     await aWhile()
-    const refused = () => right.entries().filter((entry) => entry.state === 'refused')
+    const refused = () => right.entries.read().filter((entry) => entry.state === 'refused')
     expect(refused().map((entry) => entry.content)).toEqual(['one too many'])
     return { ...all, left, right, refused }
   }
@@ -272,12 +273,12 @@ describe('a message for which there is no room', () => {
     goAway(false)
     await right.start()
     await aWhile()
-    expect([right.entries(), stored.size]).toEqual([[], 0])
+    expect([right.entries.read(), stored.size]).toEqual([[], 0])
     right.leave()
     logIn('ada')
     await right.start()
     await vi.advanceTimersByTimeAsync(60_000)
-    for (const entry of right.entries()) right.retry(entry.id)
+    for (const entry of right.entries.read()) right.retry(entry.id)
     await vi.advanceTimersByTimeAsync(60_000)
     expect(stored.get(id)).toBe('ada: one too many')
   })
@@ -302,7 +303,7 @@ describe('what one account has said', () => {
     answer('brin')
     await vi.advanceTimersByTimeAsync(0)
     const shown: string[] = []
-    outbox.subscribe(() => shown.push(...contents(outbox)))
+    outbox.entries.subscribe(() => shown.push(...contents(outbox)))
     await aWhile()
     expect([shown, [...stored]]).toEqual([[], []])
     expect(await store.all('brin')).toEqual([])
@@ -321,7 +322,12 @@ describe('what one account has said', () => {
     outbox.leave()
     answer()
     await aWhile()
-    expect([outbox.entries(), stored.size, await store.all('ada'), ids('ada')]).toEqual([[], 0, [], [id]])
+    expect([outbox.entries.read(), stored.size, await store.all('ada'), ids('ada')]).toEqual([
+      [],
+      0,
+      [],
+      [id],
+    ])
   })
 
   it("is not refused for good when it was posted under another one's session", async () => {
@@ -333,7 +339,7 @@ describe('what one account has said', () => {
     const id = outbox.send(message("Ada's secret"))
     logIn('brin')
     await aWhile()
-    expect(outbox.entries()).toEqual([])
+    expect(outbox.entries.read()).toEqual([])
     expect((await store.all('ada')).map((each) => each.state)).toEqual(['waiting'])
     logIn('ada')
     const back = tab('back')

@@ -1,5 +1,5 @@
 /** The messages of the outbox as they are shown. */
-import type { Unsent } from './outboxStore'
+import type { Unsent } from './unsent'
 
 export interface OutboxEntry {
   readonly id: string

@@ -3,8 +3,9 @@ import type { MessageDraft } from '../api/client'
 import { ApiError, unreachable } from '../api/problems'
 import { channels, lockManager } from '../api/tabs.fixture'
 import type { Message, Sent } from '../api/types'
-import { MOST_WAITING, Outbox, OutboxFull, type OutboxOptions } from './outbox'
-import { MemoryStore } from './outboxStore'
+import { MOST_WAITING, OutboxFull } from './limits'
+import { Outbox, type OutboxOptions } from './outbox'
+import { MemoryStore } from './unsent'
 
 const sent = (draft: MessageDraft): Sent => ({
   message: { id: draft.id, parent_id: draft.parent_id } as Message,
@@ -20,8 +21,8 @@ function message(content: string, parentId: string | null = null) {
   return { conversationId: 'c', parentId, content }
 }
 
-const states = (outbox: Outbox) => outbox.entries().map((entry) => entry.state)
-const contents = (outbox: Outbox) => outbox.entries().map((entry) => entry.content)
+const states = (outbox: Outbox) => outbox.entries.read().map((entry) => entry.state)
+const contents = (outbox: Outbox) => outbox.entries.read().map((entry) => entry.content)
 /** Longer than the quick tries take. */
 const quickTries = () => vi.advanceTimersByTimeAsync(5000)
 
@@ -36,7 +37,7 @@ describe('the outbox', () => {
     const id = outbox.send(message('Aye'))
     expect(states(outbox)).toEqual(['saving'])
     await quickTries()
-    expect(outbox.entries()).toEqual([])
+    expect(outbox.entries.read()).toEqual([])
     expect(told.mock.calls[0]?.[1].message.id).toBe(id)
   })
 
@@ -51,7 +52,7 @@ describe('the outbox', () => {
     const id = outbox.send(message('Aye'))
     await quickTries()
     expect(tried).toEqual([id, id, id, id])
-    expect(outbox.entries()[0]).toMatchObject({
+    expect(outbox.entries.read()[0]).toMatchObject({
       state: 'unsaved',
       content: 'Aye',
       problem: 'The server is not answering.',
@@ -64,11 +65,11 @@ describe('the outbox', () => {
     const silent = new Outbox({ post: () => new Promise(() => {}) })
     silent.send(message('Aye'))
     await vi.advanceTimersByTimeAsync(1900)
-    expect(away.entries()[0]).toMatchObject({
+    expect(away.entries.read()[0]).toMatchObject({
       state: 'saving',
       problem: 'The server is not answering. Trying again.',
     })
-    expect(silent.entries()[0]).toMatchObject({ problem: 'The server has not answered yet.' })
+    expect(silent.entries.read()[0]).toMatchObject({ problem: 'The server has not answered yet.' })
   })
 
   it('tries again by itself when a busy server may have recovered', async () => {
@@ -80,14 +81,14 @@ describe('the outbox', () => {
     const outbox = new Outbox({ post })
     outbox.send(message('Aye'))
     await quickTries()
-    expect(outbox.entries()[0]).toMatchObject({
+    expect(outbox.entries.read()[0]).toMatchObject({
       state: 'unsaved',
       problem: 'The disk is full.',
       reference: 'ref-7',
     })
     isBusy = false
     await vi.advanceTimersByTimeAsync(30_000)
-    expect(outbox.entries()).toEqual([])
+    expect(outbox.entries.read()).toEqual([])
     expect(new Set(post.mock.calls.map(([, draft]) => draft.id)).size).toBe(1)
   })
 
@@ -103,7 +104,7 @@ describe('the outbox', () => {
     isAway = false
     outbox.retryAll()
     await vi.advanceTimersByTimeAsync(100)
-    expect(outbox.entries()).toEqual([])
+    expect(outbox.entries.read()).toEqual([])
     expect(new Set(post.mock.calls.map(([, draft]) => draft.id))).toEqual(new Set([id]))
   })
 
@@ -137,7 +138,7 @@ describe('the outbox', () => {
     const first = outbox.send(message('too long', 'p'))
     outbox.send(message('short', first))
     await quickTries()
-    expect(outbox.entries()).toMatchObject([{ id: first, state: 'refused', problem: refusal.detail }])
+    expect(outbox.entries.read()).toMatchObject([{ id: first, state: 'refused', problem: refusal.detail }])
     expect(posted.at(-1)).toMatchObject({ content: 'short', parent_id: 'p' })
   })
 
@@ -169,10 +170,10 @@ describe('the outbox', () => {
     })
     const id = outbox.send(message('Aye'))
     outbox.discard(id)
-    expect(outbox.entries()).toHaveLength(1)
+    expect(outbox.entries.read()).toHaveLength(1)
     await quickTries()
     outbox.discard(id)
-    expect(outbox.entries()).toEqual([])
+    expect(outbox.entries.read()).toEqual([])
   })
 
   it('has room for a hundred, and says so to the next one', async () => {
@@ -181,7 +182,7 @@ describe('the outbox', () => {
     expect(() => outbox.send(message('one too many'))).toThrow(OutboxFull)
     await quickTries()
     expect(contents(outbox)).not.toContain('one too many')
-    expect(outbox.entries()).toHaveLength(MOST_WAITING)
+    expect(outbox.entries.read()).toHaveLength(MOST_WAITING)
   })
 })
 
@@ -231,7 +232,7 @@ describe('tabs of one browser', () => {
     await quickTries()
     expect(contents(left).toSorted()).toEqual(['from the left', 'from the right'])
     expect(contents(right).toSorted()).toEqual(['from the left', 'from the right'])
-    expect(right.entries().map((entry) => [entry.content, entry.isHere])).toContainEqual([
+    expect(right.entries.read().map((entry) => [entry.content, entry.isHere])).toContainEqual([
       'from the left',
       false,
     ])
@@ -241,7 +242,7 @@ describe('tabs of one browser', () => {
     await vi.advanceTimersByTimeAsync(20_000)
     expect(posted.toSorted()).toEqual(['from the left', 'from the right'])
     expect(await store.all('ada')).toEqual([])
-    expect([...left.entries(), ...right.entries()]).toEqual([])
+    expect([...left.entries.read(), ...right.entries.read()]).toEqual([])
   })
 
   it('hear from whichever tab was acknowledged', async () => {
@@ -282,7 +283,7 @@ describe('tabs of one browser', () => {
     await vi.advanceTimersByTimeAsync(500)
     expect(posted).toEqual([id, id])
     expect(await store.all('ada')).toEqual([])
-    expect(other.entries()).toEqual([])
+    expect(other.entries.read()).toEqual([])
   })
 
   it('find at their start what an earlier page left, and send it in order', async () => {
@@ -302,7 +303,7 @@ describe('tabs of one browser', () => {
     await store.add({ ...lying, id: 'a', parentId: null, content: 'one', state: 'unsaved' }, 100)
     await store.add({ ...lying, id: 'b', parentId: 'a', content: 'two', state: 'waiting' }, 100)
     const outbox = await tab('new')
-    expect(outbox.entries().every((entry) => entry.isHere)).toBe(true)
+    expect(outbox.entries.read().every((entry) => entry.isHere)).toBe(true)
     await vi.advanceTimersByTimeAsync(500)
     expect(posted).toEqual(['one', 'two'])
   })
@@ -329,8 +330,8 @@ describe('tabs of one browser', () => {
     adas.leave()
     logIn('brin')
     const brins = await tab('brins')
-    expect(brins.entries()).toEqual([])
-    expect(adas.entries()).toEqual([])
+    expect(brins.entries.read()).toEqual([])
+    expect(adas.entries.read()).toEqual([])
     isAway = false
     adas.retryAll()
     brins.retryAll()
@@ -348,7 +349,7 @@ describe('tabs of one browser', () => {
     const alone = await tab('alone', { locks: undefined, channel: null })
     alone.send(message('Aye'))
     await vi.advanceTimersByTimeAsync(100)
-    expect(alone.entries()).toEqual([])
+    expect(alone.entries.read()).toEqual([])
     expect(await store.all('ada')).toEqual([])
   })
 

@@ -8,7 +8,7 @@
  * under its id, so however often that happens it is one message.
  */
 import { sendable } from '../writing/keepable'
-import type { Unsent } from './outboxStore'
+import type { Unsent } from './unsent'
 
 interface Kept {
   readonly text: string

@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { api } from '../api/client'
 import type { Conversation, Shelf } from '../api/types'
-import { CONVERSATIONS } from './queries'
+import { CONVERSATIONS } from './conversations'
 
 const PAGE = 500
 /** More pages than anybody has; an endless list is a fault. */
