@@ -545,6 +545,70 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show Local Models
+         * @description The models of the server's machine. While one is fetched, ask again for its progress.
+         */
+        get: operations["show_local_models_api_models_get"];
+        put?: never;
+        /**
+         * Add Local Model
+         * @description The server fetches the model, on from where an earlier attempt ended, whoever looks on.
+         */
+        post: operations["add_local_model_api_models_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/{name}/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Stop Local Model
+         * @description The server does not fetch the model any more. What came of it is kept.
+         */
+        post: operations["stop_local_model_api_models__name__stop_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove Local Model
+         * @description Neither the model nor a part of it is here any more.
+         */
+        delete: operations["remove_local_model_api_models__name__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/healthz": {
         parameters: {
             query?: never;
@@ -1246,6 +1310,21 @@ export interface components {
             is_current: boolean;
         };
         /**
+         * LocalModelsOut
+         * @description Bytes of memory and disk, null where they are not known, and every model that is here, being
+         *     fetched, or offered.
+         */
+        LocalModelsOut: {
+            /** Memory */
+            memory: number;
+            /** Free Memory */
+            free_memory: number | null;
+            /** Free Disk */
+            free_disk: number | null;
+            /** Items */
+            items: components["schemas"]["ShelvedModel"][];
+        };
+        /**
          * LoginLinkIn
          * @description Whom the link logs in; the owner where no name is given.
          */
@@ -1376,6 +1455,18 @@ export interface components {
              * @default []
              */
             abilities: ("images" | "tools" | "json" | "reasoning")[];
+        };
+        /**
+         * ModelIn
+         * @description `source`: a name of the list, an address, or the path of a .gguf file on the server's machine.
+         *
+         *     `sha256` is what the file is compared with, where the list does not say it.
+         */
+        ModelIn: {
+            /** Source */
+            source: string;
+            /** Sha256 */
+            sha256?: string | null;
         };
         /** ModelsOut */
         ModelsOut: {
@@ -1643,6 +1734,45 @@ export interface components {
             generation_id: string | null;
             /** Branched */
             branched: boolean;
+        };
+        /**
+         * ShelvedModel
+         * @description A model in one line. Sizes are in bytes, None where they are not known.
+         *
+         *     `done` of `size` bytes are here. `trouble` says why it failed or cannot be used. `checked` says
+         *     whose SHA-256 its file was compared with, None for none.
+         */
+        ShelvedModel: {
+            /** Name */
+            name: string;
+            /** Title */
+            title: string;
+            /** State */
+            state: ("offered" | "kept" | "broken") | ("waiting" | "downloading" | "checking" | "trying" | "stopped" | "failed");
+            /** Parameters */
+            parameters: string | null;
+            /** Licence */
+            licence: string | null;
+            /** Address */
+            address: string | null;
+            /** Size */
+            size: number | null;
+            /** Done */
+            done: number;
+            /** Memory */
+            memory: number | null;
+            /** Window */
+            window: number | null;
+            /** Fit */
+            fit: ("well" | "tight" | "too_large") | null;
+            /** Checked */
+            checked: ("list" | "person" | "server") | null;
+            /** Trouble */
+            trouble: string | null;
+            /** Is Listed */
+            is_listed: boolean;
+            /** Is Built In */
+            is_built_in: boolean;
         };
         /** SnippetPart */
         SnippetPart: {
@@ -2811,6 +2941,123 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["ModelsOut"];
                 };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    show_local_models_api_models_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LocalModelsOut"];
+                };
+            };
+        };
+    };
+    add_local_model_api_models_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ModelIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LocalModelsOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    stop_local_model_api_models__name__stop_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Nothing"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LocalModelsOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    remove_local_model_api_models__name__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Validation Error */
             422: {
