@@ -9,6 +9,7 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -334,10 +335,14 @@ async def test_a_removed_model_is_gone(models: Path, small_model: Path) -> None:
 
 
 async def test_a_model_at_which_llama_cpp_ends_its_process_is_refused(
-    models: Path, small_model: Path, tmp_path: Path
+    models: Path, small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = tmp_path / "broken.gguf"
     with_number(small_model, broken, "llama.block_count", 10_000)
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", None)
     with pytest.raises(InvalidInput, match="llama.cpp cannot run this model"):
         await added(models, wanted_model(str(broken)))
     assert left_in(models) == []
+    assert left_in(tmp_path / "temporary") == []

@@ -17,7 +17,7 @@ from talekeeper.domain.changes import KEPT
 from talekeeper.domain.conversations import MAX_LONGEST_REQUEST, MIN_LONGEST_REQUEST
 from talekeeper.domain.replies import Model
 from talekeeper.errors import InvalidInput, ModelMissing
-from talekeeper.providers.gguf.keeping import find_model
+from talekeeper.providers.gguf.keeping import find_model, kept_models
 from talekeeper.providers.weights import SMOLLM2
 from talekeeper.settings import ProviderName
 
@@ -191,11 +191,14 @@ def _one(keeper: TheKeeper, item: Connected, overview: Overview) -> ProviderOut:
     note = item.note
     is_configured = item.is_configured
     if item.kind.name == "local":
+        is_chosen = overview.provider == "local"
+        model = (overview.model if is_chosen else None) or item.settings.model or SMOLLM2.name
         try:
-            chosen = overview.model if overview.provider == "local" else None
-            find_model(keeper.models_folder, chosen or item.settings.model or SMOLLM2.name)
+            find_model(keeper.models_folder, model)
         except ModelMissing as missing:
-            note, is_configured = missing.message, False
+            is_configured = any(each.fault is None for each in kept_models(keeper.models_folder))
+            if is_chosen or not is_configured:
+                note = missing.message
     return ProviderOut(
         name=item.kind.name,
         title=item.kind.title,

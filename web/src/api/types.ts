@@ -13,6 +13,9 @@ export type ReplyError = Schemas['ReplyError']
 export type Provider = Schemas['ProviderOut']
 export type Providers = Schemas['ProvidersOut']
 export type Model = Schemas['Model']
+/** A model of the server's own machine: one that is there, is being fetched, or could be. */
+export type LocalModel = Schemas['ShelvedModel']
+export type LocalModels = Schemas['LocalModelsOut']
 export type FoundServer = Schemas['FoundOut']
 /** What lets somebody in: a browser's session, a token for programs, a login link. */
 export type Token = Schemas['TokenOut']

@@ -1,7 +1,8 @@
 import { Popover } from 'radix-ui'
-import { type RefObject, useState } from 'react'
+import { type RefObject, useId, useState } from 'react'
 import type { Conversation, Providers } from '../api/types'
 import { sentTo } from '../providers/answering'
+import { useLocalNames } from '../providers/localModels'
 import { Button } from '../ui/Button'
 
 interface ProviderChoiceProps {
@@ -17,6 +18,8 @@ interface ProviderChoiceProps {
 export function ProviderChoice({ anchor, providers, conversation, onChoose, onClose }: ProviderChoiceProps) {
   const [provider, setProvider] = useState(conversation?.provider ?? null)
   const [model, setModel] = useState(conversation?.model ?? '')
+  const names = useLocalNames(provider === 'local')
+  const list = useId()
   const usable = providers.items.filter((each) => each.configured)
   const chosen = providers.items.find((each) => each.name === providers.chosen.provider)
   const picked = providers.items.find((each) => each.name === provider)
@@ -77,11 +80,17 @@ export function ProviderChoice({ anchor, providers, conversation, onChoose, onCl
                 <span className="mb-1 block text-sm text-faint">Model</span>
                 <input
                   value={model}
+                  list={names.length > 0 ? list : undefined}
                   onChange={(event) => setModel(event.target.value)}
                   placeholder={picked?.model ?? 'as in settings'}
                   spellCheck={false}
                   className="w-full rounded-corner border border-edge bg-page px-2 py-1.5"
                 />
+                <datalist id={list}>
+                  {names.map((name) => (
+                    <option key={name} value={name} />
+                  ))}
+                </datalist>
               </label>
             )}
             <div className="mt-3 flex justify-end gap-2">

@@ -2,7 +2,7 @@ import { Link } from '@tanstack/react-router'
 import { ChevronDown, SlidersHorizontal } from 'lucide-react'
 import { lazy, Suspense, useRef, useState } from 'react'
 import type { Conversation, ConversationChange } from '../api/types'
-import { answeringIn, sentTo, shortTitle } from '../providers/answering'
+import { answeringIn, isSmallModel, sentTo, shortTitle } from '../providers/answering'
 import { useHealthAfterReplies, useProviders } from '../providers/queries'
 import { Words } from '../ui/Words'
 import { ProviderHealth } from './ProviderHealth'
@@ -100,12 +100,12 @@ export function ProviderLine({ conversation, onChoose }: ProviderLineProps) {
           <Words text={provider.note} /> {settings('Open settings')}
         </span>
       )}
-      {provider.name === 'local' && !provider.note && (
+      {isSmallModel(answering) && !provider.note && (
         <span>
           <span className="max-sm:sr-only">
             You are talking with the small built-in model: good for a first look, it makes things up.{' '}
           </span>
-          {settings('Connect a better one')}.
+          {settings('Get a better one')}.
         </span>
       )}
     </div>

@@ -1,6 +1,8 @@
 /** Who answers in a conversation: its own choice, else the account's. */
 import type { Conversation, Provider, Providers } from '../api/types'
 
+const SMALL_MODEL = 'smollm2-135m-instruct'
+
 export interface Answering {
   provider: Provider
   model: string | null
@@ -22,6 +24,11 @@ export function answeringIn(
     model: conversation?.model ?? chosen ?? provider.model,
     isOwn: Boolean(conversation?.provider ?? conversation?.model),
   }
+}
+
+/** Whether the small built-in model answers, which is there for a first look. */
+export function isSmallModel({ provider, model }: Answering): boolean {
+  return provider.name === 'local' && model === SMALL_MODEL
 }
 
 /** A provider's name without what its title explains in brackets. */

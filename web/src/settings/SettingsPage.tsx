@@ -3,6 +3,7 @@ import { OpenRailButton } from '../app/OpenRailButton'
 import { useProviders } from '../providers/queries'
 import { AccountSection } from './AccountSection'
 import { FoundServers } from './FoundServers'
+import { LocalModelsSection } from './LocalModelsSection'
 import { LoginsSection } from './LoginsSection'
 import { ProviderEntry } from './ProviderEntry'
 import { ProvidersLoading } from './ProvidersLoading'
@@ -45,6 +46,7 @@ export function SettingsPage() {
               </ul>
             )}
           </section>
+          <LocalModelsSection />
           <ThemeChoice />
           <LoginsSection />
           <AccountSection name={me.data?.name ?? null} />

@@ -39,7 +39,6 @@ class Header:
     """
 
     architecture: str
-    title: str | None
     licence: str | None
     parameters: str | None
     trained_tokens: int | None
@@ -113,7 +112,6 @@ def _described(values: dict[str, Any]) -> Header:
         )
     return Header(
         architecture=architecture,
-        title=_text(values, "general.name"),
         licence=_text(values, "general.license"),
         parameters=_text(values, "general.size_label"),
         trained_tokens=_whole(values, f"{architecture}.context_length"),

@@ -185,7 +185,7 @@ def _kept(path: Path, memory: Memory) -> KeptModel:
     )
     return KeptModel(
         name=name,
-        title=offer.title if offer else (header and header.title) or name,
+        title=offer.title if offer else name,
         path=path,
         size=size,
         mark=mark,

@@ -8,6 +8,7 @@ ends with 0 when the model was loaded and said something.
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -31,22 +32,23 @@ def try_model(
 
     Raises InvalidInput when it cannot, or when `is_given_up` became true meanwhile.
     """
-    process = subprocess.Popen(
-        [sys.executable, "-m", __name__, os.fspath(path), str(window)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    ends_at = time.monotonic() + seconds
-    try:
-        while process.poll() is None:
-            if is_given_up() or time.monotonic() > ends_at:
-                break
-            time.sleep(_LOOKS)
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+    # What llama.cpp leaves in the folder of temporary files when it ends the process goes with it.
+    with tempfile.TemporaryDirectory(prefix="tk-") as temporary:
+        process = subprocess.Popen(
+            [sys.executable, "-m", __name__, os.fspath(path), str(window)],
+            env={**os.environ, "TMPDIR": temporary},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        ends_at = time.monotonic() + seconds
+        try:
+            while process.poll() is None and not is_given_up() and time.monotonic() < ends_at:
+                time.sleep(_LOOKS)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
     if process.returncode != 0:
         raise InvalidInput(
             "llama.cpp cannot run this model: the file is damaged, the kind of model is not known "
