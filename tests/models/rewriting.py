@@ -15,21 +15,15 @@ def with_number(source: Path, target: Path, key: str, value: int) -> None:
 def with_template(source: Path, target: Path, value: str) -> None:
     """Another chat template, filled up with a comment of the templates' language.
 
-    The file keeps its length, so nothing else of it moves.
+    Everything behind it moves by a multiple of the alignment, so the tensors' offsets stay true.
     """
-    data = bytearray(source.read_bytes())
-    place = _after(data, "tokenizer.chat_template") + 4
+    data = source.read_bytes()
+    place = _after(bytearray(data), "tokenizer.chat_template") + 4
     (length,) = struct.unpack_from("<Q", data, place)
-    text = value.encode()
-    text += b"{#" + b" " * (length - len(text) - 4) + b"#}"
-    assert len(text) == length
-    data[place + 8 : place + 8 + length] = text
-    target.write_bytes(data)
-
-
-def _after(data: bytearray, key: str) -> int:
-    name = key.encode()
-    return data.index(struct.pack("<Q", len(name)) + name) + 8 + len(name)
+    text = value.encode() + b"{#"
+    text += b" " * ((length - len(text) - 2) % 32) + b"#}"
+    head = data[:place] + struct.pack("<Q", len(text)) + text
+    target.write_bytes(head + data[place + 8 + length :])
 
 
 def a_header(**values: str | int | list[str]) -> bytes:
@@ -50,3 +44,8 @@ def _typed(value: str | int | list[str]) -> bytes:
 
 def _text(text: str) -> bytes:
     return struct.pack("<Q", len(text.encode())) + text.encode()
+
+
+def _after(data: bytearray, key: str) -> int:
+    name = key.encode()
+    return data.index(struct.pack("<Q", len(name)) + name) + 8 + len(name)

@@ -1,6 +1,7 @@
 """Models that a server adds: the download is the server's own, and the model answers in a conversation."""
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,32 @@ def test_what_fails_says_why_and_a_broken_model_does_not_end_the_server(
 
         apart(act)
     assert server.is_running
+
+
+def test_a_talk_longer_than_the_models_window_goes_on_without_its_beginning(
+    server: Server, small_model: Path
+) -> None:
+    """The window is the model's own, so no request is too long for it."""
+    models = server.data_dir / "models"
+    models.mkdir(exist_ok=True)
+    os.link(small_model, models / SMOLLM2.file_name)
+
+    async def act() -> None:
+        async with server.client() as client:
+            conversation = await client.open()
+            for _ in range(12):
+                await client.say(conversation, "The mill turns at night. " * 50, reply=False)
+            change = {"provider": "local", "sampling": {"max_tokens": 4}}
+            await client.ask("PATCH", f"/api/conversations/{conversation}", change)
+            said = await client.say(conversation, "Who keeps the mill?")
+            await client.ended(said, seconds=120)
+            assert (await client.path(conversation))[-1]["status"] == "complete"
+            generation = said["generation_id"]
+            receipt = (await client.get(f"/api/generations/{generation}"))["receipt"]
+            assert receipt["limits"]["window"] == 2048
+            assert receipt["limits"]["left_out_by"] == "window"
+
+    apart(act)
 
 
 def test_a_source_that_means_nothing_is_refused(server: Server) -> None:

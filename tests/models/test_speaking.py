@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -104,6 +105,28 @@ async def test_each_model_speaks_with_its_own_template(
     with_template(models / SMOLLM2.file_name, models / "bare.gguf", template)
     bare = await tokens_read(provider, asking("bare", "Hello."))
     assert bare < 5 < await tokens_read(provider, asking(SMOLLM2.name, "Hello."))
+
+
+STRICT = (
+    "{% for m in messages %}"
+    "{% if (m['role'] == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('turns!') }}{% endif %}"
+    "{% if m['role'] == 'user' %}{{ '[INST] ' + m['content'] + '[/INST]' }}"
+    "{% else %}{{ m['content'] + eos_token }}{% endif %}{% endfor %}"
+)
+"""Like Mistral's: it knows no system turn, and takes turns strictly."""
+
+
+async def test_a_template_without_a_system_turn_is_told_what_the_system_turn_says(
+    models: Path, opened: tuple[LocalModels, list[str]]
+) -> None:
+    provider, _ = opened
+    with_template(models / SMOLLM2.file_name, models / "strict.gguf", STRICT)
+    system = Turn("system", "Answer like an old innkeeper who has seen too much.")
+    asked = asking("strict", "Who comes?")
+    told = replace(asked, turns=(system, *asked.turns))
+    assert await tokens_read(provider, told) > await tokens_read(provider, asked) + 8
+    begun = asking("strict", "Who comes?", "Once upon a")
+    assert await reply_of(provider, replace(begun, continues=True))
 
 
 async def test_marks_of_any_model_in_a_message_do_not_steer_it(
