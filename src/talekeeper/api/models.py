@@ -7,8 +7,8 @@ from typing import Annotated
 from fastapi import Path, Response
 from pydantic import Field
 
-from talekeeper.api.accounts import CurrentAdmin
 from talekeeper.api.bodies import Body, Nothing, Text
+from talekeeper.api.identity import CurrentAdmin
 from talekeeper.api.resources import TheKeeper, resource
 from talekeeper.errors import NotFound
 from talekeeper.keeper import Keeper
