@@ -10,6 +10,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from models.rewriting import with_number
 from talekeeper.errors import InvalidInput, ModelBeingAdded, ModelNotAdded, NoRoomForModel
 from talekeeper.providers.gguf.adding import Wanted, add_model, wanted_model
 from talekeeper.providers.gguf.keeping import KeptModel, find_model, kept_models, remove_model
-from talekeeper.providers.gguf.partial import PartFacts, part_facts, part_path
+from talekeeper.providers.gguf.partial import Part, PartFacts, part_facts, part_path
 from talekeeper.providers.gguf.tries import Tries
 from talekeeper.providers.reach import Reach
 from talekeeper.providers.weights import SMOLLM2, find_weights
@@ -286,6 +287,30 @@ async def test_who_cancels_keeps_what_came(models: Path, small_model: Path) -> N
         server.sent = 0
         await added(models, from_list(server.address))
         assert server.asked[-1].range is not None
+
+
+async def test_who_cancels_while_a_piece_is_written_has_it_once(
+    models: Path, small_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_writing, goes_on = threading.Event(), threading.Event()
+    write = Part.write
+
+    def slow(part: Part, data: bytes) -> None:
+        write(part, data)
+        if part.done > 20 * MEGABYTE and not is_writing.is_set():
+            is_writing.set()
+            goes_on.wait(30)
+
+    monkeypatch.setattr(Part, "write", slow)
+    with ModelServer.of(small_model) as server:
+        adding = asyncio.ensure_future(added(models, from_list(server.address)))
+        await asyncio.to_thread(is_writing.wait, 30)
+        adding.cancel()
+        asyncio.get_running_loop().call_later(0.2, goes_on.set)
+        with pytest.raises(asyncio.CancelledError):
+            await adding
+        await added(models, from_list(server.address))
+    assert len(server.asked) == 2
 
 
 KILLED = """

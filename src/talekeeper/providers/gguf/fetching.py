@@ -227,8 +227,10 @@ async def _take(
                     "which ends in .gguf."
                 )
             if len(waiting) >= _PIECE:
-                await asyncio.to_thread(part.write, bytes(waiting))
+                # Taken out first: when this task is cancelled, the thread writes it all the same.
+                piece = bytes(waiting)
                 waiting.clear()
+                await asyncio.to_thread(part.write, piece)
                 done_so_far(part.done, total)
                 if total and part.done > total:
                     break
