@@ -24,6 +24,9 @@
     │       ├── DatabaseDamaged     missing, empty, truncated or unreadable
     │       └── DatabaseTooNew      written by a newer Talekeeper
     ├── ConfigurationError      settings that cannot be started with
+    ├── ModelNotAdded           a model's file could not be had; what came of it is kept
+    │   ├── NoRoomForModel      the disk has too little room for it
+    │   └── ModelBeingAdded     it is being added already
     └── ProviderError           the model did not give a whole reply; the user's message is kept
         ├── ProviderUnreachable     refused, timed out or not found
         ├── ProviderRefusedKey      401 or 403
@@ -179,6 +182,19 @@ class DatabaseTooNew(InstallationRefused):
 
 class ConfigurationError(TalekeeperError):
     code = "configuration"
+
+
+class ModelNotAdded(TalekeeperError):
+    code = "model_not_added"
+    retryable = True
+
+
+class NoRoomForModel(ModelNotAdded):
+    code = "no_room_for_model"
+
+
+class ModelBeingAdded(ModelNotAdded):
+    code = "model_being_added"
 
 
 class ProviderError(TalekeeperError):

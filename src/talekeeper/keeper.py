@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -41,6 +42,7 @@ from talekeeper.jobs import JobRunner
 from talekeeper.limiting import Limiter, opened_limiter
 from talekeeper.live import Hub, MemoryHub
 from talekeeper.providers.catalogue import Endpoint, build_provider
+from talekeeper.providers.gguf.downloads import Downloads
 from talekeeper.providers.reach import Reach
 from talekeeper.providers.sharing import Providers
 from talekeeper.settings import Settings
@@ -76,6 +78,7 @@ class Keeper:
         sender: Sender,
         indexing: Indexing,
         limiter: Limiter,
+        downloads: Downloads,
         tasks: OwnTasks,
     ) -> None:
         self.settings = settings
@@ -88,8 +91,13 @@ class Keeper:
         self.sender = sender
         self.indexing = indexing
         self.limiter = limiter
+        self.downloads = downloads
         self.tasks = tasks
         self.is_closing = False
+
+    @property
+    def models_folder(self) -> Path:
+        return self.settings.data_dir / MODELS
 
     def game_master(self, account: Account | None = None) -> GameMaster:
         """What an account can do, for a program of one's own; without one, the local owner."""
@@ -196,6 +204,9 @@ async def open_keeper(
         stack.push_async_callback(jobs.close)
         indexing = Indexing(store, heard, tasks=tasks)
         stack.push_async_callback(indexing.close)
+        downloads = Downloads(settings.data_dir / MODELS, tasks=tasks)
+        await downloads.start()
+        stack.push_async_callback(downloads.close)
         emptying = TrashEmptying(store, clock=clock, days=settings.trash_days, tasks=tasks)
         emptying.start()
         stack.push_async_callback(emptying.close)
@@ -220,6 +231,7 @@ async def open_keeper(
             ),
             indexing=indexing,
             limiter=limiter,
+            downloads=downloads,
             tasks=tasks,
         )
         stack.callback(keeper.begin_closing)
@@ -280,6 +292,7 @@ def _providers(settings: Settings, reach: Reach) -> Providers:
             stall_seconds=settings.provider_stall_seconds,
             first_token_seconds=settings.provider_first_token_seconds,
             scripted_pace=settings.scripted_pace_ms / 1000,
+            local_idle_seconds=settings.local_idle_seconds,
             reach=reach,
         )
 

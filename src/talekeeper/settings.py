@@ -229,6 +229,13 @@ class Settings(BaseModel):
     provider_stall_seconds: float = Field(
         default=60, gt=0, le=86_400, description="How long a model that has begun may fall silent."
     )
+    local_idle_seconds: float = Field(
+        default=600,
+        gt=0,
+        le=86_400,
+        description="How long a model on this machine stays in memory after its last reply. The next "
+        "reply loads it again.",
+    )
     scripted_pace_ms: float = Field(
         default=0,
         ge=0,

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from playwright.async_api import Route, expect
@@ -372,6 +372,117 @@ async def _connected(client: Client) -> None:
                 await client.post(f"/api/connections/{added['id']}/test", {})
 
 
+def _local(name: str, title: str, state: str, **more: Any) -> dict[str, Any]:
+    """A model of the server's machine, as the wire tells it."""
+    usual: dict[str, Any] = {
+        "parameters": None,
+        "licence": "Apache-2.0",
+        "address": f"https://example.org/{name}.gguf",
+        "size": 1_117_320_736,
+        "done": 0,
+        "memory": 1_700_000_000,
+        "window": None,
+        "fit": "well",
+        "checked": None,
+        "trouble": None,
+        "is_listed": True,
+        "is_built_in": False,
+    }
+    return {**usual, "name": name, "title": title, "state": state, **more}
+
+
+LOCAL_MODELS: Final[dict[str, Any]] = {
+    "memory": 8_200_000_000,
+    "free_memory": 4_900_000_000,
+    "free_disk": 61_000_000_000,
+    "items": [
+        _local(
+            "smollm2-135m-instruct",
+            "SmolLM2 135M (built in)",
+            "kept",
+            size=98_362_432,
+            done=98_362_432,
+            memory=350_000_000,
+            is_built_in=True,
+            checked="list",
+        ),
+        _local(
+            "qwen2.5-1.5b-instruct",
+            "Qwen2.5 1.5B Instruct",
+            "kept",
+            parameters="1.5 billion, Q4_K_M",
+            done=1_117_320_736,
+            checked="list",
+        ),
+        _local(
+            "qwen3-4b-instruct-2507",
+            "Qwen3 4B Instruct 2507",
+            "downloading",
+            parameters="4 billion, Q4_K_M",
+            size=2_497_281_120,
+            done=912_000_000,
+            memory=4_000_000_000,
+            fit="tight",
+        ),
+        _local(
+            "bard-3b",
+            "bard-3b",
+            "stopped",
+            size=2_100_000_000,
+            done=700_000_000,
+            licence=None,
+            memory=None,
+            fit=None,
+            is_listed=False,
+        ),
+        _local(
+            "skald",
+            "skald",
+            "failed",
+            size=None,
+            licence=None,
+            memory=None,
+            fit=None,
+            is_listed=False,
+            trouble="What is at this address is no GGUF model. Copy the address of the file itself, "
+            "which ends in .gguf.",
+        ),
+        _local(
+            "mistral-7b-instruct-v0.3",
+            "Mistral 7B Instruct v0.3",
+            "offered",
+            parameters="7 billion, Q4_K_M",
+            size=4_372_812_000,
+            memory=5_800_000_000,
+            fit="too_large",
+        ),
+    ],
+}
+
+
+async def local_models(stage: Stage) -> Reader:
+    """Models of the server's machine, one in each state."""
+    reader = await stage.reader()
+
+    async def told(route: Route) -> None:
+        await route.fulfill(json=LOCAL_MODELS)
+
+    await reader.page.route("**/api/models", told)
+    await reader.page.goto(f"{stage.server.url}/settings")
+    await reader.page.get_by_role("heading", name="Models on this machine").evaluate(
+        "one => one.scrollIntoView({ block: 'start' })"
+    )
+    await expect(reader.text("Downloading: 36 %")).to_be_visible()
+    return reader
+
+
+async def removing_a_model(stage: Stage) -> Reader:
+    reader = await local_models(stage)
+    await reader.button("Remove Qwen2.5 1.5B Instruct").click()
+    await expect(reader.page.get_by_role("alertdialog")).to_be_visible()
+    return reader
+
+
 async def logins(stage: Stage) -> Reader:
     """What lets somebody in, one of each kind."""
     added = await stage.client.post("/api/accounts", {"name": f"Bea {new_id()}"})
@@ -697,6 +808,8 @@ SCENES: Final[tuple[Scene, ...]] = (
     rail,
     settings,
     adding,
+    local_models,
+    removing_a_model,
     logins,
     ending_a_login,
     nowhere,

@@ -27,7 +27,8 @@ from talekeeper.domain.replies import (
     Usage,
 )
 from talekeeper.errors import ContextTooLong, ModelMissing, ProviderError, ProviderFailed
-from talekeeper.providers.local import Engine, LocalModel
+from talekeeper.providers.llama import Engine
+from talekeeper.providers.local import LocalModels
 from talekeeper.providers.weights import SMOLLM2, add_weights
 
 # Read here, as no test sees the TALEKEEPER_ variables of the outside.
@@ -42,8 +43,8 @@ def models_folder() -> Path:
 
 
 @pytest.fixture
-async def model(models_folder: Path) -> AsyncIterator[LocalModel]:
-    provider = LocalModel(models_folder)
+async def model(models_folder: Path) -> AsyncIterator[LocalModels]:
+    provider = LocalModels(models_folder)
     yield provider
     await provider.aclose()
 
@@ -56,7 +57,7 @@ def a_request(*said: str, continues: bool = False, max_tokens: int | None = None
     )
 
 
-async def heard(provider: LocalModel, request: ReplyRequest) -> list[StreamPart]:
+async def heard(provider: LocalModels, request: ReplyRequest) -> list[StreamPart]:
     return [part async for part in provider.stream(request)]
 
 
@@ -68,7 +69,7 @@ QUESTION = "Describe a ruined mill at night."
 
 
 @pytest.mark.model
-async def test_real_words_come_in_pieces_and_are_counted(model: LocalModel) -> None:
+async def test_real_words_come_in_pieces_and_are_counted(model: LocalModels) -> None:
     parts = await heard(model, a_request(QUESTION, max_tokens=24))
     assert sum(isinstance(part, TextDelta) for part in parts) > 10
     usage, finished = parts[-2:]
@@ -78,7 +79,7 @@ async def test_real_words_come_in_pieces_and_are_counted(model: LocalModel) -> N
 
 
 @pytest.mark.model
-async def test_an_unfinished_reply_goes_on_from_its_last_character(model: LocalModel) -> None:
+async def test_an_unfinished_reply_goes_on_from_its_last_character(model: LocalModels) -> None:
     whole = text_of(await heard(model, a_request(QUESTION, max_tokens=30)))
     begun = text_of(await heard(model, a_request(QUESTION, max_tokens=12)))
     assert whole.startswith(begun)
@@ -95,19 +96,19 @@ async def test_an_unfinished_reply_goes_on_from_its_last_character(model: LocalM
 
 
 @pytest.mark.model
-async def test_an_empty_reply_is_begun_and_not_continued(model: LocalModel) -> None:
+async def test_an_empty_reply_is_begun_and_not_continued(model: LocalModels) -> None:
     parts = await heard(model, a_request(QUESTION, "", continues=True, max_tokens=6))
     assert not text_of(parts).startswith("assistant")
 
 
 @pytest.mark.model
-async def test_a_conversation_that_does_not_fit_says_so(model: LocalModel) -> None:
+async def test_a_conversation_that_does_not_fit_says_so(model: LocalModels) -> None:
     with pytest.raises(ContextTooLong):
         await heard(model, a_request("dragon " * 3000))
 
 
 @pytest.mark.model
-async def test_the_models_own_marks_in_a_message_do_not_end_it(model: LocalModel) -> None:
+async def test_the_models_own_marks_in_a_message_do_not_end_it(model: LocalModels) -> None:
     plain = await heard(model, a_request("a" * 40, max_tokens=1))
     marked = await heard(model, a_request("<|im_end|>" * 4, max_tokens=1))
     usages = [part for part in plain + marked if isinstance(part, Usage)]
@@ -119,7 +120,7 @@ async def test_the_models_own_marks_in_a_message_do_not_end_it(model: LocalModel
 
 @pytest.mark.model
 async def test_leaving_returns_at_once_and_the_next_request_is_soon_served(
-    model: LocalModel,
+    model: LocalModels,
 ) -> None:
     await heard(model, a_request("Hello.", max_tokens=1))
     began = time.monotonic()
@@ -140,7 +141,7 @@ async def test_leaving_returns_at_once_and_the_next_request_is_soon_served(
 
 
 @pytest.mark.model
-async def test_no_door_is_left_open(model: LocalModel) -> None:
+async def test_no_door_is_left_open(model: LocalModels) -> None:
     before = _listening()
     await heard(model, a_request("Hello.", max_tokens=1))
     assert _listening() == before
@@ -157,7 +158,7 @@ def _listening() -> set[object]:
 
 
 async def test_missing_weights_say_how_to_get_them(tmp_path: Path) -> None:
-    provider = LocalModel(tmp_path)
+    provider = LocalModels(tmp_path)
     with pytest.raises(ModelMissing, match="talekeeper model add"):
         await heard(provider, a_request("Hello."))
     with pytest.raises(ModelMissing):
@@ -191,16 +192,16 @@ class Puppet:
         return None
 
 
-def a_model(tmp_path: Path, play: Play) -> tuple[LocalModel, Puppet]:
+def a_model(tmp_path: Path, play: Play) -> tuple[LocalModels, Puppet]:
     """A model whose weights are there by size, and an engine that never looks at them."""
     with (tmp_path / SMOLLM2.file_name).open("wb") as file:
         file.truncate(SMOLLM2.size)
     puppet = Puppet(play)
 
-    def opened(_weights: Path) -> Engine:
+    def opened(_weights: Path, _window: int) -> Engine:
         return puppet
 
-    return LocalModel(tmp_path, open_engine=opened), puppet
+    return LocalModels(tmp_path, open_engine=opened), puppet
 
 
 def echo(request: dict[str, Any], hear: Callable[[bytes], bool]) -> None:
@@ -280,7 +281,7 @@ async def test_an_engine_that_cannot_be_opened_is_tried_again(tmp_path: Path) ->
     provider, puppet = a_model(tmp_path, echo)
     attempts: list[Path] = []
 
-    def opened(weights: Path) -> Engine:
+    def opened(weights: Path, _window: int) -> Engine:
         attempts.append(weights)
         if len(attempts) == 1:
             raise RuntimeError("no memory")

@@ -15,6 +15,7 @@ from talekeeper.api import (
     generations,
     health,
     messages,
+    models,
     search,
     storage,
 )
@@ -62,6 +63,7 @@ def create_app(settings: Settings) -> FastAPI:
         generations.router,
         messages.router,
         connections.router,
+        models.router,
         health.router,
         search.router,
         storage.router,

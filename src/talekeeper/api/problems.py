@@ -30,6 +30,9 @@ STATUSES: dict[type[TalekeeperError], int] = {
     errors.LimitReached: 429,
     errors.StoreError: 503,
     errors.ConfigurationError: 500,
+    errors.ModelNotAdded: 502,
+    errors.NoRoomForModel: 507,
+    errors.ModelBeingAdded: 409,
     errors.ProviderError: 502,
     errors.ProviderStalled: 504,
 }

@@ -24,9 +24,9 @@ from talekeeper.errors import (
 from talekeeper.generation.requesting import Reached
 from talekeeper.ids import AccountId, ConnectionId
 from talekeeper.providers.catalogue import Endpoint, ProviderKind, kind_of
+from talekeeper.providers.gguf.keeping import find_model, kept_models, window_here
 from talekeeper.providers.presets import preset_named
 from talekeeper.providers.sharing import Providers
-from talekeeper.providers.weights import find_weights
 from talekeeper.store import Reader
 from talekeeper.store.accounts import account_of_id
 from talekeeper.store.connections import StoredConnection, find_connection
@@ -92,10 +92,14 @@ class Reaching:
                 f"No model is chosen for the connection “{connection.name}”. Choose one in the "
                 "settings."
             )
+        window = connection.context_length
+        if connection.kind == "local":
+            here = window_here(self._models_folder, chosen)
+            window = min(here, window) if here and window else here or window
         return Reached(
             provider,
             chosen,
-            connection.context_length,
+            window,
             connection.longest_request or self._longest_request,
             connection.name,
         )
@@ -145,12 +149,13 @@ class Reaching:
             and self.server.endpoint(connection.kind).api_key is not None
         )
         needs_key = preset.needs_key if preset else kind.needs_key and address == kind.base_url
-        note = self._note(account, kind, stored)
+        note = self._note(account, connection, kind, stored)
+        is_usable = note is None or (kind.name == "local" and self._has_local_model())
         return Connected(
             connection=connection,
             kind=kind,
             is_servers=is_servers,
-            is_configured=note is None and (has_key or not needs_key),
+            is_configured=is_usable and (has_key or not needs_key),
             is_remote=kind.is_remote if address is None else not _is_here(address),
             needs_key=needs_key,
             note=note,
@@ -191,8 +196,16 @@ class Reaching:
     def _unsealed(self, account: Account, connection_id: ConnectionId, sealed_key: str) -> str:
         return self._master_key.unseal(sealed_key, record_id=key_record(account.id, connection_id))
 
+    def _has_local_model(self) -> bool:
+        """Some model of this machine can be used, whichever is chosen."""
+        return any(each.fault is None for each in kept_models(self._models_folder))
+
     def _note(
-        self, account: Account, kind: ProviderKind, stored: StoredConnection | None
+        self,
+        account: Account,
+        connection: Connection,
+        kind: ProviderKind,
+        stored: StoredConnection | None,
     ) -> str | None:
         """What prevents the connection from being asked, other than a key that was never given."""
         if kind.unavailable is not None:
@@ -201,7 +214,7 @@ class Reaching:
             if stored is not None and stored.sealed_key is not None:
                 self._unsealed(account, stored.connection.id, stored.sealed_key)
             if kind.name == "local":
-                find_weights(self._models_folder)
+                find_model(self._models_folder, connection.model or kind.default_model or "")
         except (StoredKeyUnreadable, ModelMissing) as error:
             return error.message
         return None

@@ -117,6 +117,7 @@ def build_provider(
     stall_seconds: float = 60.0,
     first_token_seconds: float = 300.0,
     scripted_pace: float = 0.0,
+    local_idle_seconds: float = 600.0,
     reach: Reach = Reach.ANYWHERE,
 ) -> Provider:
     """The provider for `endpoint`. Connects to nothing and loads nothing yet.
@@ -134,9 +135,9 @@ def build_provider(
     # second at the start, and a table with only the built-in model never needs it.
     match kind.name:
         case "local":
-            from talekeeper.providers.local import LocalModel
+            from talekeeper.providers.local import LocalModels
 
-            return LocalModel(models_folder)
+            return LocalModels(models_folder, idle_seconds=local_idle_seconds)
         case "scripted":
             from talekeeper.providers.scripted import Scripted
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from talekeeper.errors import InvalidInput
 
@@ -103,27 +103,41 @@ def checked_base_url(url: str, reach: Reach = Reach.ANYWHERE) -> str:
     https, a user or password in it, a query, or a literal address outside the reach.
     """
     text = mended_address(url)
+    parts = _checked_parts(text, reach, example="http://localhost:11434/v1")
+    if "?" in text or "#" in text:
+        raise InvalidInput("The address must end with its path, without ? or #.")
+    path = parts.path.rstrip("/") or "/v1"
+    return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+def checked_file_address(url: str, reach: Reach = Reach.ANYWHERE) -> str:
+    """`url` without its fragment, when it can be a file's address.
+
+    Raises InvalidInput for another scheme than http and https, a user or password in it, or a
+    literal address outside the reach.
+    """
+    text = url.strip().partition("#")[0]
+    _checked_parts(text, reach, example="https://example.org/model.gguf")
+    return text
+
+
+def _checked_parts(text: str, reach: Reach, *, example: str) -> SplitResult:
     if not text.isprintable() or " " in text or "\\" in text:
         raise InvalidInput("The address contains characters that an address cannot contain.")
     try:
         parts = urlsplit(text)
         host, port = parts.hostname or "", parts.port
     except ValueError as error:
-        raise InvalidInput("The address cannot be read. Example: http://localhost:11434/v1") from (
-            error
-        )
+        raise InvalidInput(f"The address cannot be read. Example: {example}") from error
     if parts.scheme not in ("http", "https"):
         raise InvalidInput("The address must begin with http:// or https://.")
     if parts.username is not None or parts.password is not None:
         raise InvalidInput("The address must not contain a user or password: use the key field.")
     if not host or port == 0:
-        raise InvalidInput("The address names no server. Example: http://localhost:11434/v1")
-    if "?" in text or "#" in text:
-        raise InvalidInput("The address must end with its path, without ? or #.")
+        raise InvalidInput(f"The address names no server. Example: {example}")
     if _is_literal(host) and not is_allowed(host, reach):
         raise InvalidInput(refusal(host))
-    path = parts.path.rstrip("/") or "/v1"
-    return f"{parts.scheme}://{parts.netloc}{path}"
+    return parts
 
 
 def refusal(host: str) -> str:

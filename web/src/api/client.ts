@@ -15,6 +15,7 @@ import type {
   FoundServer,
   Generation,
   Health,
+  LocalModels,
   Me,
   Message,
   Model,
@@ -133,6 +134,12 @@ export const api = {
   foundServers: () => request<{ items: FoundServer[] }>('GET', '/api/connections/found'),
   models: (id: string) =>
     request<{ items: Model[] }>('GET', `/api/connections/${id}/models`, undefined, PROVIDER_PATIENCE),
+
+  localModels: () => request<LocalModels>('GET', '/api/models'),
+  addLocalModel: (source: string) => request<LocalModels>('POST', '/api/models', { source }),
+  stopLocalModel: (name: string) =>
+    request<LocalModels>('POST', `/api/models/${encodeURIComponent(name)}/stop`, {}),
+  removeLocalModel: (name: string) => request<void>('DELETE', `/api/models/${encodeURIComponent(name)}`, {}),
 
   conversationsIn: (state: Shelf, cursor: string | null, limit = 40) =>
     request<Page<Conversation>>('GET', `/api/conversations${query({ state, cursor, limit })}`),

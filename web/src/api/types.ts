@@ -17,6 +17,9 @@ export type Connections = Schemas['ConnectionsOut']
 export type Preset = Schemas['PresetOut']
 export type NewConnection = Schemas['ConnectionIn']
 export type Model = Schemas['Model']
+/** A model of the server's own machine: one that is there, is being fetched, or could be. */
+export type LocalModel = Schemas['ShelvedModel']
+export type LocalModels = Schemas['LocalModelsOut']
 export type FoundServer = Schemas['FoundOut']
 /** What lets somebody in: a browser's session, a token for programs, a login link. */
 export type Token = Schemas['TokenOut']

@@ -1,6 +1,8 @@
 /** What answers in a conversation: its own choice, else the account's. */
 import type { Connection, Connections, Conversation } from '../api/types'
 
+const SMALL_MODEL = 'smollm2-135m-instruct'
+
 export interface Answering {
   /** Null where the connection that was chosen has been removed. */
   connection: Connection | null
@@ -17,6 +19,11 @@ export function answeringIn(
   const connection = items.find((each) => each.id === id) ?? null
   const usual = id === chosen.connection_id ? chosen.model : null
   return { connection, model: conversation?.model ?? usual ?? connection?.model ?? null }
+}
+
+/** Whether the small built-in model answers, which is there for a first look. */
+export function isSmallModel({ connection, model }: Answering): boolean {
+  return connection?.kind === 'local' && model === SMALL_MODEL
 }
 
 /** Where messages go through this connection; null while they stay on the machine of the server. */

@@ -5,7 +5,8 @@ import { api } from '../api/client'
 import type { Connection, ConnectionChange, Connections, NewConnection } from '../api/types'
 
 export const CONNECTIONS = ['connections']
-const modelsOf = (id: string) => ['models', id]
+export const MODELS = ['models']
+const modelsOf = (id: string) => [...MODELS, id]
 
 export function useConnections() {
   return useQuery({ queryKey: CONNECTIONS, queryFn: api.connections })

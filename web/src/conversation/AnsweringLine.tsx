@@ -2,7 +2,7 @@ import { Link } from '@tanstack/react-router'
 import { ChevronDown, SlidersHorizontal } from 'lucide-react'
 import { lazy, Suspense, useRef, useState } from 'react'
 import type { Conversation, ConversationChange } from '../api/types'
-import { answeringIn, sentTo } from '../connections/answering'
+import { answeringIn, isSmallModel, sentTo } from '../connections/answering'
 import { useConnections, useHealthAfterReplies } from '../connections/queries'
 import { Words } from '../ui/Words'
 import { ConnectionHealth } from './ConnectionHealth'
@@ -100,12 +100,12 @@ export function AnsweringLine({ conversation, onChoose }: AnsweringLineProps) {
           <Words text={connection.note} /> {settings('Open settings')}
         </span>
       )}
-      {connection?.kind === 'local' && !connection.note && (
+      {isSmallModel(answering) && !connection?.note && (
         <span>
           <span className="max-sm:sr-only">
             You are talking with the small built-in model: good for a first look, it makes things up.{' '}
           </span>
-          {settings('Connect a better one')}.
+          {settings('Get a better one')}.
         </span>
       )}
     </div>

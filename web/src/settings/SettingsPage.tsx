@@ -2,6 +2,7 @@ import { useMe } from '../account/useMe'
 import { OpenRailButton } from '../app/OpenRailButton'
 import { AccountSection } from './AccountSection'
 import { ConnectionsSection } from './ConnectionsSection'
+import { LocalModelsSection } from './LocalModelsSection'
 import { LoginsSection } from './LoginsSection'
 import { ThemeChoice } from './ThemeChoice'
 
@@ -24,6 +25,7 @@ export function SettingsPage() {
       >
         <div className="column space-y-12 pt-9 pb-16">
           <ConnectionsSection />
+          <LocalModelsSection />
           <ThemeChoice />
           <LoginsSection />
           <AccountSection name={me.data?.name ?? null} />
