@@ -19,11 +19,21 @@ from talekeeper.api import (
     storage,
 )
 from talekeeper.api.access import mount_access
+from talekeeper.api.contract import contract_of
 from talekeeper.api.metrics import Metrics, mount_metrics
 from talekeeper.api.page import mount_page
 from talekeeper.api.problems import mount_problems
 from talekeeper.keeper import open_keeper
 from talekeeper.settings import Settings, load_settings
+
+
+class Application(FastAPI):
+    """FastAPI with the whole contract of the wire."""
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            self.openapi_schema = contract_of(self)
+        return self.openapi_schema
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -39,7 +49,7 @@ def create_app(settings: Settings) -> FastAPI:
             async with health.health_watched(keeper) as app.state.health:
                 yield
 
-    app = FastAPI(
+    app = Application(
         title="Talekeeper",
         version=__version__,
         summary="The game master's AI chat that never loses a word.",

@@ -857,6 +857,7 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        AccountEvent: components["schemas"]["AccountReadyEvent"] | components["schemas"]["FollowingEvent"] | components["schemas"]["ConversationChangedEvent"] | components["schemas"]["MessageChangedEvent"] | components["schemas"]["SnapshotEvent"] | components["schemas"]["DeltaEvent"] | components["schemas"]["ResyncEvent"] | components["schemas"]["ConversationGoneEvent"] | components["schemas"]["HealthEvent"] | components["schemas"]["EndEvent"];
         /** AccountIn */
         AccountIn: {
             /** Name */
@@ -870,6 +871,32 @@ export interface components {
             name: string;
             /** Is Admin */
             is_admin: boolean;
+        };
+        /**
+         * AccountReady
+         * @description The stream stands; `stream_id` is how requests name it.
+         *
+         *     `missed`: lists that were fetched before this may lack something.
+         */
+        AccountReady: {
+            /** Boot Id */
+            boot_id: string;
+            /** Stream Id */
+            stream_id: string;
+            /** Missed */
+            missed: boolean;
+        };
+        /**
+         * AccountReadyEvent
+         * @description The first event.
+         */
+        AccountReadyEvent: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "ready";
+            data: components["schemas"]["AccountReady"];
         };
         /** AccountsOut */
         AccountsOut: {
@@ -907,6 +934,25 @@ export interface components {
         Bookmarks: {
             /** Items */
             items: components["schemas"]["Message"][];
+        };
+        /**
+         * ChangedConversation
+         * @description The conversation as it is after its event `seq`.
+         */
+        ChangedConversation: {
+            /** Seq */
+            seq: number;
+            conversation: components["schemas"]["Conversation"];
+        };
+        /**
+         * ChangedMessage
+         * @description The message that was added or changed, and its conversation, as they are after the event `seq`.
+         */
+        ChangedMessage: {
+            /** Seq */
+            seq: number;
+            conversation: components["schemas"]["Conversation"];
+            message: components["schemas"]["Message"];
         };
         /** ChosenIn */
         ChosenIn: {
@@ -1007,6 +1053,31 @@ export interface components {
             pinned?: boolean | null;
         };
         /**
+         * ConversationChangedEvent
+         * @description The conversation itself changed, or, where it is not followed, something in it.
+         */
+        ConversationChangedEvent: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "conversation.changed";
+            data: components["schemas"]["ChangedConversation"];
+        };
+        ConversationEvent: components["schemas"]["ConversationReadyEvent"] | components["schemas"]["ConversationChangedEvent"] | components["schemas"]["MessageChangedEvent"] | components["schemas"]["SnapshotEvent"] | components["schemas"]["DeltaEvent"] | components["schemas"]["ResyncEvent"] | components["schemas"]["ConversationGoneEvent"] | components["schemas"]["EndEvent"];
+        /**
+         * ConversationGoneEvent
+         * @description The conversation does not exist any more, or never did for this account.
+         */
+        ConversationGoneEvent: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "conversation.gone";
+            data: components["schemas"]["Named"];
+        };
+        /**
          * ConversationIn
          * @description `id` is a UUID made by the client: asking again with it never opens a second one.
          */
@@ -1020,7 +1091,7 @@ export interface components {
              * @default general
              * @enum {string}
              */
-            purpose: "general" | "campaign_creation" | "session_planning" | "npc_generation" | "world_building" | "character_background";
+            purpose?: "general" | "campaign_creation" | "session_planning" | "npc_generation" | "world_building" | "character_background";
             /** Provider */
             provider?: ("local" | "openai" | "anthropic" | "google" | "ollama" | "scripted") | null;
             /** Model */
@@ -1037,6 +1108,26 @@ export interface components {
             next: string | null;
         };
         /**
+         * ConversationReady
+         * @description The stream stands. `boot_id` names the server process that writes it.
+         */
+        ConversationReady: {
+            /** Boot Id */
+            boot_id: string;
+        };
+        /**
+         * ConversationReadyEvent
+         * @description The first event.
+         */
+        ConversationReadyEvent: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "ready";
+            data: components["schemas"]["ConversationReady"];
+        };
+        /**
          * CopyIn
          * @description Without `leaf_id` the whole tree is copied.
          */
@@ -1048,6 +1139,40 @@ export interface components {
             id: string;
             /** Leaf Id */
             leaf_id?: string | null;
+        };
+        /**
+         * DeltaEvent
+         * @description The running reply grew.
+         */
+        DeltaEvent: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "delta";
+            data: components["schemas"]["ReplyText"];
+        };
+        /**
+         * End
+         * @description Why the server ends the stream.
+         */
+        End: {
+            /** Code */
+            code: string;
+            /** Detail */
+            detail: string;
+        };
+        /**
+         * EndEvent
+         * @description The last event.
+         */
+        EndEvent: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "end";
+            data: components["schemas"]["End"];
         };
         /**
          * Ended
@@ -1097,12 +1222,34 @@ export interface components {
             unfollow?: string[];
         };
         /**
+         * Followed
+         * @description The stream follows one more conversation; what happened after `seq` comes next.
+         */
+        Followed: {
+            /** Conversation Id */
+            conversation_id: string;
+            /** Seq */
+            seq: number;
+        };
+        /**
          * Following
          * @description What the stream follows now.
          */
         Following: {
             /** Following */
             following: string[];
+        };
+        /**
+         * FollowingEvent
+         * @description A conversation is followed from now on.
+         */
+        FollowingEvent: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "following";
+            data: components["schemas"]["Followed"];
         };
         /** FoundListOut */
         FoundListOut: {
@@ -1208,7 +1355,19 @@ export interface components {
              */
             state: "available" | "degraded" | "unavailable";
             /** Reasons */
-            reasons?: components["schemas"]["Reason"][];
+            reasons: components["schemas"]["Reason"][];
+        };
+        /**
+         * HealthEvent
+         * @description Whether the server can keep what is said.
+         */
+        HealthEvent: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "health";
+            data: components["schemas"]["Health"];
         };
         /**
          * Holding
@@ -1304,22 +1463,22 @@ export interface components {
             /** Updated At */
             updated_at: number;
             /** Generation Id */
-            generation_id?: string | null;
+            generation_id: string | null;
             /** Provider */
-            provider?: string | null;
+            provider: string | null;
             /** Model */
-            model?: string | null;
+            model: string | null;
             /** Input Tokens */
-            input_tokens?: number | null;
+            input_tokens: number | null;
             /** Output Tokens */
-            output_tokens?: number | null;
+            output_tokens: number | null;
             /** Finish Reason */
-            finish_reason?: ("stop" | "length" | "filtered" | "refused") | null;
-            error?: components["schemas"]["ReplyError"] | null;
+            finish_reason: ("stop" | "length" | "filtered" | "refused") | null;
+            error: components["schemas"]["ReplyError"] | null;
             /** Bookmark */
-            bookmark?: string | null;
+            bookmark: string | null;
             /** Deleted At */
-            deleted_at?: number | null;
+            deleted_at: number | null;
         };
         /**
          * MessageChange
@@ -1328,6 +1487,18 @@ export interface components {
         MessageChange: {
             /** Bookmark */
             bookmark: string | null;
+        };
+        /**
+         * MessageChangedEvent
+         * @description A message was added or changed.
+         */
+        MessageChangedEvent: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "message.changed";
+            data: components["schemas"]["ChangedMessage"];
         };
         /**
          * MessageIn
@@ -1349,13 +1520,13 @@ export interface components {
              * Reply
              * @default true
              */
-            reply: boolean;
+            reply?: boolean;
             /**
              * Role
              * @default user
              * @enum {string}
              */
-            role: "user" | "assistant" | "system";
+            role?: "user" | "assistant" | "system";
         };
         /**
          * Model
@@ -1370,7 +1541,7 @@ export interface components {
             /** Name */
             name: string;
             /** Context Length */
-            context_length?: number | null;
+            context_length: number | null;
             /**
              * Abilities
              * @default []
@@ -1381,6 +1552,14 @@ export interface components {
         ModelsOut: {
             /** Items */
             items: components["schemas"]["Model"][];
+        };
+        /**
+         * Named
+         * @description The conversation that the event is about.
+         */
+        Named: {
+            /** Conversation Id */
+            conversation_id: string;
         };
         /**
          * NewId
@@ -1438,22 +1617,22 @@ export interface components {
             /** Updated At */
             updated_at: number;
             /** Generation Id */
-            generation_id?: string | null;
+            generation_id: string | null;
             /** Provider */
-            provider?: string | null;
+            provider: string | null;
             /** Model */
-            model?: string | null;
+            model: string | null;
             /** Input Tokens */
-            input_tokens?: number | null;
+            input_tokens: number | null;
             /** Output Tokens */
-            output_tokens?: number | null;
+            output_tokens: number | null;
             /** Finish Reason */
-            finish_reason?: ("stop" | "length" | "filtered" | "refused") | null;
-            error?: components["schemas"]["ReplyError"] | null;
+            finish_reason: ("stop" | "length" | "filtered" | "refused") | null;
+            error: components["schemas"]["ReplyError"] | null;
             /** Bookmark */
-            bookmark?: string | null;
+            bookmark: string | null;
             /** Deleted At */
-            deleted_at?: number | null;
+            deleted_at: number | null;
             /**
              * Sibling Ids
              * @default []
@@ -1499,8 +1678,8 @@ export interface components {
              */
             state: "unknown" | "answering" | "failing";
             /** At */
-            at?: number | null;
-            error?: components["schemas"]["ReplyError"] | null;
+            at: number | null;
+            error: components["schemas"]["ReplyError"] | null;
         };
         /**
          * ProviderOut
@@ -1562,7 +1741,7 @@ export interface components {
                 [key: string]: string;
             };
             /** Warnings */
-            warnings?: string[];
+            warnings: string[];
         };
         /**
          * Reason
@@ -1594,7 +1773,35 @@ export interface components {
             /** Retryable */
             retryable: boolean;
             /** Retry After */
-            retry_after?: number | null;
+            retry_after: number | null;
+        };
+        /**
+         * ReplyText
+         * @description Text of a running reply. `offset` counts the characters before it in the message.
+         */
+        ReplyText: {
+            /** Conversation Id */
+            conversation_id: string;
+            /** Message Id */
+            message_id: string;
+            /** Generation Id */
+            generation_id: string;
+            /** Offset */
+            offset: number;
+            /** Text */
+            text: string;
+        };
+        /**
+         * ResyncEvent
+         * @description Too much was missed: fetch the conversation again.
+         */
+        ResyncEvent: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "resync";
+            data: components["schemas"]["Named"];
         };
         /**
          * Sampling
@@ -1606,13 +1813,13 @@ export interface components {
          */
         Sampling: {
             /** Temperature */
-            temperature?: number | null;
+            temperature: number | null;
             /** Top P */
-            top_p?: number | null;
+            top_p: number | null;
             /** Max Tokens */
-            max_tokens?: number | null;
+            max_tokens: number | null;
             /** Longest Request */
-            longest_request?: number | null;
+            longest_request: number | null;
         };
         /**
          * SamplingIn
@@ -1643,6 +1850,18 @@ export interface components {
             generation_id: string | null;
             /** Branched */
             branched: boolean;
+        };
+        /**
+         * SnapshotEvent
+         * @description The text of the running reply from `offset` on, up to now.
+         */
+        SnapshotEvent: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "snapshot";
+            data: components["schemas"]["ReplyText"];
         };
         /** SnippetPart */
         SnippetPart: {

@@ -41,7 +41,7 @@ function eventsOf({ events, conversations, messages }: Vector): ServerEvent[] {
     const conversation = each.conversation === undefined ? undefined : conversations[each.conversation]
     return {
       ...each,
-      ...(message !== undefined && { message, conversation_id: message.conversation_id }),
+      ...(message !== undefined && { message }),
       ...(conversation !== undefined && { conversation }),
     } as ServerEvent
   })

@@ -11,7 +11,15 @@ import type { Outbox } from '../outbox/outbox'
 import { FrameQueue } from './frames'
 import { newestPage, pageTo } from './loading'
 import { type Screen, STILL_ANSWERING } from './screen'
-import { applyEvent, applyFetched, applyPage, applySent, goneToLeaf, isLacking } from './state'
+import {
+  type Acknowledged,
+  applyEvent,
+  applyFetched,
+  applyPage,
+  applySent,
+  goneToLeaf,
+  isLacking,
+} from './state'
 
 export interface Tools {
   api: Api
@@ -107,7 +115,10 @@ export class Following {
       outbox.onSent((entry, sent) => {
         if (entry.conversationId !== this.id) return
         if (entry.isHere) this.stored(sent)
-        else this.apply([sent.message, sent.reply].flatMap((each) => (each === null ? [] : [added(each)])))
+        else
+          this.apply(
+            [sent.message, sent.reply].flatMap((each) => (each === null ? [] : [acknowledged(each)])),
+          )
       }),
       contact.subscribe(() => {
         if (contact.read().reach === 'here' && this.screen.isIn('loading failed')) void this.load()
@@ -189,7 +200,7 @@ export class Following {
     this.unfollow = null
   }
 
-  private apply(events: readonly ServerEvent[]): void {
+  private apply(events: readonly (ServerEvent | Acknowledged)[]): void {
     this.screen.state = events.reduce(applyEvent, this.screen.state)
     this.screen.change()
     this.recoverLacking()
@@ -204,13 +215,6 @@ export class Following {
   }
 }
 
-/** An acknowledgement that another tab got, as the stream would tell it. */
-function added(message: Message): ServerEvent {
-  return {
-    type: 'message.changed',
-    seq: message.seq,
-    conversation_id: message.conversation_id,
-    conversation: null,
-    message,
-  }
+function acknowledged(message: Message): Acknowledged {
+  return { type: 'message.changed', seq: message.seq, conversation: null, message }
 }

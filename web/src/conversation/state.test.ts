@@ -3,6 +3,7 @@ import type { ServerEvent } from '../api/events'
 import type { Conversation, Message, PathMessage } from '../api/types'
 import type { OutboxEntry } from '../outbox/entries'
 import {
+  type Acknowledged,
   applyEvent,
   applyFetched,
   applyNewer,
@@ -73,18 +74,12 @@ const onPath = (each: Message, siblings: string[] = [each.id]): PathMessage => (
   sibling_ids: siblings,
 })
 
-function told(each: Message, seq: number) {
-  return {
-    type: 'message.changed' as const,
-    seq,
-    conversation_id: C,
-    conversation: null as Conversation | null,
-    message: each,
-  }
+function told(each: Message, seq: number): Acknowledged {
+  return { type: 'message.changed', seq, conversation: null, message: each }
 }
 
 /** As the event tells it that added it. */
-function changed(each: Message): ServerEvent {
+function changed(each: Message): Acknowledged {
   return told(each, each.seq)
 }
 

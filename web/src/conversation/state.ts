@@ -195,11 +195,14 @@ function withText(state: ConversationState, event: TextEvent, replaces: boolean)
   return { ...state, live: new Map(state.live).set(event.message_id, next) }
 }
 
-export function applyEvent(state: ConversationState, event: ServerEvent): ConversationState {
+/** A message that the server has acknowledged to another tab; its conversation is not told with it. */
+export type Acknowledged = { type: 'message.changed'; seq: number; conversation: null; message: Message }
+
+export function applyEvent(state: ConversationState, event: ServerEvent | Acknowledged): ConversationState {
   return settled(withEvent(state, event))
 }
 
-function withEvent(state: ConversationState, event: ServerEvent): ConversationState {
+function withEvent(state: ConversationState, event: ServerEvent | Acknowledged): ConversationState {
   switch (event.type) {
     case 'conversation.changed':
       return withConversation(state, event.conversation)
