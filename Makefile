@@ -1,6 +1,6 @@
 # Run `make` to see what there is.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long statements bench bench-quick bench-peers torture torture-long screenshots check fix types docs trace lock wheel clean machine page-packages
+.PHONY: help run test test-long bench bench-quick bench-peers torture torture-long screenshots check fix types docs trace lock wheel clean machine page-packages
 .DELETE_ON_ERROR:
 
 VENV := .venv
@@ -72,8 +72,6 @@ types: $(MADE)/test ## Write openapi.json from the routes, and the page's types 
 docs: $(MADE)/test ## Write docs/reference/settings.md from the settings
 	@$(BIN)/python tools/settings_reference.py
 
-statements: $(MADE)/test ## Write out the store's statements: what SQLAlchemy makes of them, before a start
-	@$(BIN)/python tools/statements.py
 
 bench: $(MADE)/test machine ## Measure every figure against its reference, write docs/reference/figures.md (6 minutes, alone)
 	@$(BIN)/python tools/page.py build

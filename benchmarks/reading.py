@@ -11,17 +11,18 @@ from talekeeper.domain.conversations import AS_THE_PROVIDER_DOES, Message
 from talekeeper.prompts import composed
 from talekeeper.prompts.fitting import limits_of
 from talekeeper.store import Reader
-from talekeeper.store.messages import MESSAGE_COLUMNS, MESSAGES_WITH_PARENT, stored_message
-from talekeeper.store.prepared import prepared
-from talekeeper.store.sql import bindparam, messages, select
+from talekeeper.store.messages import MESSAGE_COLUMNS, stored_message
+from talekeeper.store.statements import statement
 from talekeeper.store.walking import lines_to, path_to
 
 PAGE = 50
-_NEIGHBOURS = prepared(
-    select(*MESSAGE_COLUMNS)
-    .select_from(MESSAGES_WITH_PARENT)
-    .where(messages.c.key > bindparam("above"), messages.c.key <= bindparam("upto"))
-    .order_by(messages.c.key)
+_NEIGHBOURS = statement(
+    f"""
+    SELECT {MESSAGE_COLUMNS}
+    FROM messages AS m LEFT JOIN messages AS parent ON parent.key = m.parent_key
+    WHERE m.key > :above AND m.key <= :upto
+    ORDER BY m.key
+    """
 )
 
 

@@ -85,8 +85,8 @@ async def restarts(bench: Bench) -> list[Figure]:
             "R8",
             f"Restart after a kill up to the first ack, {messages:,} messages, 64 MB of log",
             [
-                Bound("p50", median(took), "s", gate=1),
-                Bound("max", max(took), "s", gate=2),
+                Bound("p50", median(took), "s", gate=1.5),
+                Bound("max", max(took), "s", gate=2.5),
             ],
             {"MB of log at the end": size, "min, s": min(took)},
         )

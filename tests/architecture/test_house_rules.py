@@ -22,7 +22,6 @@ MAY_OPEN_FILES = {
     "store/folder_lock.py": "the lock file of the data folder, which is not the database",
     "store/installing.py": "the installation's marker",
     "store/sqlite.py": "the database, before anything is connected to it",
-    "store/statements.py": "the statements that were written out, and the tables they are about",
 }
 """Everything in these may, too: a command is not the serving process."""
 NOT_SERVING = [SOURCES / "cli", SOURCES / "torture"]
@@ -31,6 +30,31 @@ NOT_SERVING = [SOURCES / "cli", SOURCES / "torture"]
 def modules(*folders: str) -> Iterator[Path]:
     for folder in folders:
         yield from sorted((ROOT / folder).rglob("*.py"))
+
+
+def test_statements_are_constants_made_of_constants() -> None:
+    """A value reaches the database as a parameter, never as a part of the SQL."""
+    wrong: list[str] = []
+    for path in modules("src/talekeeper/store"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        inside = {
+            id(call)
+            for function in ast.walk(tree)
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+            for call in ast.walk(function)
+        }
+        for call in ast.walk(tree):
+            if not (isinstance(call, ast.Call) and ast.unparse(call.func) == "statement"):
+                continue
+            given = [*call.args, *(keyword.value for keyword in call.keywords)]
+            parts = [part for text in given for part in ast.walk(text)]
+            filled = [part.value for part in parts if isinstance(part, ast.FormattedValue)]
+            is_constant = all(
+                isinstance(each, ast.Name) and each.id == each.id.upper() for each in filled
+            ) and all(isinstance(text, ast.Constant | ast.JoinedStr) for text in given)
+            if id(call) in inside or not is_constant:
+                wrong.append(f"{path.relative_to(ROOT).as_posix()}:{call.lineno}")
+    assert wrong == []
 
 
 def test_every_module_opens_with_a_sentence() -> None:

@@ -4,6 +4,7 @@ The reference is a plain one: every message, compared letter by letter. What the
 exactly that, on both engines, in the same order.
 """
 
+import re
 import unicodedata
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -531,16 +532,15 @@ def test_folding_works_letter_by_letter(left: str, right: str) -> None:
 @pytest.mark.req("U21")
 async def test_a_search_reads_no_table_from_end_to_end(tmp_path: Path) -> None:
     from talekeeper.store import searching
-    from talekeeper.store.prepared import prepared
-    from talekeeper.store.sql import text
+    from talekeeper.store.statements import statement
 
     async with opened(tmp_path) as store:
-        sql = searching._FIND_ON_SQLITE.sqlite[0]
-        plan = prepared(text(f"EXPLAIN QUERY PLAN {sql}"))
-        names = set(plan.sqlite[0].split(":")[1:])
-        given_now = dict.fromkeys({name.split()[0].strip("),") for name in names}, "1")
+        sql = searching._FIND.sqlite
+        assert sql is not None
+        plan = statement(sqlite=f"EXPLAIN QUERY PLAN {sql}")
+        given_now = dict.fromkeys(re.findall(r":([a-z]\w*)", sql), "1")
         rows = await store.read(lambda tx: tx.all(plan, **given_now))
-    steps = [row[3] for row in rows]
+    steps = [row.detail for row in rows]
     assert steps[0].startswith("SCAN search_index VIRTUAL TABLE INDEX")
     assert all(step.startswith("SEARCH") for step in steps[1:]), steps
     assert not any("TEMP B-TREE" in step for step in steps), steps

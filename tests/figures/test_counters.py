@@ -23,6 +23,7 @@ from benchmarks.servers import served
 from benchmarks.streaming import a_load, follow
 from benchmarks.worlds import Heart, a_heart, write_tale
 
+from every_statement import statements
 from talekeeper.__main__ import has_glibc
 from talekeeper.cli.starting import SOON_SECONDS
 from talekeeper.conversations.reading import read_path
@@ -30,7 +31,6 @@ from talekeeper.domain.changes import KEPT
 from talekeeper.ids import ConversationId, MessageId, fresh_id
 from talekeeper.store import Store
 from talekeeper.store.sqlite import PAGE_BYTES
-from talekeeper.store.statements import FOLDER, Line, Statements
 from talekeeper.store.verifying import verify
 
 ROOT = Path(__file__).parents[2]
@@ -141,15 +141,15 @@ async def test_every_statement_of_a_send_a_page_and_a_stream_searches_and_never_
     connection = sqlite3.connect(tmp_path / "talekeeper.db")
     scans: list[str] = []
     seen = 0
-    for line in _lines():
-        if not line.name.startswith(HOT) or line.name in NOT_HOT:
+    for name, statement in statements():
+        if not name.startswith(HOT) or name in NOT_HOT or statement.sqlite is None:
             continue
         seen += 1
-        given = dict.fromkeys(re.findall(r":(\w+)", line.sql)) | line.constants
-        for row in connection.execute(f"EXPLAIN QUERY PLAN {line.sql}", given):
+        given = dict.fromkeys(re.findall(r":([a-z]\w*)", statement.sqlite))
+        for row in connection.execute(f"EXPLAIN QUERY PLAN {statement.sqlite}", given):
             # Going through what a walk has found is no scan of a table.
             if re.match(r"SCAN (?!path|way|forest|subtree|CONSTANT|\()", row[3]):
-                scans.append(f"{line.name}: {row[3]}")
+                scans.append(f"{name}: {row[3]}")
     connection.close()
     assert seen > 20
     assert scans == []
@@ -230,12 +230,6 @@ async def _until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
         while not holds():
             await asyncio.sleep(0.02)
-
-
-def _lines() -> list[Line]:
-    import msgspec
-
-    return msgspec.json.decode((FOLDER / "sqlite.json").read_bytes(), type=Statements).lines
 
 
 def _writer_of(heart: Heart) -> sqlite3.Connection:

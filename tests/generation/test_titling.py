@@ -27,15 +27,14 @@ from talekeeper.keeper import open_keeper
 from talekeeper.providers.scripted import Fail, Script
 from talekeeper.settings import load_settings
 from talekeeper.store.jobs import StoredJobs
-from talekeeper.store.prepared import prepared
-from talekeeper.store.sql import jobs, select
+from talekeeper.store.statements import statement
 from talekeeper.store.units import Reader, Writer
 from talekeeper.store.verifying import verify
 from tales import Table, a_table, until
 
 TITLED = "Who is at the door? [[title The Stranger at the Door]]"
 FIRST_WORDS = "Who is at the door?"
-_JOBS = prepared(select(jobs.c.state, jobs.c.attempts, jobs.c.error_code, jobs.c.lease_until))
+_JOBS = statement("SELECT state, attempts, error_code, lease_until FROM jobs")
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
@@ -124,7 +123,7 @@ async def test_only_the_first_exchange_writes_anything_for_a_title(
     run = Writer.run
 
     def counted(tx: Writer, statement: Any, **params: Any) -> int:
-        written.append(statement.sqlite[0].split(" (")[0])
+        written.append(statement.sqlite.split(" (")[0])
         return run(tx, statement, **params)
 
     monkeypatch.setattr(Writer, "run", counted)

@@ -32,21 +32,22 @@ from talekeeper.store.indexing import (
     read_news,
 )
 from talekeeper.store.messages import add_message
-from talekeeper.store.prepared import prepared
 from talekeeper.store.searching import search_texts
-from talekeeper.store.sql import search_places, select, text
+from talekeeper.store.statements import statement
 from talekeeper.store.verifying import verify
 from talekeeper.tasks import OwnTasks
 from tales import Table, a_table, an_account, new_id, opened, until
 
-_PLACES = prepared(select(search_places.c.seq))
-_LOSE = prepared(text("DROP TABLE search_index"))
-_MAKE_OLDER = prepared(text("UPDATE search_state SET format = format - 1"))
-_STATE = prepared(text("SELECT format, is_caught_up FROM search_state"))
-_LOSE_AN_ENTRY = prepared(
-    text("DELETE FROM search_index WHERE message_key = (SELECT min(key) FROM messages)")
+_PLACES = statement("SELECT seq FROM search_places")
+_LOSE = statement("DROP TABLE search_index")
+_MAKE_OLDER = statement("UPDATE search_state SET format = format - 1")
+_STATE = statement("SELECT format, is_caught_up FROM search_state")
+_LOSE_AN_ENTRY = statement(
+    postgresql="DELETE FROM search_index WHERE message_key = (SELECT min(key) FROM messages)"
 )
-_SHAPE = prepared(text("SELECT sql FROM sqlite_master WHERE name LIKE 'search_index%' ORDER BY 1"))
+_SHAPE = statement(
+    sqlite="SELECT sql FROM sqlite_master WHERE name LIKE 'search_index%' ORDER BY 1"
+)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

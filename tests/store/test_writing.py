@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
 
 from servers import on_both_engines, until
 from talekeeper.conversations.opening import open_conversation
@@ -19,13 +18,12 @@ from talekeeper.errors import DatabaseDamaged, StoreBusy, StoreError, StoreUnava
 from talekeeper.store import Store, Writer
 from talekeeper.store.conversations import hold_conversation
 from talekeeper.store.messages import add_message
-from talekeeper.store.prepared import prepared
 from talekeeper.store.sqlite import Sqlite
-from talekeeper.store.tables import messages
+from talekeeper.store.statements import statement
 from tales import a_table, an_account, new_id, opened
 from troubles import LostCommits, write_lock_held
 
-COUNT = prepared(select(func.count()).select_from(messages))
+COUNT = statement("SELECT count(*) AS messages FROM messages")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -86,9 +86,9 @@ def serve(  # noqa: PLR0917
     ] = None,
 ) -> None:
     """Start the server and print a link that logs you in. Every setting has a variable, too."""
-    from talekeeper.cli.starting import lean_imports
+    from talekeeper.cli.starting import importing
 
-    with lean_imports():
+    with importing():
         from talekeeper.cli.serve import run_server
         from talekeeper.settings import load_settings
 

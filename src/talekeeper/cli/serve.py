@@ -36,7 +36,7 @@ from talekeeper.cli.running import (
     public_address,
     withdraw_server,
 )
-from talekeeper.cli.starting import import_the_rest, lean_imports
+from talekeeper.cli.starting import import_the_rest, importing
 from talekeeper.cli.wire import BoundedProtocol
 from talekeeper.errors import ConfigurationError
 from talekeeper.settings import Settings
@@ -63,7 +63,7 @@ def run_server(settings: Settings) -> None:
 
 
 def _uvicorn_config(settings: Settings) -> Config:
-    with lean_imports():  # it takes longer than refusing a bad start
+    with importing():  # it takes longer than refusing a bad start
         from talekeeper.api.app import create_app
 
         app = create_app(settings)

@@ -3,22 +3,12 @@
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from talekeeper.clock import Millis
 from talekeeper.domain.accounts import Account, TokenKind
 from talekeeper.ids import AccountId, BootId, TokenId
-from talekeeper.store.prepared import Row, named, prepared
-from talekeeper.store.sql import (
-    access_tokens,
-    accounts,
-    bindparam,
-    delete,
-    insert,
-    select,
-    text,
-    update,
-)
+from talekeeper.store.statements import Row, statement
 from talekeeper.store.units import Reader, Writer
 
 
@@ -35,88 +25,89 @@ class Token:
     used_at: Millis | None
 
 
-_ACCOUNT = (accounts.c.id, accounts.c.name, accounts.c.is_admin, accounts.c.created_at)
-_TOKEN = (
-    access_tokens.c.id,
-    access_tokens.c.account_id,
-    access_tokens.c.kind,
-    access_tokens.c.created_at,
-    access_tokens.c.expires_at,
-    access_tokens.c.last_used_at,
-    access_tokens.c.used_at,
+_COLUMNS_OF_ACCOUNT = "id, name, is_admin, created_at"
+_COLUMNS_OF_ACCESS = "id, account_id, kind, created_at, expires_at, last_used_at, used_at"
+
+_ADD_ACCOUNT = statement(
+    """
+    INSERT INTO accounts (id, name, name_key, is_admin, created_at)
+    VALUES (:id, :name, :name_key, :is_admin, :created_at)
+    """
+)
+_ACCOUNTS = statement(
+    f"""
+    SELECT {_COLUMNS_OF_ACCOUNT} FROM accounts
+    ORDER BY is_admin DESC, created_at, id
+    LIMIT :limit
+    """
+)
+_ACCOUNT_OF_KEY = statement(f"SELECT {_COLUMNS_OF_ACCOUNT} FROM accounts WHERE name_key = :key")
+_ACCOUNT_OF_ID = statement(f"SELECT {_COLUMNS_OF_ACCOUNT} FROM accounts WHERE id = :id")
+_OWNER = statement(
+    f"""
+    SELECT {_COLUMNS_OF_ACCOUNT} FROM accounts
+    WHERE is_admin = 1
+    ORDER BY created_at, id
+    LIMIT 1
+    """
 )
 
-_ADD_ACCOUNT = prepared(
-    insert(accounts).values(named("id", "name", "name_key", "is_admin", "created_at"))
+_ADD_TOKEN = statement(
+    """
+    INSERT INTO access_tokens (id, account_id, kind, hash, created_at, expires_at)
+    VALUES (:id, :account_id, :kind, :hash, :created_at, :expires_at)
+    """
 )
-_ACCOUNTS = prepared(
-    select(*_ACCOUNT)
-    .order_by(accounts.c.is_admin.desc(), accounts.c.created_at, accounts.c.id)
-    .limit(bindparam("limit"))
+_TOKEN_OF_HASH = statement(
+    """
+    SELECT
+        t.id, t.account_id, t.kind, t.created_at, t.expires_at, t.last_used_at, t.used_at,
+        a.name AS account_name, a.is_admin, a.created_at AS account_created_at
+    FROM access_tokens AS t JOIN accounts AS a ON a.id = t.account_id
+    WHERE t.hash = :wanted
+    """
 )
-_ACCOUNT_OF_KEY = prepared(select(*_ACCOUNT).where(accounts.c.name_key == bindparam("key")))
-_ACCOUNT_OF_ID = prepared(select(*_ACCOUNT).where(accounts.c.id == bindparam("id")))
-_OWNER = prepared(
-    select(*_ACCOUNT)
-    .where(accounts.c.is_admin == 1)
-    .order_by(accounts.c.created_at, accounts.c.id)
-    .limit(1)
+_SPEND = statement("UPDATE access_tokens SET used_at = :now WHERE id = :token AND used_at IS NULL")
+_TOUCH = statement(
+    "UPDATE access_tokens SET last_used_at = :now, expires_at = :until WHERE id = :token"
 )
-
-_ADD_TOKEN = prepared(
-    insert(access_tokens).values(
-        named("id", "account_id", "kind", "hash", "created_at", "expires_at")
-    )
-)
-_TOKEN_OF_HASH = prepared(
-    select(*_TOKEN, *_ACCOUNT)
-    .join_from(access_tokens, accounts, accounts.c.id == access_tokens.c.account_id)
-    .where(access_tokens.c.hash == bindparam("wanted"))
-)
-_SPEND = prepared(
-    update(access_tokens)
-    .where(access_tokens.c.id == bindparam("token"), access_tokens.c.used_at.is_(None))
-    .values(used_at=bindparam("now"))
-)
-_TOUCH = prepared(
-    update(access_tokens)
-    .where(access_tokens.c.id == bindparam("token"))
-    .values(last_used_at=bindparam("now"), expires_at=bindparam("until"))
-)
-_REVOKE = prepared(delete(access_tokens).where(access_tokens.c.id == bindparam("token")))
+_REVOKE = statement("DELETE FROM access_tokens WHERE id = :token")
 # A token of a server's run bears the run's boot id at the beginning of its own.
-_FORGET_ENDED = prepared(
-    text(
-        "DELETE FROM access_tokens WHERE expires_at < :now"
-        " OR ((kind = 'control' OR (kind = 'login' AND expires_at IS NULL)) AND NOT EXISTS"
-        " (SELECT 1 FROM processes WHERE boot_id = substr(access_tokens.id, 1, 36)"
-        " AND lease_until >= :alive_since))"
-    )
+_FORGET_ENDED = statement(
+    """
+    DELETE FROM access_tokens
+    WHERE expires_at < :now
+       OR (
+            (kind = 'control' OR (kind = 'login' AND expires_at IS NULL))
+            AND NOT EXISTS (
+                SELECT 1 FROM processes
+                WHERE boot_id = substr(access_tokens.id, 1, 36) AND lease_until >= :alive_since
+            )
+       )
+    """
 )
 
-_TOKENS = prepared(
-    select(*_TOKEN)
-    .where(
-        access_tokens.c.account_id == bindparam("account_id"),
-        access_tokens.c.kind != "control",
-        access_tokens.c.used_at.is_(None),
-    )
-    .order_by(access_tokens.c.created_at.desc(), access_tokens.c.id.desc())
-    .limit(bindparam("limit"))
+_TOKENS = statement(
+    f"""
+    SELECT {_COLUMNS_OF_ACCESS} FROM access_tokens
+    WHERE account_id = :account_id AND kind != 'control' AND used_at IS NULL
+    ORDER BY created_at DESC, id DESC
+    LIMIT :limit
+    """
 )
-_REVOKE_OF = prepared(
-    delete(access_tokens).where(
-        access_tokens.c.id == bindparam("token"),
-        access_tokens.c.account_id == bindparam("account_id"),
-        access_tokens.c.kind != "control",
-    )
+_REVOKE_OF = statement(
+    """
+    DELETE FROM access_tokens
+    WHERE id = :token AND account_id = :account_id AND kind != 'control'
+    """
 )
 # One statement for any number of tokens.
-_EXPIRIES_ON_SQLITE = prepared(
-    text("SELECT id, expires_at FROM access_tokens WHERE id IN (SELECT value FROM json_each(:ids))")
-)
-_EXPIRIES_ON_POSTGRESQL = prepared(
-    text("SELECT id, expires_at FROM access_tokens WHERE id = ANY(:ids)")
+_EXPIRIES = statement(
+    "SELECT id, expires_at FROM access_tokens WHERE id IN (SELECT value FROM json_each(:ids))",
+    postgresql="""
+    SELECT id, expires_at FROM access_tokens
+    WHERE id IN (SELECT jsonb_array_elements_text(CAST(:ids AS jsonb)))
+    """,
 )
 
 MOST_ACCOUNTS = 10_000
@@ -189,7 +180,13 @@ def token_of_hash(tx: Reader, wanted: str) -> tuple[Token, Account] | None:
     row = tx.first(_TOKEN_OF_HASH, wanted=wanted)
     if row is None:
         return None
-    return _token(row[: len(_TOKEN)]), _account(row[len(_TOKEN) :])
+    account = Account(
+        id=AccountId(row.account_id),
+        name=row.account_name,
+        is_admin=bool(row.is_admin),
+        created_at=Millis(row.account_created_at),
+    )
+    return _token(row), account
 
 
 def spend_token(tx: Writer, token_id: TokenId) -> bool:
@@ -214,11 +211,8 @@ def revoke_token_of(tx: Writer, token_id: TokenId, *, account_id: AccountId) -> 
 
 def expiries_of(tx: Reader, token_ids: Collection[TokenId]) -> dict[TokenId, Millis | None]:
     """When each of these tokens expires; those that are not there any more are not in it."""
-    if tx.engine == "sqlite":
-        rows = tx.all(_EXPIRIES_ON_SQLITE, ids=json.dumps([*token_ids]))
-    else:
-        rows = tx.all(_EXPIRIES_ON_POSTGRESQL, ids=[*token_ids])
-    return {TokenId(token_id): _time(expires_at) for token_id, expires_at in rows}
+    rows = tx.all(_EXPIRIES, ids=json.dumps([*token_ids]))
+    return {TokenId(row.id): _time(row.expires_at) for row in rows}
 
 
 def revoke_token(tx: Writer, token_id: TokenId) -> None:
@@ -239,25 +233,23 @@ def forget_ended_tokens(tx: Writer, *, alive_since: int) -> None:
 
 
 def _account(row: Row) -> Account:
-    account_id, name, is_admin, created_at = row
     return Account(
-        id=AccountId(account_id),
-        name=name,
-        is_admin=bool(is_admin),
-        created_at=Millis(created_at),
+        id=AccountId(row.id),
+        name=row.name,
+        is_admin=bool(row.is_admin),
+        created_at=Millis(row.created_at),
     )
 
 
 def _token(row: Row) -> Token:
-    token_id, account_id, kind, created_at, expires_at, last_used_at, used_at = row
     return Token(
-        id=TokenId(token_id),
-        account_id=AccountId(account_id),
-        kind=cast("TokenKind", kind),
-        created_at=Millis(created_at),
-        expires_at=_time(expires_at),
-        last_used_at=_time(last_used_at),
-        used_at=_time(used_at),
+        id=TokenId(row.id),
+        account_id=AccountId(row.account_id),
+        kind=row.kind,
+        created_at=Millis(row.created_at),
+        expires_at=_time(row.expires_at),
+        last_used_at=_time(row.last_used_at),
+        used_at=_time(row.used_at),
     )
 
 

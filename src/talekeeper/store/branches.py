@@ -11,130 +11,108 @@ from dataclasses import dataclass
 from talekeeper.clock import Millis
 from talekeeper.ids import ConversationId
 from talekeeper.store.indexing import Entry, entries_of, forget_entries
-from talekeeper.store.prepared import prepared
 from talekeeper.store.removing import STEP, within_step
-from talekeeper.store.sql import (
-    CTE,
-    bindparam,
-    case,
-    chunks,
-    delete,
-    func,
-    generations,
-    messages,
-    null,
-    or_,
-    select,
-    update,
-)
+from talekeeper.store.statements import Row, statement
 from talekeeper.store.units import Reader, Writer
 
-_m = messages.c
-
-
-def _subtree() -> CTE:
-    """The message `top` and all under it that is still there."""
-    tree = (
-        select(_m.key)
-        .where(_m.key == bindparam("top"), _m.deleted_by.is_(None))
-        .cte("subtree", recursive=True)
+# The message `top` and all under it that is still there.
+_SUBTREE = """
+    subtree (key) AS (
+        SELECT key FROM messages WHERE key = :top AND deleted_by IS NULL
+        UNION ALL
+        SELECT m.key FROM messages AS m JOIN subtree ON m.parent_key = subtree.key
+        WHERE m.deleted_by IS NULL
     )
-    return tree.union_all(
-        select(_m.key).join(tree, _m.parent_key == tree.c.key).where(_m.deleted_by.is_(None))
+"""
+_WEIGHT = """
+    count(*) AS messages,
+    coalesce(sum(length(content)), 0) AS characters,
+    count(CASE WHEN status = 'pending' OR status = 'streaming' THEN 1 END) AS growing,
+    count(emptied_at) AS emptied
+"""
+_WEIGH = statement(
+    f"""
+    WITH RECURSIVE {_SUBTREE}
+    SELECT {_WEIGHT} FROM subtree JOIN messages ON messages.key = subtree.key
+    """
+)
+_HIDE = statement(
+    f"""
+    WITH RECURSIVE {_SUBTREE}
+    UPDATE messages SET
+        deleted_by = :top,
+        deleted_at = CASE WHEN key = :top THEN CAST(:now AS bigint) END,
+        revision = revision + CASE WHEN key = :top THEN 1 ELSE 0 END
+    WHERE key IN (SELECT key FROM subtree)
+    """
+)
+_HIDING = statement(
+    """
+    WITH RECURSIVE path (key, parent_key, deleted_by) AS (
+        SELECT key, parent_key, deleted_by FROM messages WHERE key = :key
+        UNION ALL
+        SELECT m.key, m.parent_key, m.deleted_by
+        FROM messages AS m JOIN path ON m.key = path.parent_key
     )
+    SELECT DISTINCT deleted_by FROM path WHERE deleted_by IS NOT NULL ORDER BY deleted_by
+    """
+)
+_WEIGH_HIDDEN = statement(f"SELECT {_WEIGHT} FROM messages WHERE deleted_by = :top")
+_REVEAL = statement(
+    """
+    UPDATE messages SET
+        deleted_by = NULL,
+        deleted_at = NULL,
+        revision = revision + CASE WHEN key = :top THEN 1 ELSE 0 END
+    WHERE deleted_by = :top
+    """
+)
+_NEWEST = statement(
+    """
+    WITH RECURSIVE forest (key) AS (
+        SELECT key FROM messages
+        WHERE parent_key IS NULL AND conversation_id = :conversation_id AND deleted_by IS NULL
+        UNION ALL
+        SELECT m.key FROM messages AS m JOIN forest ON m.parent_key = forest.key
+        WHERE m.deleted_by IS NULL
+    )
+    SELECT max(key) AS key FROM forest
+    """
+)
 
-
-_tree = _subtree()
-_weight = (
-    func.count(),
-    func.coalesce(func.sum(func.length(_m.content)), 0),
-    func.count(case((or_(_m.status == "pending", _m.status == "streaming"), 1))),
-    func.count(_m.emptied_at),
-)
-_WEIGH = prepared(select(*_weight).select_from(_tree.join(messages, _m.key == _tree.c.key)))
-_HIDE = prepared(
-    update(messages)
-    .where(_m.key.in_(select(_tree.c.key)))
-    .values(
-        deleted_by=bindparam("top"),
-        deleted_at=case(
-            (_m.key == bindparam("top"), bindparam("now", type_=_m.deleted_at.type)), else_=null()
-        ),
-        revision=_m.revision + case((_m.key == bindparam("top"), 1), else_=0),
-    )
-)
-_above = select(_m.key, _m.parent_key, _m.deleted_by).where(_m.key == bindparam("key"))
-_path = _above.cte("path", recursive=True)
-_path = _path.union_all(
-    select(_m.key, _m.parent_key, _m.deleted_by).join(_path, _m.key == _path.c.parent_key)
-)
-_HIDING = prepared(
-    select(_path.c.deleted_by)
-    .where(_path.c.deleted_by.is_not(None))
-    .group_by(_path.c.deleted_by)
-    .order_by(_path.c.deleted_by)
-)
-_WEIGH_HIDDEN = prepared(select(*_weight).where(_m.deleted_by == bindparam("top")))
-_REVEAL = prepared(
-    update(messages)
-    .where(_m.deleted_by == bindparam("top"))
-    .values(
-        deleted_by=null(),
-        deleted_at=null(),
-        revision=_m.revision + case((_m.key == bindparam("top"), 1), else_=0),
-    )
-)
-_roots = (
-    select(_m.key)
-    .where(
-        _m.parent_key.is_(None),
-        _m.conversation_id == bindparam("conversation_id"),
-        _m.deleted_by.is_(None),
-    )
-    .cte("forest", recursive=True)
-)
-_forest = _roots.union_all(
-    select(_m.key).join(_roots, _m.parent_key == _roots.c.key).where(_m.deleted_by.is_(None))
-)
-_NEWEST = prepared(select(func.max(_forest.c.key)))
-
-_TO_BE_EMPTIED = prepared(
-    select(_m.key, _m.conversation_id)
-    .where(_m.deleted_at < bindparam("before"), _m.emptied_at.is_(None))
-    .order_by(_m.deleted_at)
-    .limit(1)
+_TO_BE_EMPTIED = statement(
+    """
+    SELECT key, conversation_id FROM messages
+    WHERE deleted_at < :before AND emptied_at IS NULL
+    ORDER BY deleted_at
+    LIMIT 1
+    """
 )
 # The message that was taken back comes last: while it is not emptied, there is still something to do.
-_EMPTIED_NEXT = prepared(
-    select(_m.key, func.length(_m.content))
-    .where(
-        _m.deleted_by == bindparam("top"),
-        _m.emptied_at.is_(None),
-    )
-    .order_by(_m.key.desc())
-    .limit(bindparam("limit"))
+_EMPTIED_NEXT = statement(
+    """
+    SELECT key, length(content) AS characters FROM messages
+    WHERE deleted_by = :top AND emptied_at IS NULL
+    ORDER BY key DESC
+    LIMIT :limit
+    """
 )
-_STILL_DELETED = prepared(
-    select(_m.key).where(
-        _m.deleted_by == bindparam("top"),
-        _m.key >= bindparam("first"),
-        _m.key <= bindparam("last"),
-    )
+_STILL_DELETED = statement(
+    "SELECT key FROM messages WHERE deleted_by = :top AND key BETWEEN :first AND :last"
 )
-_EMPTY = prepared(
-    update(messages)
-    .where(_m.key == bindparam("at"))
-    .values(content="", bookmark=null(), emptied_at=bindparam("now"), revision=_m.revision + 1)
+_EMPTY = statement(
+    """
+    UPDATE messages
+    SET content = '', bookmark = NULL, emptied_at = :now, revision = revision + 1
+    WHERE key = :at
+    """
 )
-_FORGET_RECEIPTS = prepared(
-    update(generations).where(generations.c.message_key == bindparam("at")).values(receipt=null())
-)
-_FORGET_CHUNKS = prepared(
-    delete(chunks).where(
-        chunks.c.generation_id.in_(
-            select(generations.c.id).where(generations.c.message_key == bindparam("at"))
-        )
-    )
+_FORGET_RECEIPTS = statement("UPDATE generations SET receipt = NULL WHERE message_key = :at")
+_FORGET_CHUNKS = statement(
+    """
+    DELETE FROM chunks
+    WHERE generation_id IN (SELECT id FROM generations WHERE message_key = :at)
+    """
 )
 
 
@@ -148,11 +126,16 @@ class Weight:
     emptied: int
 
 
+def _weight(row: Row) -> Weight:
+    # PostgreSQL's sums are decimals.
+    return Weight(int(row.messages), int(row.characters), int(row.growing), int(row.emptied))
+
+
 def weigh_branch(tx: Reader, key: int) -> Weight:
     """Of the message and all under it that is still there."""
     row = tx.first(_WEIGH, top=key)
     assert row is not None
-    return Weight(*map(int, row))
+    return _weight(row)
 
 
 def hide_branch(tx: Writer, key: int) -> None:
@@ -162,14 +145,14 @@ def hide_branch(tx: Writer, key: int) -> None:
 
 def hiding_keys(tx: Reader, key: int) -> list[int]:
     """The messages whose being taken back hides this one, topmost first."""
-    return [row[0] for row in tx.all(_HIDING, key=key)]
+    return [row.deleted_by for row in tx.all(_HIDING, key=key)]
 
 
 def weigh_hidden(tx: Reader, key: int) -> Weight:
     """Of all that went when this message was taken back."""
     row = tx.first(_WEIGH_HIDDEN, top=key)
     assert row is not None
-    return Weight(*map(int, row))
+    return _weight(row)
 
 
 def reveal_branch(tx: Writer, key: int) -> None:
@@ -180,7 +163,7 @@ def reveal_branch(tx: Writer, key: int) -> None:
 def newest_message_key(tx: Reader, conversation_id: ConversationId) -> int | None:
     """The newest message of the conversation that is there, which is a leaf; None without any."""
     row = tx.first(_NEWEST, conversation_id=conversation_id)
-    return None if row is None else row[0]
+    return None if row is None else row.key
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +177,7 @@ class OldBranch:
 def next_to_be_emptied(tx: Reader, *, before: Millis) -> OldBranch | None:
     """A branch taken back before then that still holds what it said; None without any."""
     row = tx.first(_TO_BE_EMPTIED, before=before)
-    return None if row is None else OldBranch(row[0], ConversationId(row[1]))
+    return None if row is None else OldBranch(row.key, ConversationId(row.conversation_id))
 
 
 def next_to_be_emptied_of(tx: Reader, key: int, *, limit: int = STEP) -> dict[int, Entry]:
@@ -203,14 +186,14 @@ def next_to_be_emptied_of(tx: Reader, key: int, *, limit: int = STEP) -> dict[in
     They are as many as one transaction may empty.
     """
     taken = within_step(tx.all(_EMPTIED_NEXT, top=key, limit=limit))
-    entries = entries_of(tx, [row[0] for row in taken])
-    return {row[0]: entries.get(row[0], Entry(row[0], frozenset())) for row in taken}
+    entries = entries_of(tx, [row.key for row in taken])
+    return {row.key: entries.get(row.key, Entry(row.key, frozenset())) for row in taken}
 
 
 def empty_rows(tx: Writer, branch: OldBranch, entries: Mapping[int, Entry]) -> None:
     """These messages say nothing any more, except those that were restored since they were read."""
     found = tx.all(_STILL_DELETED, top=branch.key, first=min(entries), last=max(entries))
-    keys = [row[0] for row in found if row[0] in entries]
+    keys = [row.key for row in found if row.key in entries]
     if not keys:
         return
     forget_entries(

@@ -16,202 +16,129 @@ from talekeeper.domain.conversations import (
 from talekeeper.domain.events import EventKind, Recorded
 from talekeeper.errors import IdReused, NotFound
 from talekeeper.ids import AccountId, ConversationId, GenerationId, MessageId
-from talekeeper.store.prepared import Prepared, Row, prepared
-from talekeeper.store.sql import (
-    accounts,
-    and_,
-    bindparam,
-    case,
-    conversations,
-    func,
-    generations,
-    insert,
-    literal,
-    messages,
-    provider_settings,
-    select,
-    tuple_,
-    update,
-)
+from talekeeper.store.statements import Row, Statement, statement
 from talekeeper.store.units import Reader, Writer
 
-_c = conversations.c
-_joined = conversations.outerjoin(messages, messages.c.key == _c.leaf_key).outerjoin(
-    generations,
-    and_(generations.c.conversation_id == _c.id, generations.c.status == "running"),
-)
-_COLUMNS = (
-    _c.id,
-    _c.owner_id,
-    _c.title,
-    _c.purpose,
-    _c.role,
-    _c.seq,
-    messages.c.id.label("leaf_id"),
-    generations.c.id.label("generation_id"),
-    _c.provider,
-    _c.model,
-    _c.created_at,
-    _c.updated_at,
-    _c.temperature,
-    _c.top_p,
-    _c.max_tokens,
-    _c.pinned,
-    _c.archived_at,
-    _c.deleted_at,
-    _c.message_count,
-    _c.characters,
-    _c.activity,
-    _c.longest_request,
-)
+_JOINED = """
+    conversations AS c
+    LEFT JOIN messages AS leaf ON leaf.key = c.leaf_key
+    LEFT JOIN generations AS running
+        ON running.conversation_id = c.id AND running.status = 'running'
+"""
+_COLUMNS = """
+    c.id, c.owner_id, c.title, c.purpose, c.role, c.seq, leaf.id AS leaf_id,
+    running.id AS generation_id, c.provider, c.model, c.created_at, c.updated_at, c.temperature,
+    c.top_p, c.max_tokens, c.longest_request, c.pinned, c.archived_at, c.deleted_at,
+    c.message_count, c.characters, c.activity
+"""
 # What is removed for good is there for nobody, whatever of its rows still is.
-_select = select(*_COLUMNS).select_from(_joined).where(_c.removed_at.is_(None))
-_is_owned = and_(_c.id == bindparam("id"), _c.owner_id == bindparam("owner_id"))
 
-CONVERSATIONS = _select
+CONVERSATIONS = f"SELECT {_COLUMNS} FROM {_JOINED} WHERE c.removed_at IS NULL"
 """All that there are, in rows that `conversation_in` reads."""
 
-_GET = prepared(_select.where(_is_owned))
-_IS_KNOWN = prepared(select(_c.id).where(_c.id == bindparam("id")))
+_GET = statement(f"{CONVERSATIONS} AND c.id = :id AND c.owner_id = :owner_id")
+_IS_KNOWN = statement("SELECT id FROM conversations WHERE id = :id")
 
 # Whoever will answer here, by the conversation's choice, else the account's, else the server's.
-_provider = func.coalesce(_c.provider, accounts.c.provider, bindparam("default_provider"))
-_others = conversations.alias("others")
-_is_newest = _c.activity == (
-    select(func.max(_others.c.activity)).where(_others.c.owner_id == _c.owner_id).scalar_subquery()
+_CHOSEN = "coalesce(c.provider, a.provider, :default_provider)"
+_HELD = f"""
+    SELECT
+        {_COLUMNS}, c.epoch, c.leaf_key, c.title_by,
+        c.activity = (
+            SELECT max(activity) FROM conversations WHERE owner_id = c.owner_id
+        ) AS is_newest,
+        {_CHOSEN} AS chosen_provider,
+        coalesce(
+            CASE WHEN c.provider IS NOT NULL THEN nullif(c.model, '') END,
+            CASE WHEN a.provider = {_CHOSEN} THEN nullif(a.model, '') END,
+            nullif(p.model, '')
+        ) AS chosen_model
+    FROM {_JOINED}
+    JOIN accounts AS a ON a.id = c.owner_id
+    LEFT JOIN provider_settings AS p ON p.account_id = c.owner_id AND p.provider = {_CHOSEN}
+    WHERE c.id = :id AND c.removed_at IS NULL
+"""
+_HOLD = statement(
+    f"{_HELD}",
+    postgresql=f"{_HELD} FOR UPDATE OF c",
 )
-_hold = (
-    select(
-        *_COLUMNS,
-        _c.epoch,
-        _c.leaf_key,
-        _c.title_by,
-        _is_newest,
-        _provider,
-        case((_c.provider.is_not(None), _c.model), else_=None),
-        case((accounts.c.provider == _provider, accounts.c.model), else_=None),
-        provider_settings.c.model,
-    )
-    .select_from(
-        _joined.join(accounts, accounts.c.id == _c.owner_id).outerjoin(
-            provider_settings,
-            and_(
-                provider_settings.c.account_id == _c.owner_id,
-                provider_settings.c.provider == _provider,
-            ),
-        )
-    )
-    .where(_c.id == bindparam("id"), _c.removed_at.is_(None))
-    .with_for_update(of=conversations)
+_HOLD_OWNED = statement(
+    f"{_HELD} AND c.owner_id = :owner_id",
+    postgresql=f"{_HELD} AND c.owner_id = :owner_id FOR UPDATE OF c",
 )
-_HOLD = prepared(_hold)
-_HOLD_OWNED = prepared(_hold.where(_c.owner_id == bindparam("owner_id")))
 
-_newest_activity = select(func.coalesce(func.max(_others.c.activity), 0)).where(
-    _others.c.owner_id == bindparam("owner_id")
+_NEWEST_ACTIVITY = statement(
+    "SELECT coalesce(max(activity), 0) AS activity FROM conversations WHERE owner_id = :owner_id"
 )
-_NEWEST_ACTIVITY = prepared(_newest_activity)
-_save = (
-    update(conversations)
-    .where(_c.id == bindparam("conversation_id"))
-    .values(
-        title=bindparam("new_title"),
-        title_by=bindparam("new_title_by"),
-        provider=bindparam("new_provider"),
-        model=bindparam("new_model"),
-        temperature=bindparam("new_temperature"),
-        top_p=bindparam("new_top_p"),
-        max_tokens=bindparam("new_max_tokens"),
-        longest_request=bindparam("new_longest_request"),
-        seq=bindparam("new_seq"),
-        epoch=bindparam("new_epoch"),
-        leaf_key=bindparam("new_leaf_key"),
-        message_count=bindparam("new_message_count"),
-        characters=bindparam("new_characters"),
-        updated_at=bindparam("now"),
-    )
-)
+_CHANGES = """
+    title = :title, title_by = :title_by, provider = :provider, model = :model,
+    temperature = :temperature, top_p = :top_p, max_tokens = :max_tokens,
+    longest_request = :longest_request, seq = :seq, epoch = :epoch, leaf_key = :leaf_key,
+    message_count = :message_count, characters = :characters, updated_at = :now
+"""
 # Most of what is saved leaves the conversation where it stands in every list. To name a column is
 # to write its indexes again, even with the same value: a third of all that a send writes.
-_SAVE_IN_PLACE = prepared(_save)
-_SAVE = prepared(
-    _save.values(
-        role=bindparam("new_role"),
-        pinned=bindparam("new_pinned"),
-        archived_at=bindparam("new_archived_at"),
-        deleted_at=bindparam("new_deleted_at"),
-        activity=bindparam("new_activity"),
+_SAVE_IN_PLACE = statement(f"UPDATE conversations SET {_CHANGES} WHERE id = :id")
+_SAVE = statement(
+    f"""
+    UPDATE conversations SET
+        {_CHANGES}, role = :role, pinned = :pinned, archived_at = :archived_at,
+        deleted_at = :deleted_at, activity = :activity
+    WHERE id = :id
+    """
+)
+_INSERT = statement(
+    """
+    INSERT INTO conversations (
+        id, owner_id, title, title_by, purpose, role, activity, seq, epoch, provider, model,
+        created_at, updated_at
     )
-)
-_INSERT = prepared(
-    insert(conversations).values(
-        {
-            "id": bindparam("id"),
-            "owner_id": bindparam("owner_id"),
-            "title": bindparam("title"),
-            "title_by": bindparam("title_by"),
-            "purpose": bindparam("purpose"),
-            "role": bindparam("role"),
-            "activity": _newest_activity.scalar_subquery() + 1,
-            "seq": 0,
-            "epoch": 0,
-            "provider": bindparam("provider"),
-            "model": bindparam("model"),
-            "created_at": bindparam("now"),
-            "updated_at": bindparam("now"),
-        }
+    VALUES (
+        :id, :owner_id, :title, :title_by, :purpose, :role,
+        (SELECT coalesce(max(activity), 0) + 1 FROM conversations WHERE owner_id = :owner_id),
+        0, 0, :provider, :model, :now, :now
     )
+    """
 )
-_TITLE_GIVER = prepared(select(_c.title_by).where(_c.id == bindparam("id")))
-_CURRENT = prepared(
-    _select.where(
-        _c.owner_id == bindparam("owner_id"),
-        _c.role == "current_global",
-        _c.archived_at.is_(None),
-        _c.deleted_at.is_(None),
-    )
+_TITLE_GIVER = statement("SELECT title_by FROM conversations WHERE id = :id")
+_CURRENT = statement(
+    f"""
+    {CONVERSATIONS} AND c.owner_id = :owner_id
+        AND c.role = 'current_global' AND c.archived_at IS NULL AND c.deleted_at IS NULL
+    """
 )
-_listed = _select.where(_c.owner_id == bindparam("owner_id"))
-_active = (
-    _listed.add_columns(_c.pinned, _c.activity)
-    .where(_c.archived_at.is_(None), _c.deleted_at.is_(None))
-    .order_by(_c.pinned.desc(), _c.activity.desc(), _c.id.desc())
-    .limit(bindparam("limit"))
+_LISTED = f"{CONVERSATIONS} AND c.owner_id = :owner_id"
+_IS_ACTIVE = "c.archived_at IS NULL AND c.deleted_at IS NULL"
+_PINNED_FIRST = "ORDER BY c.pinned DESC, c.activity DESC, c.id DESC LIMIT :limit"
+_NEWEST_FIRST = "ORDER BY c.activity DESC, c.id DESC LIMIT :limit"
+_IS_AFTER = "(c.activity, c.id) < (:activity, :id)"
+_IS_ARCHIVED = "c.archived_at IS NOT NULL AND c.deleted_at IS NULL"
+_IS_IN_TRASH = "c.deleted_at IS NOT NULL"
+_UNTOUCHED = statement(
+    """
+    SELECT id FROM conversations
+    WHERE owner_id = :owner_id
+      AND archived_at IS NULL
+      AND deleted_at IS NULL
+      AND pinned = 0
+      AND role IS NULL
+      AND updated_at < :before
+    ORDER BY activity
+    LIMIT :limit
+    """
 )
-_away = (
-    # A pin does not count there; a constant in its place makes one cursor for all three lists.
-    _listed.add_columns(literal(0), _c.activity)
-    .order_by(_c.activity.desc(), _c.id.desc())
-    .limit(bindparam("limit"))
+_ACTIVE = statement(f"{_LISTED} AND {_IS_ACTIVE} {_PINNED_FIRST}")
+_ACTIVE_AFTER = statement(
+    f"""
+    {_LISTED} AND {_IS_ACTIVE} AND (c.pinned, c.activity, c.id) < (:pinned, :activity, :id)
+    {_PINNED_FIRST}
+    """
 )
-_is_after = tuple_(_c.activity, _c.id) < tuple_(bindparam("activity"), bindparam("id"))
-_archived = _away.where(_c.archived_at.is_not(None), _c.deleted_at.is_(None))
-_trash = _away.where(_c.deleted_at.is_not(None))
-_UNTOUCHED = prepared(
-    select(_c.id)
-    .where(
-        _c.owner_id == bindparam("owner_id"),
-        _c.archived_at.is_(None),
-        _c.deleted_at.is_(None),
-        _c.pinned == 0,
-        _c.role.is_(None),
-        _c.updated_at < bindparam("before"),
-    )
-    .order_by(_c.activity)
-    .limit(bindparam("limit"))
-)
-_ACTIVE = prepared(_active)
-_ACTIVE_AFTER = prepared(
-    _active.where(
-        tuple_(_c.pinned, _c.activity, _c.id)
-        < tuple_(bindparam("pinned"), bindparam("activity"), bindparam("id"))
-    )
-)
-_ARCHIVED = prepared(_archived)
-_ARCHIVED_AFTER = prepared(_archived.where(_is_after))
-_TRASH = prepared(_trash)
-_TRASH_AFTER = prepared(_trash.where(_is_after))
-_PAGES: dict[ConversationState, tuple[Prepared, Prepared]] = {
+_ARCHIVED = statement(f"{_LISTED} AND {_IS_ARCHIVED} {_NEWEST_FIRST}")
+_ARCHIVED_AFTER = statement(f"{_LISTED} AND {_IS_ARCHIVED} AND {_IS_AFTER} {_NEWEST_FIRST}")
+_TRASH = statement(f"{_LISTED} AND {_IS_IN_TRASH} {_NEWEST_FIRST}")
+_TRASH_AFTER = statement(f"{_LISTED} AND {_IS_IN_TRASH} AND {_IS_AFTER} {_NEWEST_FIRST}")
+_PAGES: dict[ConversationState, tuple[Statement, Statement]] = {
     "active": (_ACTIVE, _ACTIVE_AFTER),
     "archived": (_ARCHIVED, _ARCHIVED_AFTER),
     "trash": (_TRASH, _TRASH_AFTER),
@@ -316,36 +243,37 @@ class HeldConversation:
         conversation = self.conversation
         stands = self._standing()
         if not self.is_newest or stands != self.stood:
-            (newest,) = tx.first(_NEWEST_ACTIVITY, owner_id=self.owner_id) or (0,)
-            if conversation.activity != newest:
-                self.change(activity=newest + 1)
+            newest = tx.first(_NEWEST_ACTIVITY, owner_id=self.owner_id)
+            assert newest is not None
+            if conversation.activity != newest.activity:
+                self.change(activity=newest.activity + 1)
                 conversation = self.conversation
             listed = {
-                "new_activity": conversation.activity,
-                "new_role": self.role,
-                "new_pinned": int(conversation.pinned),
-                "new_archived_at": conversation.archived_at,
-                "new_deleted_at": conversation.deleted_at,
+                "activity": conversation.activity,
+                "role": self.role,
+                "pinned": int(conversation.pinned),
+                "archived_at": conversation.archived_at,
+                "deleted_at": conversation.deleted_at,
             }
             self.is_newest, self.stood = True, stands
         else:
             listed = {}
         tx.run(
             _SAVE if listed else _SAVE_IN_PLACE,
-            conversation_id=conversation.id,
-            new_title=conversation.title,
-            new_title_by=self.title_by,
-            new_provider=conversation.provider,
-            new_model=conversation.model,
-            new_temperature=conversation.sampling.temperature,
-            new_top_p=conversation.sampling.top_p,
-            new_max_tokens=conversation.sampling.max_tokens,
-            new_longest_request=conversation.sampling.longest_request,
-            new_seq=conversation.seq,
-            new_epoch=self.epoch,
-            new_leaf_key=self.leaf_key,
-            new_message_count=conversation.message_count,
-            new_characters=conversation.characters,
+            id=conversation.id,
+            title=conversation.title,
+            title_by=self.title_by,
+            provider=conversation.provider,
+            model=conversation.model,
+            temperature=conversation.sampling.temperature,
+            top_p=conversation.sampling.top_p,
+            max_tokens=conversation.sampling.max_tokens,
+            longest_request=conversation.sampling.longest_request,
+            seq=conversation.seq,
+            epoch=self.epoch,
+            leaf_key=self.leaf_key,
+            message_count=conversation.message_count,
+            characters=conversation.characters,
             now=conversation.updated_at,
             **listed,
         )
@@ -387,18 +315,16 @@ def hold_conversation(
         )
     if row is None:
         raise _absent()
-    own = len(_COLUMNS)
-    epoch, leaf_key, title_by, is_newest, provider, *models = row[own:]
     return HeldConversation(
         was=conversation_in(row),
-        owner_id=AccountId(row[1]),
-        role=row[4],
-        epoch=epoch,
-        leaf_key=leaf_key,
-        title_by=title_by,
-        chosen_provider=provider,
-        chosen_model=next((model for model in models if model), None),
-        is_newest=bool(is_newest),
+        owner_id=AccountId(row.owner_id),
+        role=row.role,
+        epoch=row.epoch,
+        leaf_key=row.leaf_key,
+        title_by=row.title_by,
+        chosen_provider=row.chosen_provider,
+        chosen_model=row.chosen_model,
+        is_newest=bool(row.is_newest),
     )
 
 
@@ -453,7 +379,7 @@ def is_known(tx: Reader, conversation_id: ConversationId) -> bool:
 def title_giver(tx: Reader, conversation_id: ConversationId) -> TitleBy | None:
     """Who gave the conversation its title; None where there is no such conversation."""
     row = tx.first(_TITLE_GIVER, id=conversation_id)
-    return None if row is None else row[0]
+    return None if row is None else row.title_by
 
 
 def current_conversation(tx: Reader, *, owner_id: AccountId) -> Conversation | None:
@@ -492,8 +418,12 @@ def conversation_page(
             place["pinned"] = after.pinned
         rows = tx.all(following, owner_id=owner_id, limit=limit + 1, **place)
     items = tuple(conversation_in(row) for row in rows[:limit])
-    last = rows[limit - 1] if len(rows) > limit else None
-    return ConversationPage(items, str(ListPlace(last[-2], last[-1], last[0])) if last else None)
+    if len(rows) <= limit:
+        return ConversationPage(items, None)
+    last = items[-1]
+    # A pin does not count in the archive and in the trash.
+    pinned = int(last.pinned) if state == "active" else 0
+    return ConversationPage(items, str(ListPlace(pinned, last.activity, last.id)))
 
 
 def long_untouched(
@@ -504,29 +434,31 @@ def long_untouched(
     Neither pinned ones, nor the current one.
     """
     rows = tx.all(_UNTOUCHED, owner_id=owner_id, before=before, limit=limit)
-    return [ConversationId(row[0]) for row in rows]
+    return [ConversationId(row.id) for row in rows]
 
 
 def conversation_in(row: Row) -> Conversation:
     return Conversation(
-        id=ConversationId(row[0]),
-        title=row[2],
-        purpose=row[3],
-        is_current=row[4] == "current_global" and row[16] is None and row[17] is None,
-        seq=row[5],
-        leaf_id=None if row[6] is None else MessageId(row[6]),
-        generation_id=None if row[7] is None else GenerationId(row[7]),
-        provider=row[8],
-        model=row[9],
-        created_at=Millis(row[10]),
-        updated_at=Millis(row[11]),
-        sampling=Sampling(row[12], row[13], row[14], row[21]),
-        pinned=bool(row[15]),
-        archived_at=None if row[16] is None else Millis(row[16]),
-        deleted_at=None if row[17] is None else Millis(row[17]),
-        message_count=row[18],
-        characters=row[19],
-        activity=row[20],
+        id=ConversationId(row.id),
+        title=row.title,
+        purpose=row.purpose,
+        is_current=row.role == "current_global"
+        and row.archived_at is None
+        and row.deleted_at is None,
+        seq=row.seq,
+        leaf_id=None if row.leaf_id is None else MessageId(row.leaf_id),
+        generation_id=None if row.generation_id is None else GenerationId(row.generation_id),
+        provider=row.provider,
+        model=row.model,
+        created_at=Millis(row.created_at),
+        updated_at=Millis(row.updated_at),
+        sampling=Sampling(row.temperature, row.top_p, row.max_tokens, row.longest_request),
+        pinned=bool(row.pinned),
+        archived_at=None if row.archived_at is None else Millis(row.archived_at),
+        deleted_at=None if row.deleted_at is None else Millis(row.deleted_at),
+        message_count=row.message_count,
+        characters=row.characters,
+        activity=row.activity,
     )
 
 

@@ -15,17 +15,7 @@ from talekeeper.domain.conversations import IN_FLIGHT, Message
 from talekeeper.errors import GenerationRunning
 from talekeeper.ids import AccountId, ConversationId, MessageId
 from talekeeper.store.messages import message_at
-from talekeeper.store.prepared import Row, prepared
-from talekeeper.store.sql import (
-    bindparam,
-    conversations,
-    events,
-    literal,
-    messages,
-    null,
-    select,
-    update,
-)
+from talekeeper.store.statements import Row, statement
 from talekeeper.store.units import Reader, Writer
 
 STEP: Final = 200
@@ -35,70 +25,75 @@ STEP_CHARACTERS: Final = 1_000_000
 PROMISE_MS: Final = 60_000
 """How long a step may take before its copy counts as abandoned."""
 
-_c, _e, _m = conversations.c, events.c, messages.c
 
-_TREE = prepared(
-    select(_m.key, _m.status, _m.generation_id)
-    .select_from(events.join(messages, _m.key == _e.message_key))
-    .where(
-        _e.conversation_id == bindparam("conversation_id"),
-        _e.kind == "message_added",
-        _m.deleted_by.is_(None),
+_TREE = statement(
+    """
+    SELECT m.key, m.status, m.generation_id
+    FROM events AS e JOIN messages AS m ON m.key = e.message_key
+    WHERE e.conversation_id = :conversation_id
+      AND e.kind = 'message_added'
+      AND m.deleted_by IS NULL
+    ORDER BY e.seq
+    """
+)
+# The path from `leaf_key` to the root.
+_WALK = """
+    path (key, parent_key, status, generation_id) AS (
+        SELECT key, parent_key, status, generation_id FROM messages WHERE key = :leaf_key
+        UNION ALL
+        SELECT m.key, m.parent_key, m.status, m.generation_id
+        FROM messages AS m JOIN path ON m.key = path.parent_key
     )
-    .order_by(_e.seq)
+"""
+_PATH = statement(
+    f"""
+    WITH RECURSIVE {_WALK}
+    SELECT key, status, generation_id FROM path ORDER BY key
+    """
 )
-_path = (
-    select(_m.key, _m.parent_key, _m.status, _m.generation_id)
-    .where(_m.key == bindparam("leaf_key"))
-    .cte("path", recursive=True)
+_FIRST = statement(
+    """
+    SELECT m.id
+    FROM events AS e JOIN messages AS m ON m.key = e.message_key
+    WHERE e.conversation_id = :conversation_id
+      AND e.kind = 'message_added'
+      AND m.deleted_by IS NULL
+    ORDER BY e.seq
+    LIMIT 1
+    """
 )
-_path = _path.union_all(
-    select(_m.key, _m.parent_key, _m.status, _m.generation_id).join(
-        _path, _m.key == _path.c.parent_key
-    )
+_TOP = statement(
+    f"""
+    WITH RECURSIVE {_WALK}
+    SELECT m.id FROM path JOIN messages AS m ON m.key = path.key
+    WHERE path.parent_key IS NULL
+    """
 )
-_PATH = prepared(select(_path.c.key, _path.c.status, _path.c.generation_id).order_by(_path.c.key))
-_FIRST = prepared(
-    select(_m.id)
-    .select_from(events.join(messages, _m.key == _e.message_key))
-    .where(
-        _e.conversation_id == bindparam("conversation_id"),
-        _e.kind == "message_added",
-        _m.deleted_by.is_(None),
-    )
-    .order_by(_e.seq)
-    .limit(1)
+_IS_COPY = "deleted_at = 0 AND removed_at IS NOT NULL"
+_PROMISE = statement(
+    f"""
+    SELECT removed_at FROM conversations
+    WHERE id = :id AND owner_id = :owner_id AND {_IS_COPY}
+    """
 )
-_TOP = prepared(
-    select(_m.id)
-    .select_from(_path.join(messages, _m.key == _path.c.key))
-    .where(_path.c.parent_key.is_(None))
+_PROMISED = statement(
+    f"SELECT id FROM conversations WHERE id = :id AND {_IS_COPY} AND removed_at > :now"
 )
-_is_made = (_c.deleted_at == literal(0), _c.removed_at.is_not(None))
-_PROMISE = prepared(
-    select(_c.removed_at).where(
-        _c.id == bindparam("id"), _c.owner_id == bindparam("owner_id"), *_is_made
-    )
+_SHOW = statement(
+    f"""
+    UPDATE conversations SET deleted_at = NULL, removed_at = NULL
+    WHERE id = :copy_id AND seq = :so_far AND {_IS_COPY}
+    """
 )
-_PROMISED = prepared(
-    select(_c.id).where(_c.id == bindparam("id"), *_is_made, _c.removed_at > bindparam("now"))
+_HIDE = statement(
+    "UPDATE conversations SET deleted_at = 0, removed_at = :until WHERE id = :copy_id"
 )
-_SHOW = prepared(
-    update(conversations)
-    .where(_c.id == bindparam("copy_id"), _c.seq == bindparam("so_far"), *_is_made)
-    .values(deleted_at=null(), removed_at=null())
+_ABANDONED = statement(
+    f"SELECT id FROM conversations WHERE {_IS_COPY} AND removed_at > :now LIMIT 1"
 )
-_HIDE = prepared(
-    update(conversations)
-    .where(_c.id == bindparam("copy_id"))
-    .values(deleted_at=0, removed_at=bindparam("until"))
-)
-_ABANDONED = prepared(select(_c.id).where(*_is_made, _c.removed_at > bindparam("now")).limit(1))
-_ABANDON_ALL = prepared(update(conversations).where(*_is_made).values(removed_at=bindparam("now")))
-_ABANDON = prepared(
-    update(conversations)
-    .where(_c.id == bindparam("copy_id"), *_is_made)
-    .values(removed_at=bindparam("now"))
+_ABANDON_ALL = statement(f"UPDATE conversations SET removed_at = :now WHERE {_IS_COPY}")
+_ABANDON = statement(
+    f"UPDATE conversations SET removed_at = :now WHERE id = :copy_id AND {_IS_COPY}"
 )
 
 
@@ -119,15 +114,15 @@ def keys_to_copy(tx: Reader, conversation_id: ConversationId, *, leaf_key: int |
     else:
         rows = tx.all(_PATH, leaf_key=leaf_key)
     for row in rows:
-        _check_status(row)
-    return [row[0] for row in rows]
+        _check_is_whole(row)
+    return [row.key for row in rows]
 
 
-def _check_status(row: Row) -> None:
-    if row[1] in IN_FLIGHT:
+def _check_is_whole(message: Row | Message) -> None:
+    if message.status in IN_FLIGHT:
         raise GenerationRunning(
             "The AI is still answering in what is to be copied. Wait for it or stop it.",
-            generation_id=row[2] or "",
+            generation_id=message.generation_id or "",
         )
 
 
@@ -143,7 +138,7 @@ def next_to_copy(tx: Reader, *, keys: list[int]) -> list[Message]:
         characters += len(message.content)
         if found and characters > STEP_CHARACTERS:
             break
-        _check_status((key, message.status, message.generation_id))
+        _check_is_whole(message)
         found.append(message)
     return found
 
@@ -156,7 +151,7 @@ def first_to_copy(
         row = tx.first(_FIRST, conversation_id=conversation_id)
     else:
         row = tx.first(_TOP, leaf_key=leaf_key)
-    return None if row is None else MessageId(row[0])
+    return None if row is None else MessageId(row.id)
 
 
 def promise_of(
@@ -164,7 +159,7 @@ def promise_of(
 ) -> Promise | None:
     """Of the account's copy that is being made under this id; None where none is."""
     row = tx.first(_PROMISE, id=conversation_id, owner_id=owner_id)
-    return None if row is None else Promise(Millis(row[0]))
+    return None if row is None else Promise(Millis(row.removed_at))
 
 
 def is_promised(tx: Writer, conversation_id: ConversationId) -> bool:

@@ -5,21 +5,20 @@ from talekeeper.store.messages import (
     MESSAGE_COLUMNS,
     StoredMessage,
     stored_message,
-    with_parent,
 )
-from talekeeper.store.prepared import prepared
-from talekeeper.store.sql import bindparam, events, messages, select
+from talekeeper.store.statements import statement
 from talekeeper.store.units import Reader
 
-_AFTER = prepared(
-    select(*MESSAGE_COLUMNS, events.c.seq)
-    .select_from(with_parent(events.outerjoin(messages, messages.c.key == events.c.message_key)))
-    .where(
-        events.c.conversation_id == bindparam("conversation_id"),
-        events.c.seq > bindparam("after"),
-    )
-    .order_by(events.c.seq)
-    .limit(bindparam("limit"))
+_AFTER = statement(
+    f"""
+    SELECT {MESSAGE_COLUMNS}, e.seq AS event_seq
+    FROM events AS e
+    LEFT JOIN messages AS m ON m.key = e.message_key
+    LEFT JOIN messages AS parent ON parent.key = m.parent_key
+    WHERE e.conversation_id = :conversation_id AND e.seq > :after
+    ORDER BY e.seq
+    LIMIT :limit
+    """
 )
 
 
@@ -31,4 +30,4 @@ def events_after(
     An event that names no message tells that the conversation itself changed.
     """
     rows = tx.all(_AFTER, conversation_id=conversation_id, after=after, limit=limit)
-    return [(row[-1], None if row[0] is None else stored_message(tx, row)) for row in rows]
+    return [(row.event_seq, None if row.key is None else stored_message(tx, row)) for row in rows]

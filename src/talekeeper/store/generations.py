@@ -3,145 +3,94 @@
 from dataclasses import dataclass
 
 from talekeeper.clock import Millis
-from talekeeper.domain.conversations import Generation, GenerationKind, GenerationStatus
+from talekeeper.domain.conversations import Generation, GenerationStatus
 from talekeeper.errors import NotFound
 from talekeeper.ids import AccountId, BootId, ConversationId, GenerationId, MessageId
-from talekeeper.store.prepared import Row, named, prepared
-from talekeeper.store.sql import (
-    and_,
-    bindparam,
-    chunks,
-    conversations,
-    delete,
-    exists,
-    generations,
-    insert,
-    literal,
-    messages,
-    or_,
-    processes,
-    select,
-    update,
-)
+from talekeeper.store.statements import Row, statement
 from talekeeper.store.units import Reader, Writer
 
-_g = generations.c
-_joined = generations.join(messages, messages.c.key == _g.message_key).join(
-    conversations, conversations.c.id == _g.conversation_id
-)
-_COLUMNS = (
-    _g.id,
-    _g.conversation_id,
-    messages.c.id.label("message_id"),
-    conversations.c.owner_id,
-    _g.kind,
-    _g.status,
-    _g.epoch,
-    _g.provider,
-    _g.model,
-    _g.message_key,
-    _g.start_offset,
-    _g.first_token_ms,
-    _g.duration_ms,
-    _g.input_tokens,
-    _g.output_tokens,
-    _g.boot_id,
-    _g.created_at,
-)
-_select = select(*_COLUMNS).select_from(_joined)
+_COLUMNS = """
+    g.id, g.conversation_id, m.id AS message_id, c.owner_id, g.kind, g.status, g.epoch, g.provider,
+    g.model, g.message_key, g.start_offset, g.first_token_ms, g.duration_ms, g.input_tokens,
+    g.output_tokens, g.boot_id, g.created_at
+"""
+_SELECT = f"""
+    SELECT {_COLUMNS} FROM generations AS g
+    JOIN messages AS m ON m.key = g.message_key
+    JOIN conversations AS c ON c.id = g.conversation_id
+"""
 
-_FIND = prepared(_select.where(_g.id == bindparam("id")))
-_FIND_OWNED = prepared(
-    _select.where(
-        _g.id == bindparam("id"),
-        conversations.c.owner_id == bindparam("owner_id"),
-        conversations.c.removed_at.is_(None),
+_FIND = statement(f"{_SELECT} WHERE g.id = :id")
+_FIND_OWNED = statement(
+    f"{_SELECT} WHERE g.id = :id AND c.owner_id = :owner_id AND c.removed_at IS NULL"
+)
+_RUNNING_IN = statement(
+    f"{_SELECT} WHERE g.conversation_id = :conversation_id AND g.status = 'running'"
+)
+_RUNNING_OF = statement(
+    f"{_SELECT} WHERE g.status = 'running' AND g.boot_id = :boot_id ORDER BY g.conversation_id"
+)
+_INSERT = statement(
+    """
+    INSERT INTO generations (
+        id, conversation_id, message_key, kind, status, epoch, boot_id, start_offset, provider, model,
+        created_at
     )
-)
-_RUNNING_IN = prepared(
-    _select.where(
-        _g.conversation_id == bindparam("conversation_id"), _g.status == literal("running")
+    VALUES (
+        :id, :conversation_id, :message_key, :kind, 'running', :epoch, :boot_id, :start_offset,
+        :provider, :model, :created_at
     )
+    """
 )
-_RUNNING_OF = prepared(
-    _select.where(_g.status == literal("running"), _g.boot_id == bindparam("boot_id")).order_by(
-        _g.conversation_id
-    )
+_HOLDS_LOCK = "id = :generation_id AND epoch = :held_epoch AND status = 'running'"
+# The end comes on another of PostgreSQL's writers: the row's lock puts the two in order.
+# Without it a chunk could be committed after the end had folded them all.
+_CHECKPOINT = statement(
+    f"""
+    INSERT INTO chunks (generation_id, start_offset, text)
+    SELECT id, :offset, :grown FROM generations WHERE {_HOLDS_LOCK}
+    """,
+    postgresql=f"""
+    INSERT INTO chunks (generation_id, start_offset, text)
+    SELECT id, :offset, :grown FROM generations WHERE {_HOLDS_LOCK} FOR SHARE
+    """,
 )
-_INSERT = prepared(
-    insert(generations).values(
-        named(
-            "id",
-            "conversation_id",
-            "message_key",
-            "kind",
-            "epoch",
-            "boot_id",
-            "start_offset",
-            "provider",
-            "model",
-            "created_at",
-        )
-        | {"status": "running"}
-    )
+_FORGET_FROM = statement(
+    "DELETE FROM chunks WHERE generation_id = :generation_id AND start_offset >= :offset"
 )
-_holds_lock = and_(
-    _g.id == bindparam("generation_id"),
-    _g.epoch == bindparam("held_epoch"),
-    _g.status == "running",
+_TOLD = statement("SELECT receipt FROM generations WHERE id = :id")
+_RECEIPT = statement(f"UPDATE generations SET receipt = :told WHERE {_HOLDS_LOCK}")
+_END = statement(
+    f"""
+    UPDATE generations SET
+        status = :final,
+        model = :model,
+        first_token_ms = :first_token_ms,
+        duration_ms = :duration_ms,
+        input_tokens = :input_tokens,
+        output_tokens = :output_tokens,
+        error_code = :error_code
+    WHERE {_HOLDS_LOCK}
+    """
 )
-_CHECKPOINT = prepared(
-    insert(chunks).from_select(
-        ["generation_id", "start_offset", "text"],
-        select(
-            _g.id,
-            bindparam("offset", type_=_g.start_offset.type),
-            bindparam("grown", type_=chunks.c.text.type),
-        )
-        # The end comes on another of PostgreSQL's writers: the row's lock puts the two in order.
-        # Without it a chunk could be committed after the end had folded them all.
-        .where(_holds_lock)
-        .with_for_update(read=True),
-    )
-)
-_FORGET_FROM = prepared(
-    delete(chunks).where(
-        chunks.c.generation_id == bindparam("generation_id"),
-        chunks.c.start_offset >= bindparam("offset"),
-    )
-)
-_TOLD = prepared(select(_g.receipt).where(_g.id == bindparam("id")))
-_RECEIPT = prepared(update(generations).where(_holds_lock).values(receipt=bindparam("told")))
-_END = prepared(
-    update(generations)
-    .where(_holds_lock)
-    .values(
-        status=bindparam("final"),
-        model=bindparam("by_model"),
-        first_token_ms=bindparam("first_token"),
-        duration_ms=bindparam("duration"),
-        input_tokens=bindparam("input"),
-        output_tokens=bindparam("output"),
-        error_code=bindparam("code"),
-    )
-)
-_FORGET_CHUNKS = prepared(
-    delete(chunks).where(chunks.c.generation_id == bindparam("generation_id"))
-)
-_ABANDONED = prepared(
-    _select.where(
-        _g.status == "running",
-        _g.boot_id != bindparam("boot_id"),
-        or_(
-            bindparam("all_others_are_dead", type_=_g.epoch.type) == 1,
-            ~exists().where(
-                processes.c.boot_id == _g.boot_id, processes.c.lease_until > bindparam("now")
-            ),
-        ),
-    )
-    .order_by(_g.conversation_id)
-    # Whoever froze may be about to keep one more chunk: it is kept before this, or not at all.
-    .with_for_update(of=generations)
+_FORGET_CHUNKS = statement("DELETE FROM chunks WHERE generation_id = :generation_id")
+_LEFT_BEHIND = f"""
+    {_SELECT}
+    WHERE g.status = 'running'
+      AND g.boot_id != :boot_id
+      AND (
+            :all_others_are_dead = 1
+            OR NOT EXISTS (
+                SELECT 1 FROM processes
+                WHERE processes.boot_id = g.boot_id AND processes.lease_until > :now
+            )
+      )
+    ORDER BY g.conversation_id
+"""
+# Whoever froze may be about to keep one more chunk: it is kept before this, or not at all.
+_ABANDONED = statement(
+    f"{_LEFT_BEHIND}",
+    postgresql=f"{_LEFT_BEHIND} FOR UPDATE OF g",
 )
 
 
@@ -245,7 +194,7 @@ def add_chunk(
 def find_receipt(tx: Reader, generation_id: GenerationId) -> str | None:
     """What its model was told, as it is stored; None until it was asked."""
     row = tx.first(_TOLD, id=generation_id)
-    return None if row is None else row[0]
+    return None if row is None else row.receipt
 
 
 def keep_receipt(tx: Writer, generation: Generation, receipt: str) -> None:
@@ -268,12 +217,12 @@ def end_generation(
         generation_id=generation.id,
         held_epoch=generation.epoch,
         final=status,
-        by_model=model,
-        first_token=measures.first_token_ms,
-        duration=measures.duration_ms,
-        input=measures.input_tokens,
-        output=measures.output_tokens,
-        code=error_code,
+        model=model,
+        first_token_ms=measures.first_token_ms,
+        duration_ms=measures.duration_ms,
+        input_tokens=measures.input_tokens,
+        output_tokens=measures.output_tokens,
+        error_code=error_code,
     )
     if changed != 1:
         return False
@@ -296,18 +245,23 @@ def abandoned_generations(
 
 
 def _stored(row: Row) -> StoredGeneration:
-    kind: GenerationKind = row[4]
     generation = Generation(
-        id=GenerationId(row[0]),
-        conversation_id=ConversationId(row[1]),
-        message_id=MessageId(row[2]),
-        owner_id=AccountId(row[3]),
-        kind=kind,
-        status=row[5],
-        epoch=row[6],
-        provider=row[7],
-        model=row[8],
+        id=GenerationId(row.id),
+        conversation_id=ConversationId(row.conversation_id),
+        message_id=MessageId(row.message_id),
+        owner_id=AccountId(row.owner_id),
+        kind=row.kind,
+        status=row.status,
+        epoch=row.epoch,
+        provider=row.provider,
+        model=row.model,
     )
+    measures = Measures(row.first_token_ms, row.duration_ms, row.input_tokens, row.output_tokens)
     return StoredGeneration(
-        generation, row[9], row[10], Measures(*row[11:15]), BootId(row[15]), Millis(row[16])
+        generation,
+        row.message_key,
+        row.start_offset,
+        measures,
+        BootId(row.boot_id),
+        Millis(row.created_at),
     )

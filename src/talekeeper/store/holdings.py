@@ -3,41 +3,47 @@
 from talekeeper.domain.conversations import Holding, Holdings
 from talekeeper.ids import AccountId
 from talekeeper.store.conversations import CONVERSATIONS, conversation_in
-from talekeeper.store.prepared import prepared
-from talekeeper.store.sql import (
-    bindparam,
-    case,
-    conversations,
-    func,
-    select,
-)
+from talekeeper.store.statements import statement
 from talekeeper.store.units import Reader
 
-_c = conversations.c
-_owned = _c.owner_id == bindparam("owner_id")
-_state = case(
-    (_c.deleted_at.is_not(None), "trash"),
-    (_c.archived_at.is_not(None), "archived"),
-    else_="active",
-).label("state")
-_TOTALS = prepared(
-    select(_state, func.count(), func.sum(_c.message_count), func.sum(_c.characters))
-    .where(_owned, _c.removed_at.is_(None))
-    .group_by(_state)
+_TOTALS = statement(
+    """
+    SELECT
+        CASE
+            WHEN deleted_at IS NOT NULL THEN 'trash'
+            WHEN archived_at IS NOT NULL THEN 'archived'
+            ELSE 'active'
+        END AS state,
+        count(*) AS conversations,
+        sum(message_count) AS messages,
+        sum(characters) AS characters
+    FROM conversations
+    WHERE owner_id = :owner_id AND removed_at IS NULL
+    GROUP BY state
+    """
 )
-_LARGEST = prepared(
-    CONVERSATIONS.where(_owned).order_by(_c.characters.desc(), _c.id).limit(bindparam("limit"))
+_LARGEST = statement(
+    f"""
+    {CONVERSATIONS} AND c.owner_id = :owner_id
+    ORDER BY c.characters DESC, c.id
+    LIMIT :limit
+    """
 )
-_OLDEST = prepared(
-    CONVERSATIONS.where(_owned, _c.archived_at.is_(None), _c.deleted_at.is_(None))
-    .order_by(_c.updated_at, _c.id)
-    .limit(bindparam("limit"))
+_OLDEST = statement(
+    f"""
+    {CONVERSATIONS} AND c.owner_id = :owner_id AND c.archived_at IS NULL AND c.deleted_at IS NULL
+    ORDER BY c.updated_at, c.id
+    LIMIT :limit
+    """
 )
 
 
 def holdings(tx: Reader, *, owner_id: AccountId, most: int) -> Holdings:
     """Of one account; `most` conversations are named in either list."""
-    totals = {row[0]: Holding(*map(int, row[1:])) for row in tx.all(_TOTALS, owner_id=owner_id)}
+    totals = {
+        row.state: Holding(int(row.conversations), int(row.messages), int(row.characters))
+        for row in tx.all(_TOTALS, owner_id=owner_id)
+    }
     nothing = Holding(0, 0, 0)
     return Holdings(
         active=totals.get("active", nothing),

@@ -26,20 +26,7 @@ from typing import Final
 from talekeeper.domain.conversations import IN_FLIGHT
 from talekeeper.domain.folding import composed, folded, token, tokens
 from talekeeper.ids import ConversationId
-from talekeeper.store.prepared import Prepared, prepared
-from talekeeper.store.sql import (
-    bindparam,
-    conversations,
-    delete,
-    events,
-    func,
-    messages,
-    search_places,
-    search_state,
-    select,
-    text,
-    update,
-)
+from talekeeper.store.statements import statement
 from talekeeper.store.units import Reader, Writer
 
 FORMAT: Final = 2
@@ -49,145 +36,147 @@ _HALF: Final = 1 << 31
 _EVENTS: Final = 500
 """Events of one conversation that are read at once."""
 
-_c, _m, _e, _p, _s = conversations.c, messages.c, events.c, search_places.c, search_state.c
 
-_IS_THERE_ON_SQLITE = prepared(text("SELECT 1 FROM sqlite_master WHERE name = 'search_index'"))
+_IS_THERE = statement(
+    "SELECT 1 AS found FROM sqlite_master WHERE name = 'search_index'",
+    postgresql="""
+    SELECT 1 AS found FROM pg_catalog.pg_tables
+    WHERE schemaname = current_schema() AND tablename = 'search_index'
+    """,
+)
 # Not to_regclass(): it looks past the snapshot, and would see an index whose state is not yet seen.
-_IS_THERE_ON_POSTGRESQL = prepared(
-    text(
-        "SELECT 1 FROM pg_catalog.pg_tables"
-        " WHERE schemaname = current_schema() AND tablename = 'search_index'"
+_MAKE = statement(
+    "CREATE VIRTUAL TABLE search_index USING fts5("
+    "tokens, content='', columnsize=0, detail=none, tokenize='ascii')",
+    postgresql="""
+    CREATE TABLE search_index (
+        message_key bigint PRIMARY KEY REFERENCES messages (key) ON DELETE CASCADE,
+        tokens integer[] NOT NULL
     )
+    """,
 )
-_MAKE_ON_SQLITE = prepared(
-    text(
-        "CREATE VIRTUAL TABLE search_index USING fts5("
-        "tokens, content='', columnsize=0, detail=none, tokenize='ascii')"
-    )
+_MAKE_LISTS = statement(
+    postgresql="CREATE INDEX ix_search_index_tokens ON search_index USING gin (tokens)"
 )
-_MAKE_ON_POSTGRESQL = prepared(
-    text(
-        "CREATE TABLE search_index (message_key bigint PRIMARY KEY"
-        " REFERENCES messages (key) ON DELETE CASCADE, tokens integer[] NOT NULL)"
-    )
+_EMPTY = statement(
+    "INSERT INTO search_index (search_index) VALUES ('delete-all')",
+    postgresql="TRUNCATE search_index",
 )
-_MAKE_LISTS_ON_POSTGRESQL = prepared(
-    text("CREATE INDEX ix_search_index_tokens ON search_index USING gin (tokens)")
-)
-_EMPTY_ON_SQLITE = prepared(text("INSERT INTO search_index (search_index) VALUES ('delete-all')"))
-_EMPTY_ON_POSTGRESQL = prepared(text("TRUNCATE search_index"))
-_FORGET_PLACES = prepared(delete(search_places))
-_STATE = prepared(select(_s.format, _s.is_caught_up))
-_SET_STATE = prepared(
-    update(search_state).values(format=bindparam("made"), is_caught_up=bindparam("caught_up"))
-)
+_FORGET_PLACES = statement("DELETE FROM search_places")
+_STATE = statement("SELECT format, is_caught_up FROM search_state")
+_SET_STATE = statement("UPDATE search_state SET format = :made, is_caught_up = :caught_up")
 # Out of the messages, so that nothing is entered that was removed for good since it was read.
-_ENTER_ON_SQLITE = prepared(
-    text(
-        "INSERT INTO search_index (rowid, tokens)"
-        " SELECT key, :words FROM messages WHERE key = :key AND content <> ''"
-    )
+_ENTER = statement(
+    """
+    INSERT INTO search_index (rowid, tokens)
+    SELECT key, :words FROM messages WHERE key = :key AND content <> ''
+    """,
+    postgresql="""
+    INSERT INTO search_index (message_key, tokens)
+    SELECT key, CAST(:numbers AS integer[]) FROM messages WHERE key = :key AND content <> ''
+    ON CONFLICT (message_key) DO UPDATE SET tokens = excluded.tokens
+    """,
 )
-_ENTER_ON_POSTGRESQL = prepared(
-    text(
-        "INSERT INTO search_index (message_key, tokens)"
-        " SELECT key, CAST(:numbers AS integer[]) FROM messages"
-        " WHERE key = :key AND content <> ''"
-        " ON CONFLICT (message_key) DO UPDATE SET tokens = excluded.tokens"
-    )
-)
-_ERASE_ON_SQLITE = prepared(
-    text("INSERT INTO search_index (search_index, rowid, tokens) VALUES ('delete', :key, :words)")
+_ERASE = statement(
+    "INSERT INTO search_index (search_index, rowid, tokens) VALUES ('delete', :key, :words)",
+    postgresql="DELETE FROM search_index WHERE message_key = :key",
 )
 # Every entry has its conversation's token. Erasing what was never entered would damage the index.
-_ENTERED_AMONG_ON_SQLITE = prepared(
-    text(
-        "SELECT rowid FROM search_index"
-        " WHERE search_index MATCH :scope AND rowid BETWEEN :first AND :last"
-    )
+_ENTERED_AMONG = statement(
+    sqlite="""
+    SELECT rowid AS key FROM search_index
+    WHERE search_index MATCH :scope AND rowid BETWEEN :first AND :last
+    """
 )
-_ERASE_ON_POSTGRESQL = prepared(text("DELETE FROM search_index WHERE message_key = :key"))
 
-_place = func.coalesce(_p.seq, 0)
-_with_places = conversations.outerjoin(search_places, _p.conversation_id == _c.id)
-_PLACE = prepared(
-    select(_c.owner_id, _c.seq, _place)
-    .select_from(_with_places)
-    .where(_c.id == bindparam("conversation_id"))
+_WITH_PLACES = """
+    conversations AS c LEFT JOIN search_places AS p ON p.conversation_id = c.id
+"""
+_PLACE = statement(
+    f"""
+    SELECT c.owner_id, c.seq, coalesce(p.seq, 0) AS place
+    FROM {_WITH_PLACES}
+    WHERE c.id = :conversation_id
+    """
 )
-_is_behind = _c.seq > _place
-_BEHIND = prepared(
-    select(_c.id)
-    .select_from(_with_places)
-    .where(_is_behind)
-    .order_by(_c.activity.desc())
-    .limit(bindparam("limit"))
+_BEHIND = statement(
+    f"""
+    SELECT c.id FROM {_WITH_PLACES}
+    WHERE c.seq > coalesce(p.seq, 0)
+    ORDER BY c.activity DESC
+    LIMIT :limit
+    """
 )
-_COUNT_BEHIND = prepared(
-    select(func.count(), func.coalesce(func.sum(_c.seq - _place), 0))
-    .select_from(_with_places)
-    .where(_is_behind)
+_COUNT_BEHIND = statement(
+    f"""
+    SELECT coalesce(sum(c.seq - coalesce(p.seq, 0)), 0) AS events
+    FROM {_WITH_PLACES}
+    WHERE c.seq > coalesce(p.seq, 0)
+    """
 )
-_COUNT_EVENTS = prepared(select(func.coalesce(func.sum(_c.seq), 0)))
-_NEWS = prepared(
-    select(_e.seq, _e.message_key, _m.status, _m.content)
-    .select_from(events.outerjoin(messages, _m.key == _e.message_key))
-    .where(_e.conversation_id == bindparam("conversation_id"), _e.seq > bindparam("after"))
-    .order_by(_e.seq)
-    .limit(bindparam("limit"))
+_COUNT_EVENTS = statement("SELECT coalesce(sum(seq), 0) AS events FROM conversations")
+_NEWS = statement(
+    """
+    SELECT e.seq, e.message_key, m.status, m.content
+    FROM events AS e LEFT JOIN messages AS m ON m.key = e.message_key
+    WHERE e.conversation_id = :conversation_id AND e.seq > :after
+    ORDER BY e.seq
+    LIMIT :limit
+    """
 )
 # The place moves only from where it was read: of two servers that read the same news, one writes.
-_BEGIN_PLACE = prepared(
-    text(
-        "INSERT INTO search_places (conversation_id, seq)"
-        " SELECT id, 0 FROM conversations WHERE id = :conversation_id"
-        " ON CONFLICT (conversation_id) DO NOTHING"
-    )
+_BEGIN_PLACE = statement(
+    """
+    INSERT INTO search_places (conversation_id, seq)
+    SELECT id, 0 FROM conversations WHERE id = :conversation_id
+    ON CONFLICT (conversation_id) DO NOTHING
+    """
 )
-_MOVE_PLACE = prepared(
-    update(search_places)
-    .where(_p.conversation_id == bindparam("of"), _p.seq == bindparam("before"))
-    .values(seq=bindparam("after"))
+_MOVE_PLACE = statement(
+    "UPDATE search_places SET seq = :after WHERE conversation_id = :of AND seq = :before"
 )
-_SAID = prepared(
-    select(_c.owner_id, _m.conversation_id, _m.content)
-    .select_from(messages.join(conversations, _c.id == _m.conversation_id))
-    .where(_m.key == bindparam("key"), _m.content != "")
+_SAID = statement(
+    """
+    SELECT c.owner_id, m.conversation_id, m.content
+    FROM messages AS m JOIN conversations AS c ON c.id = m.conversation_id
+    WHERE m.key = :key AND m.content <> ''
+    """
 )
 
 # For `misindexed`: what the index says of each message, as a count and a sum of its tokens.
-_LOOK_INTO_ON_SQLITE = prepared(
-    text(
-        "CREATE VIRTUAL TABLE temp.search_words USING fts5vocab('main', 'search_index', 'instance')"
-    )
+_LOOK_INTO = statement(
+    sqlite="CREATE VIRTUAL TABLE temp.search_words USING fts5vocab('main', 'search_index', 'instance')"
 )
-_LOOK_AWAY_ON_SQLITE = prepared(text("DROP TABLE temp.search_words"))
-_ENTERED_ON_SQLITE = prepared(
-    text("SELECT doc, count(*), sum(CAST(term AS INTEGER)) FROM temp.search_words GROUP BY doc")
+_LOOK_AWAY = statement(sqlite="DROP TABLE temp.search_words")
+_ENTERED = statement(
+    """
+    SELECT doc AS key, count(*) AS tokens, sum(CAST(term AS INTEGER)) AS total
+    FROM temp.search_words
+    GROUP BY doc
+    """,
+    postgresql="""
+    SELECT
+        message_key AS key,
+        cardinality(tokens) AS tokens,
+        (SELECT sum(each + 2147483648) FROM unnest(tokens) AS each) AS total
+    FROM search_index
+    """,
 )
-_ENTERED_ON_POSTGRESQL = prepared(
-    text(
-        "SELECT message_key, cardinality(tokens), (SELECT sum(each + 2147483648)"
-        " FROM unnest(tokens) AS each) FROM search_index"
-    )
-)
-_changed_since = (
-    select(_e.seq)
-    .where(
-        _e.conversation_id == _m.conversation_id,
-        _e.seq > _p.seq,
-        _e.message_key == _m.key,
-    )
-    .exists()
-)
-_TO_BE_ENTERED = prepared(
-    select(_c.owner_id, _m.conversation_id, _m.key, _m.id, _m.content, _m.status, _changed_since)
-    .select_from(
-        messages.join(conversations, _c.id == _m.conversation_id).join(
-            search_places, _p.conversation_id == _c.id
-        )
-    )
-    .where(_m.content != "")
+_TO_BE_ENTERED = statement(
+    """
+    SELECT
+        c.owner_id, m.conversation_id, m.key, m.id, m.content, m.status,
+        EXISTS (
+            SELECT 1 FROM events AS e
+            WHERE e.conversation_id = m.conversation_id
+              AND e.seq > p.seq
+              AND e.message_key = m.key
+        ) AS is_to_read
+    FROM messages AS m
+    JOIN conversations AS c ON c.id = m.conversation_id
+    JOIN search_places AS p ON p.conversation_id = c.id
+    WHERE m.content <> ''
+    """
 )
 
 
@@ -240,13 +229,9 @@ def tokens_of(content: str, *, scopes: Iterable[int]) -> frozenset[int]:
     return frozenset([*tokens(folded(composed(content))), *scopes])
 
 
-def _own(tx: Reader, on_sqlite: Prepared, on_postgresql: Prepared) -> Prepared:
-    return on_sqlite if tx.engine == "sqlite" else on_postgresql
-
-
 def is_made(tx: Reader) -> bool:
     """There is an index, of whatever format."""
-    return tx.first(_own(tx, _IS_THERE_ON_SQLITE, _IS_THERE_ON_POSTGRESQL)) is not None
+    return tx.first(_IS_THERE) is not None
 
 
 def prepare_index(tx: Writer) -> bool:
@@ -254,19 +239,19 @@ def prepare_index(tx: Writer) -> bool:
     is_there = is_made(tx)
     state = tx.first(_STATE)
     assert state is not None
-    if is_there and state[0] == FORMAT:
+    if is_there and state.format == FORMAT:
         return False
     if not is_there:
-        tx.run(_own(tx, _MAKE_ON_SQLITE, _MAKE_ON_POSTGRESQL))
+        tx.run(_MAKE)
         if tx.engine == "postgresql":
-            tx.run(_MAKE_LISTS_ON_POSTGRESQL)
+            tx.run(_MAKE_LISTS)
     empty_index(tx)
     return True
 
 
 def empty_index(tx: Writer) -> None:
     """Nothing is in the index, and it knows that it has everything to read."""
-    tx.run(_own(tx, _EMPTY_ON_SQLITE, _EMPTY_ON_POSTGRESQL))
+    tx.run(_EMPTY)
     tx.run(_FORGET_PLACES)
     tx.run(_SET_STATE, made=FORMAT, caught_up=0)
 
@@ -278,7 +263,7 @@ def mark_caught_up(tx: Writer) -> None:
 
 def conversations_behind(tx: Reader, *, limit: int) -> list[ConversationId]:
     """Conversations with unread events, newest activity first. Looks at every conversation."""
-    return [ConversationId(row[0]) for row in tx.all(_BEHIND, limit=limit)]
+    return [ConversationId(row.id) for row in tx.all(_BEHIND, limit=limit)]
 
 
 def is_caught_up(tx: Reader) -> bool:
@@ -290,7 +275,7 @@ def is_caught_up(tx: Reader) -> bool:
 def is_current(tx: Reader) -> bool:
     """Every event of every conversation has been read. Looks at every conversation."""
     row = tx.first(_STATE)
-    is_ours = is_made(tx) and row is not None and row[0] == FORMAT
+    is_ours = is_made(tx) and row is not None and row.format == FORMAT
     return is_ours and not conversations_behind(tx, limit=1)
 
 
@@ -299,7 +284,7 @@ def unread_and_all(tx: Reader) -> tuple[int, int]:
     behind, events_ever = tx.first(_COUNT_BEHIND), tx.first(_COUNT_EVENTS)
     assert behind is not None
     assert events_ever is not None
-    return int(behind[1]), int(events_ever[0])
+    return int(behind.events), int(events_ever.events)
 
 
 def read_news(tx: Reader, conversation_id: ConversationId, *, characters: int) -> News | None:
@@ -308,10 +293,10 @@ def read_news(tx: Reader, conversation_id: ConversationId, *, characters: int) -
     None where there is nothing. A reply that grows is left out: its end is an event, too.
     """
     row = tx.first(_PLACE, conversation_id=conversation_id)
-    if row is None or row[1] <= row[2]:
+    if row is None or row.seq <= row.place:
         return None
-    owner_id, newest, before = row
-    scopes = (owner_token(owner_id), conversation_token(conversation_id))
+    before: int = row.place
+    scopes = (owner_token(row.owner_id), conversation_token(conversation_id))
     found: dict[int, str] = {}
     taken, after = 0, before
     for seq, key, status, content in tx.all(
@@ -324,7 +309,7 @@ def read_news(tx: Reader, conversation_id: ConversationId, *, characters: int) -
         if taken >= characters:
             break
     entries = tuple(Entry(key, tokens_of(content, scopes=scopes)) for key, content in found.items())
-    return News(conversation_id, before, after, entries, taken, after >= newest)
+    return News(conversation_id, before, after, entries, taken, after >= row.seq)
 
 
 def enter_news(tx: Writer, news: Iterable[News]) -> None:
@@ -337,10 +322,7 @@ def enter_news(tx: Writer, news: Iterable[News]) -> None:
             entries.update((entry.key, entry) for entry in each.entries)
     # By key: SQLite's index writes what comes out of order as a segment of its own.
     if entries:
-        tx.run_many(
-            _own(tx, _ENTER_ON_SQLITE, _ENTER_ON_POSTGRESQL),
-            [entries[key].for_engine(tx) for key in sorted(entries)],
-        )
+        tx.run_many(_ENTER, [entries[key].for_engine(tx) for key in sorted(entries)])
 
 
 def entries_of(tx: Reader, keys: Iterable[int]) -> dict[int, Entry]:
@@ -353,8 +335,8 @@ def entries_of(tx: Reader, keys: Iterable[int]) -> dict[int, Entry]:
     for key in keys:
         row = tx.first(_SAID, key=key)
         if row is not None:
-            scopes = (owner_token(row[0]), conversation_token(row[1]))
-            entries[key] = Entry(key, tokens_of(row[2], scopes=scopes))
+            scopes = (owner_token(row.owner_id), conversation_token(row.conversation_id))
+            entries[key] = Entry(key, tokens_of(row.content, scopes=scopes))
     return entries
 
 
@@ -364,17 +346,17 @@ def forget_entries(tx: Writer, conversation_id: ConversationId, entries: Iterabl
     if not by_key or not is_made(tx):
         return
     if tx.engine == "postgresql":
-        tx.run_many(_ERASE_ON_POSTGRESQL, [{"key": key} for key in by_key])
+        tx.run_many(_ERASE, [{"key": key} for key in by_key])
         return
     entered = tx.all(
-        _ENTERED_AMONG_ON_SQLITE,
+        _ENTERED_AMONG,
         scope=words([conversation_token(conversation_id)]),
         first=min(by_key),
         last=max(by_key),
     )
     erased = [by_key[key].for_engine(tx) for (key,) in entered if key in by_key]
     if erased:
-        tx.run_many(_ERASE_ON_SQLITE, erased)
+        tx.run_many(_ERASE, erased)
 
 
 def misindexed(tx: Reader) -> list[str]:
@@ -383,22 +365,21 @@ def misindexed(tx: Reader) -> list[str]:
     What is still to be read, and a whole index that is to be made anew, are no violations.
     """
     state = tx.first(_STATE)
-    if not is_made(tx) or state is None or state[0] != FORMAT:
+    if not is_made(tx) or state is None or state.format != FORMAT:
         return []
     if tx.engine == "sqlite":
-        tx.first(_LOOK_INTO_ON_SQLITE)
-        rows = tx.all(_ENTERED_ON_SQLITE)
-        tx.first(_LOOK_AWAY_ON_SQLITE)
-    else:
-        rows = tx.all(_ENTERED_ON_POSTGRESQL)
-    entered = {row[0]: (row[1], int(row[2])) for row in rows}
+        tx.first(_LOOK_INTO)
+    rows = tx.all(_ENTERED)
+    if tx.engine == "sqlite":
+        tx.first(_LOOK_AWAY)
+    entered = {row.key: (row.tokens, int(row.total)) for row in rows}
     found: list[str] = []
-    for owner_id, conversation_id, key, name, content, status, is_to_read in tx.all(_TO_BE_ENTERED):
-        is_there = entered.pop(key, None)
-        if is_to_read or status in IN_FLIGHT:
+    for row in tx.all(_TO_BE_ENTERED):
+        is_there = entered.pop(row.key, None)
+        if row.is_to_read or row.status in IN_FLIGHT:
             continue
-        scopes = (owner_token(owner_id), conversation_token(conversation_id))
-        expected = tokens_of(content, scopes=scopes)
+        scopes = (owner_token(row.owner_id), conversation_token(row.conversation_id))
+        expected = tokens_of(row.content, scopes=scopes)
         if is_there != (len(expected), sum(expected)):
-            found.append(f"message {name}: the search index does not hold what it says")
+            found.append(f"message {row.id}: the search index does not hold what it says")
     return found + [f"search index: an entry of no message ({key})" for key in entered]

@@ -8,106 +8,91 @@ another boot had claimed is free again.
 from talekeeper.clock import Clock
 from talekeeper.domain.jobs import MAX_ATTEMPTS, Job, JobKind
 from talekeeper.ids import AccountId, BootId, ConversationId, JobId, fresh_id
-from talekeeper.store.prepared import prepared
 from talekeeper.store.processes import server_time
-from talekeeper.store.sql import (
-    and_,
-    bindparam,
-    case,
-    exists,
-    func,
-    insert,
-    jobs,
-    or_,
-    select,
-    update,
-)
+from talekeeper.store.statements import statement
 from talekeeper.store.store import Store
 from talekeeper.store.units import Reader, Writer
 
-_j = jobs.c
-_GIVEN = (
-    "id",
-    "kind",
-    "unique_key",
-    "conversation_id",
-    "owner_id",
-    "state",
-    "attempts",
-    "run_at",
-    "created_at",
-    "updated_at",
-)
-_ENQUEUE = prepared(
-    insert(jobs).from_select(
-        list(_GIVEN),
-        select(*(bindparam(name, type_=_j[name].type) for name in _GIVEN)).where(
-            ~exists().where(_j.kind == bindparam("kind"), _j.unique_key == bindparam("unique_key"))
-        ),
+_ENQUEUE = statement(
+    """
+    INSERT INTO jobs (
+        id, kind, unique_key, conversation_id, owner_id, state, attempts, run_at, created_at, updated_at
     )
-)
-_is_due = or_(
-    and_(_j.state == "queued", _j.run_at <= bindparam("now")),
-    and_(_j.state == "running", _j.lease_until <= bindparam("now")),
-)
-_CLAIM = prepared(
-    update(jobs)
-    .where(
-        _j.id
-        == select(_j.id)
-        .where(_is_due, _j.attempts < MAX_ATTEMPTS)
-        .order_by(_j.run_at, _j.created_at)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-        .scalar_subquery()
+    VALUES (
+        :id, :kind, :unique_key, :conversation_id, :owner_id, 'queued', 0, :now, :now, :now
     )
-    .values(
-        state="running",
-        attempts=_j.attempts + 1,
-        lease_until=bindparam("until"),
-        boot_id=bindparam("claimed_by"),
-        updated_at=bindparam("now"),
-    )
-    .returning(_j.id, _j.kind, _j.conversation_id, _j.owner_id, _j.attempts)
+    ON CONFLICT (kind, unique_key) DO NOTHING
+    """
 )
-_BURY = prepared(
-    update(jobs)
-    .where(_j.state == "running", _j.lease_until <= bindparam("now"), _j.attempts >= MAX_ATTEMPTS)
-    .values(
-        state="failed",
-        lease_until=None,
-        boot_id=None,
-        error_code="process_died",
-        updated_at=bindparam("now"),
+_IS_DUE = """
+    (state = 'queued' AND run_at <= :now) OR (state = 'running' AND lease_until <= :now)
+"""
+_CLAIM = statement(
+    f"""
+    UPDATE jobs SET
+        state = 'running',
+        attempts = attempts + 1,
+        lease_until = :until,
+        boot_id = :claimed_by,
+        updated_at = :now
+    WHERE id = (
+        SELECT id FROM jobs
+        WHERE ({_IS_DUE}) AND attempts < {MAX_ATTEMPTS}
+        ORDER BY run_at, created_at
+        LIMIT 1
     )
+    RETURNING id, kind, conversation_id, owner_id, attempts
+    """,
+    postgresql=f"""
+    UPDATE jobs SET
+        state = 'running',
+        attempts = attempts + 1,
+        lease_until = :until,
+        boot_id = :claimed_by,
+        updated_at = :now
+    WHERE id = (
+        SELECT id FROM jobs
+        WHERE ({_IS_DUE}) AND attempts < {MAX_ATTEMPTS}
+        ORDER BY run_at, created_at
+        LIMIT 1
+        FOR UPDATE SKIP LOCKED
+    )
+    RETURNING id, kind, conversation_id, owner_id, attempts
+    """,
 )
-_FREE = prepared(
-    update(jobs)
-    .where(_j.state == "running", _j.boot_id != bindparam("own_boot"))
-    .values(lease_until=0)
+_BURY = statement(
+    f"""
+    UPDATE jobs SET
+        state = 'failed',
+        lease_until = NULL,
+        boot_id = NULL,
+        error_code = 'process_died',
+        updated_at = :now
+    WHERE state = 'running' AND lease_until <= :now AND attempts >= {MAX_ATTEMPTS}
+    """
 )
-_SETTLE = prepared(
-    update(jobs)
-    .where(
-        _j.id == bindparam("job_id"),
-        _j.state == "running",
-        _j.boot_id == bindparam("own_boot"),
-        _j.attempts == bindparam("attempt"),
-    )
-    .values(
-        state=bindparam("final"),
-        attempts=bindparam("counted"),
-        run_at=bindparam("due"),
-        lease_until=None,
-        boot_id=None,
-        error_code=bindparam("code"),
-        updated_at=bindparam("now"),
-    )
+_FREE = statement(
+    "UPDATE jobs SET lease_until = 0 WHERE state = 'running' AND boot_id != :own_boot"
 )
-_NEXT_DUE = prepared(
-    select(func.min(case((_j.state == "queued", _j.run_at), else_=_j.lease_until))).where(
-        or_(_j.state == "queued", _j.state == "running")
-    )
+_SETTLE = statement(
+    """
+    UPDATE jobs SET
+        state = :final,
+        attempts = :counted,
+        run_at = :due,
+        lease_until = NULL,
+        boot_id = NULL,
+        error_code = :code,
+        updated_at = :now
+    WHERE id = :job_id AND state = 'running' AND boot_id = :own_boot AND attempts = :attempt
+    """
+)
+_NEXT_DUE = statement(
+    """
+    SELECT min(CASE WHEN state = 'queued' THEN run_at ELSE lease_until END) AS due
+    FROM jobs
+    WHERE state = 'queued' OR state = 'running'
+    """
 )
 
 
@@ -120,7 +105,6 @@ def enqueue_job(
     owner_id: AccountId,
 ) -> bool:
     """The job will be done, if it was never asked for before: whether it is new."""
-    now = tx.now()
     added = tx.run(
         _ENQUEUE,
         id=fresh_id(),
@@ -128,11 +112,7 @@ def enqueue_job(
         unique_key=unique_key,
         conversation_id=conversation_id,
         owner_id=owner_id,
-        state="queued",
-        attempts=0,
-        run_at=now,
-        created_at=now,
-        updated_at=now,
+        now=tx.now(),
     )
     return added == 1
 
@@ -155,7 +135,7 @@ class StoredJobs:
 
         def look(tx: Reader) -> bool:
             row = tx.first(_NEXT_DUE)
-            return row is not None and row[0] is not None and row[0] <= self._now(tx)
+            return row is not None and row.due is not None and row.due <= self._now(tx)
 
         def claim(tx: Writer) -> Job | None:
             now = self._now(tx)
@@ -168,7 +148,13 @@ class StoredJobs:
             )
             if row is None:
                 return None
-            return Job(JobId(row[0]), row[1], ConversationId(row[2]), AccountId(row[3]), row[4])
+            return Job(
+                JobId(row.id),
+                row.kind,
+                ConversationId(row.conversation_id),
+                AccountId(row.owner_id),
+                row.attempts,
+            )
 
         # A look costs no flush: most of the times there is nothing to be done.
         return await self._store.write(claim) if await self._store.read(look) else None
@@ -188,9 +174,9 @@ class StoredJobs:
     async def next_due(self) -> float | None:
         def unit(tx: Reader) -> float | None:
             row = tx.first(_NEXT_DUE)
-            if row is None or row[0] is None:
+            if row is None or row.due is None:
                 return None
-            return max(0.0, (row[0] - self._now(tx)) / 1000)
+            return max(0.0, (row.due - self._now(tx)) / 1000)
 
         return await self._store.read(unit)
 

@@ -18,26 +18,25 @@ from talekeeper.store.installing import (
 )
 from talekeeper.store.migrations import HEAD
 from talekeeper.store.postgresql import Postgresql
-from talekeeper.store.prepared import prepared
 from talekeeper.store.provider_settings import SealedKey, answering_providers, sealed_keys
 from talekeeper.store.seam import EngineSeam
-from talekeeper.store.sql import chunks, conversations, messages, select
 from talekeeper.store.sqlite import Sqlite
+from talekeeper.store.statements import statement
 from talekeeper.store.store import DATABASE_NAME
 from talekeeper.store.units import Reader, ReadUnit
 from talekeeper.store.verifying import violations
 
 T = TypeVar("T")
 
-_m, _k = messages.c, chunks.c
-_SEQS: Final = prepared(select(conversations.c.id, conversations.c.seq))
-_MESSAGES: Final = prepared(
-    select(
-        _m.id, _m.conversation_id, _m.seq, _m.role, _m.status, _m.content, _m.generation_id
-    ).order_by(_m.conversation_id, _m.seq)
+_SEQS: Final = statement("SELECT id, seq FROM conversations")
+_MESSAGES: Final = statement(
+    """
+    SELECT id, conversation_id, seq, role, status, content, generation_id FROM messages
+    ORDER BY conversation_id, seq
+    """
 )
-_CHUNKS: Final = prepared(
-    select(_k.generation_id, _k.text).order_by(_k.generation_id, _k.start_offset)
+_CHUNKS: Final = statement(
+    "SELECT generation_id, text FROM chunks ORDER BY generation_id, start_offset"
 )
 
 
@@ -127,7 +126,7 @@ def everything(tx: Reader) -> dict[str, list[dict[str, Any]]]:
     growing: dict[str, str] = {}
     for generation_id, text in tx.all(_CHUNKS):
         growing[generation_id] = growing.get(generation_id, "") + text
-    trees: dict[str, list[dict[str, Any]]] = {row[0]: [] for row in tx.all(_SEQS)}
+    trees: dict[str, list[dict[str, Any]]] = {row.id: [] for row in tx.all(_SEQS)}
     for name, conversation_id, seq, role, status, content, generation_id in tx.all(_MESSAGES):
         unfolded = growing.get(generation_id, "") if status in ("pending", "streaming") else ""
         trees.setdefault(conversation_id, []).append(

@@ -20,233 +20,155 @@ from talekeeper.domain.conversations import (
 from talekeeper.errors import NotFound
 from talekeeper.ids import AccountId, ConversationId, GenerationId, MessageId
 from talekeeper.store.conversations import HeldConversation
-from talekeeper.store.prepared import Row, named, prepared
-from talekeeper.store.sql import (
-    FromClause,
-    bindparam,
-    chunks,
-    conversations,
-    events,
-    func,
-    generations,
-    insert,
-    messages,
-    null,
-    select,
-    update,
-)
+from talekeeper.store.statements import Row, statement
 from talekeeper.store.units import Reader, Writer
 
-_m = messages.c
-_parent = messages.alias("parent")
-MESSAGE_COLUMNS = (
-    _m.key,
-    _m.parent_key,
-    _m.id,
-    _m.conversation_id,
-    _m.seq,
-    _parent.c.id.label("parent_id"),
-    _m.role,
-    _m.content,
-    _m.status,
-    _m.revision,
-    _m.created_at,
-    _m.updated_at,
-    _m.generation_id,
-    _m.provider,
-    _m.model,
-    _m.input_tokens,
-    _m.output_tokens,
-    _m.finish_reason,
-    _m.error_code,
-    _m.error_message,
-    _m.error_retryable,
-    _m.error_retry_after,
-    _m.bookmark,
-    _m.deleted_at,
-    _m.deleted_by,
-    _m.emptied_at,
-)
+MESSAGE_COLUMNS = """
+    m.key, m.parent_key, m.id, m.conversation_id, m.seq, parent.id AS parent_id, m.role, m.content,
+    m.status, m.revision, m.created_at, m.updated_at, m.generation_id, m.provider, m.model,
+    m.input_tokens, m.output_tokens, m.finish_reason, m.error_code, m.error_message,
+    m.error_retryable, m.error_retry_after, m.bookmark, m.deleted_at, m.deleted_by, m.emptied_at
+"""
 
 
-def with_parent(rows: FromClause) -> FromClause:
-    """Those rows, among them the messages', and beside each message its parent.
+_MESSAGES = """
+    messages AS m LEFT JOIN messages AS parent ON parent.key = m.parent_key
+"""
+_SELECT = f"SELECT {MESSAGE_COLUMNS} FROM {_MESSAGES}"
 
-    Never the other way round, as a join within a join: SQLite would go through every message.
+_BY_ID = statement(f"{_SELECT} WHERE m.id = :id")
+_BY_KEY = statement(f"{_SELECT} WHERE m.key = :key")
+_OWNED = statement(
+    f"""
+    {_SELECT}
+    JOIN conversations AS c ON c.id = m.conversation_id
+    WHERE m.id = :id AND c.owner_id = :owner_id AND c.removed_at IS NULL
     """
-    return rows.outerjoin(_parent, _parent.c.key == _m.parent_key)
-
-
-MESSAGES_WITH_PARENT = with_parent(messages)
-_select = select(*MESSAGE_COLUMNS).select_from(MESSAGES_WITH_PARENT)
-
-_BY_ID = prepared(_select.where(_m.id == bindparam("id")))
-_BY_KEY = prepared(_select.where(_m.key == bindparam("key")))
-_OWNED = prepared(
-    select(*MESSAGE_COLUMNS)
-    .select_from(MESSAGES_WITH_PARENT.join(conversations, conversations.c.id == _m.conversation_id))
-    .where(
-        _m.id == bindparam("id"),
-        conversations.c.owner_id == bindparam("owner_id"),
-        conversations.c.removed_at.is_(None),
-    )
 )
 
-_INSERT = prepared(
-    insert(messages)
-    .values(
-        named(
-            "id",
-            "conversation_id",
-            "parent_key",
-            "seq",
-            "role",
-            "status",
-            "created_at",
-            "updated_at",
-            "generation_id",
-            "provider",
-            "model",
-            "content",
-        )
-        | {"revision": 1}
+_INSERT = statement(
+    """
+    INSERT INTO messages (
+        id, conversation_id, parent_key, seq, role, status, revision, created_at, updated_at,
+        generation_id, provider, model, content
     )
-    .returning(_m.key)
-)
-_REOPEN = prepared(
-    update(messages)
-    .where(_m.key == bindparam("at"))
-    .values(
-        status="pending",
-        revision=_m.revision + 1,
-        generation_id=bindparam("by"),
-        updated_at=bindparam("now"),
-        finish_reason=null(),
-        error_code=null(),
-        error_message=null(),
-        error_retryable=null(),
-        error_retry_after=null(),
+    VALUES (
+        :id, :conversation_id, :parent_key, :seq, :role, :status, 1, :now, :now,
+        :generation_id, :provider, :model, :content
     )
+    RETURNING key
+    """
 )
-_BEGIN_STREAMING = prepared(
-    update(messages)
-    .where(_m.key == bindparam("at"), _m.status == "pending")
-    .values(status="streaming", revision=_m.revision + 1)
+_REOPEN = statement(
+    """
+    UPDATE messages SET
+        status = 'pending',
+        revision = revision + 1,
+        generation_id = :generation_id,
+        updated_at = :now,
+        finish_reason = NULL,
+        error_code = NULL,
+        error_message = NULL,
+        error_retryable = NULL,
+        error_retry_after = NULL
+    WHERE key = :at
+    """
 )
-_CLOSE = prepared(
-    update(messages)
-    .where(_m.key == bindparam("at"))
-    .values(
-        content=bindparam("text"),
-        status=bindparam("final"),
-        revision=_m.revision + 1,
-        updated_at=bindparam("now"),
-        model=bindparam("by_model"),
-        input_tokens=bindparam("input"),
-        output_tokens=bindparam("output"),
-        finish_reason=bindparam("finish"),
-        error_code=bindparam("code"),
-        error_message=bindparam("reason"),
-        error_retryable=bindparam("retryable"),
-        error_retry_after=bindparam("retry_after"),
-    )
+_BEGIN_STREAMING = statement(
+    """
+    UPDATE messages SET status = 'streaming', revision = revision + 1
+    WHERE key = :at AND status = 'pending'
+    """
+)
+_CLOSE = statement(
+    """
+    UPDATE messages SET
+        content = :content,
+        status = :status,
+        revision = revision + 1,
+        updated_at = :now,
+        model = :model,
+        input_tokens = :input_tokens,
+        output_tokens = :output_tokens,
+        finish_reason = :finish_reason,
+        error_code = :error_code,
+        error_message = :error_message,
+        error_retryable = :error_retryable,
+        error_retry_after = :error_retry_after
+    WHERE key = :at
+    """
 )
 
 
-_FOLLOW_RESTORED = prepared(
-    update(generations)
-    .where(generations.c.id == bindparam("of_generation"))
-    .values(message_key=bindparam("to_key"))
+_FOLLOW_RESTORED = statement(
+    "UPDATE generations SET message_key = :to_key WHERE id = :of_generation"
 )
 
 
-_FIRST_CHILD = prepared(
-    select(func.min(_m.key)).where(
-        _m.parent_key == bindparam("parent_key"),
-        _m.conversation_id == bindparam("conversation_id"),
-        _m.deleted_by.is_(None),
+_FIRST_CHILD = statement(
+    """
+    SELECT min(key) AS key FROM messages
+    WHERE parent_key = :parent_key AND conversation_id = :conversation_id AND deleted_by IS NULL
+    """
+)
+_FIRST_ROOT = statement(
+    """
+    SELECT min(key) AS key FROM messages
+    WHERE parent_key IS NULL AND conversation_id = :conversation_id AND deleted_by IS NULL
+    """
+)
+_FIRST_REPLY = statement(
+    f"""
+    {_SELECT}
+    WHERE m.parent_key = :parent_key
+      AND m.conversation_id = :conversation_id
+      AND m.role = 'assistant'
+      AND m.deleted_by IS NULL
+    ORDER BY m.key
+    LIMIT 1
+    """
+)
+_BOOKMARK = statement(
+    "UPDATE messages SET bookmark = :note, revision = revision + 1 WHERE key = :at"
+)
+_BOOKMARKED = statement(
+    f"""
+    {_SELECT}
+    WHERE m.conversation_id = :conversation_id AND m.bookmark IS NOT NULL AND m.deleted_by IS NULL
+    ORDER BY m.seq
+    """
+)
+_COPY = statement(
+    """
+    INSERT INTO messages (
+        id, conversation_id, parent_key, seq, role, status, revision, created_at, updated_at,
+        provider, model, input_tokens, output_tokens, finish_reason, error_code, error_message,
+        error_retryable, error_retry_after, bookmark, content
     )
-)
-_FIRST_ROOT = prepared(
-    select(func.min(_m.key)).where(
-        _m.parent_key.is_(None),
-        _m.conversation_id == bindparam("conversation_id"),
-        _m.deleted_by.is_(None),
+    VALUES (
+        :id, :conversation_id, (SELECT key FROM messages WHERE id = :parent_id), :seq, :role,
+        :status, :revision, :created_at, :updated_at, :provider, :model, :input_tokens,
+        :output_tokens, :finish_reason, :error_code, :error_message, :error_retryable,
+        :error_retry_after, :bookmark, :content
     )
+    """
 )
-_FIRST_REPLY = prepared(
-    _select.where(
-        _m.parent_key == bindparam("parent_key"),
-        _m.conversation_id == bindparam("conversation_id"),
-        _m.role == "assistant",
-        _m.deleted_by.is_(None),
+_COPY_EVENT = statement(
+    """
+    INSERT INTO events (conversation_id, seq, kind, message_key)
+    VALUES (
+        :conversation_id, :seq, 'message_added', (SELECT key FROM messages WHERE id = :added_id)
     )
-    .order_by(_m.key)
-    .limit(1)
+    """
 )
-_BOOKMARK = prepared(
-    update(messages)
-    .where(_m.key == bindparam("at"))
-    .values(bookmark=bindparam("note"), revision=_m.revision + 1)
+_SAYS = statement(
+    """
+    SELECT content, status, generation_id FROM messages
+    WHERE id = :id AND conversation_id = :conversation_id
+    """
 )
-_BOOKMARKED = prepared(
-    _select.where(
-        _m.conversation_id == bindparam("conversation_id"),
-        _m.bookmark.is_not(None),
-        _m.deleted_by.is_(None),
-    ).order_by(_m.seq)
-)
-_elder = messages.alias("elder")
-_COPY = prepared(
-    insert(messages).values(
-        named(
-            "id",
-            "conversation_id",
-            "seq",
-            "role",
-            "status",
-            "revision",
-            "created_at",
-            "updated_at",
-            "provider",
-            "model",
-            "input_tokens",
-            "output_tokens",
-            "finish_reason",
-            "error_code",
-            "error_message",
-            "error_retryable",
-            "error_retry_after",
-            "bookmark",
-            "content",
-        )
-        | {
-            "parent_key": select(_elder.c.key)
-            .where(_elder.c.id == bindparam("parent_id"))
-            .scalar_subquery()
-        }
-    )
-)
-_COPY_EVENT = prepared(
-    insert(events).values(
-        named("conversation_id", "seq")
-        | {
-            "kind": "message_added",
-            "message_key": select(_elder.c.key)
-            .where(_elder.c.id == bindparam("added_id"))
-            .scalar_subquery(),
-        }
-    )
-)
-_SAYS = prepared(
-    select(_m.content, _m.status, _m.generation_id).where(
-        _m.id == bindparam("id"), _m.conversation_id == bindparam("conversation_id")
-    )
-)
-_GROWN = prepared(
-    select(chunks.c.text)
-    .where(chunks.c.generation_id == bindparam("generation_id"))
-    .order_by(chunks.c.start_offset)
+_GROWN = statement(
+    "SELECT text FROM chunks WHERE generation_id = :generation_id ORDER BY start_offset"
 )
 
 
@@ -324,8 +246,7 @@ def add_message(
         seq=seq,
         role=role,
         status=status,
-        created_at=now,
-        updated_at=now,
+        now=now,
         generation_id=generation_id,
         provider=provider,
         model=model,
@@ -347,17 +268,17 @@ def add_message(
         provider=provider,
         model=model,
     )
-    held.move_leaf(message_id, row[0])
+    held.move_leaf(message_id, row.key)
     held.count(messages=1, characters=len(content))
-    held.happened("message_added", seq, message, row[0])
-    return StoredMessage(row[0], parent_key, message)
+    held.happened("message_added", seq, message, row.key)
+    return StoredMessage(row.key, parent_key, message)
 
 
 def reopen_message(
     tx: Writer, held: HeldConversation, stored: StoredMessage, *, generation_id: GenerationId
 ) -> StoredMessage:
     """The message goes on growing under a new generation; its text is kept."""
-    tx.run(_REOPEN, at=stored.key, by=generation_id, now=tx.now())
+    tx.run(_REOPEN, at=stored.key, generation_id=generation_id, now=tx.now())
     return report_change(tx, held, stored.key)
 
 
@@ -388,17 +309,19 @@ def close_message(
     closed = tx.run(
         _CLOSE,
         at=key,
-        text=content,
-        final=status,
+        content=content,
+        status=status,
         now=tx.now(),
-        by_model=model,
-        input=input_tokens,
-        output=output_tokens,
-        finish=finish_reason,
-        code=error.code if error else None,
-        reason=error.message if error else None,
-        retryable=int(error.retryable) if error else None,
-        retry_after=round(error.retry_after) if error and error.retry_after is not None else None,
+        model=model,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        finish_reason=finish_reason,
+        error_code=error.code if error else None,
+        error_message=error.message if error else None,
+        error_retryable=int(error.retryable) if error else None,
+        error_retry_after=round(error.retry_after)
+        if error and error.retry_after is not None
+        else None,
     )
     if closed:
         held.count(characters=len(content) - start_offset)
@@ -498,7 +421,7 @@ def has_elder_sibling(tx: Reader, stored: StoredMessage) -> bool:
         row = tx.first(_FIRST_ROOT, conversation_id=conversation_id)
     else:
         row = tx.first(_FIRST_CHILD, parent_key=stored.parent_key, conversation_id=conversation_id)
-    return row is not None and row[0] is not None and row[0] < stored.key
+    return row is not None and row.key is not None and row.key < stored.key
 
 
 def first_reply(tx: Reader, stored: StoredMessage) -> StoredMessage | None:
@@ -512,8 +435,14 @@ def first_reply(tx: Reader, stored: StoredMessage) -> StoredMessage | None:
 
 
 def stored_message(tx: Reader, row: Row) -> StoredMessage:
-    """The message in a row that begins with MESSAGE_COLUMNS."""
-    return StoredMessage(row[0], row[1], Message(**_state(tx, row)), row[24], row[25] is not None)
+    """The message in a row that has MESSAGE_COLUMNS."""
+    return StoredMessage(
+        row.key,
+        row.parent_key,
+        Message(**_state(tx, row)),
+        row.deleted_by,
+        row.emptied_at is not None,
+    )
 
 
 def path_message(tx: Reader, row: Row, *, sibling_ids: tuple[MessageId, ...]) -> PathMessage:
@@ -524,7 +453,7 @@ def path_message(tx: Reader, row: Row, *, sibling_ids: tuple[MessageId, ...]) ->
 def content_of(tx: Reader, conversation_id: ConversationId, message_id: MessageId) -> str:
     """What that message of the conversation says; nothing where there is none any more."""
     row = tx.first(_SAYS, id=message_id, conversation_id=conversation_id)
-    return "" if row is None else whole_content(tx, row[0], row[1], row[2])
+    return "" if row is None else whole_content(tx, row.content, row.status, row.generation_id)
 
 
 def whole_content(
@@ -533,32 +462,36 @@ def whole_content(
     """What a message says, the checkpoints of a growing one included."""
     if status not in IN_FLIGHT or generation_id is None:
         return content
-    return content + "".join(chunk for (chunk,) in tx.all(_GROWN, generation_id=generation_id))
+    return content + "".join(chunk.text for chunk in tx.all(_GROWN, generation_id=generation_id))
 
 
 def _state(tx: Reader, row: Row) -> dict[str, Any]:
-    generation_id = row[12]
     error = None
-    if row[18] is not None:
-        error = ReplyError(row[18], row[19] or "", bool(row[20]), row[21])
+    if row.error_code is not None:
+        error = ReplyError(
+            row.error_code,
+            row.error_message or "",
+            bool(row.error_retryable),
+            row.error_retry_after,
+        )
     return {
-        "id": row[2],
-        "conversation_id": row[3],
-        "seq": row[4],
-        "parent_id": row[5],
-        "role": row[6],
-        "content": whole_content(tx, row[7], row[8], generation_id),
-        "status": row[8],
-        "revision": row[9],
-        "created_at": row[10],
-        "updated_at": row[11],
-        "generation_id": generation_id,
-        "provider": row[13],
-        "model": row[14],
-        "input_tokens": row[15],
-        "output_tokens": row[16],
-        "finish_reason": row[17],
+        "id": row.id,
+        "conversation_id": row.conversation_id,
+        "seq": row.seq,
+        "parent_id": row.parent_id,
+        "role": row.role,
+        "content": whole_content(tx, row.content, row.status, row.generation_id),
+        "status": row.status,
+        "revision": row.revision,
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+        "generation_id": row.generation_id,
+        "provider": row.provider,
+        "model": row.model,
+        "input_tokens": row.input_tokens,
+        "output_tokens": row.output_tokens,
+        "finish_reason": row.finish_reason,
         "error": error,
-        "bookmark": row[22],
-        "deleted_at": row[23],
+        "bookmark": row.bookmark,
+        "deleted_at": row.deleted_at,
     }

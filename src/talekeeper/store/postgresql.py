@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import psycopg
 from psycopg import errors as pg
+from psycopg.types.numeric import Int8Dumper
 
 from talekeeper.errors import (
     InstallationRefused,
@@ -17,7 +18,7 @@ from talekeeper.errors import (
     StoreFull,
     StoreUnavailable,
 )
-from talekeeper.store.prepared import Engine
+from talekeeper.store.statements import Engine
 from talekeeper.store.units import Cursor
 
 _OPTIONS: Final = (
@@ -67,7 +68,7 @@ class Postgresql:
         return self._connect()
 
     def _connect(self) -> "psycopg.Connection[Any]":
-        return psycopg.connect(
+        connection = psycopg.connect(
             self.url,
             autocommit=True,
             options=_OPTIONS,
@@ -75,6 +76,9 @@ class Postgresql:
             prepare_threshold=2,
             application_name="talekeeper",
         )
+        # One type for every whole number: else a statement is planned once for each size of them.
+        connection.adapters.register_dumper(int, Int8Dumper)
+        return connection
 
     def begin_write(self, cursor: Cursor, *, conversation_ids: Collection[str]) -> None:
         cursor.execute("BEGIN", {})

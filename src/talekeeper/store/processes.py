@@ -1,48 +1,28 @@
 """Server processes and their leases: who may still be writing a reply."""
 
 from talekeeper.ids import BootId
-from talekeeper.store.prepared import prepared
-from talekeeper.store.sql import (
-    BigInteger,
-    bindparam,
-    delete,
-    insert,
-    literal_column,
-    processes,
-    select,
-    update,
-)
+from talekeeper.store.statements import statement
 from talekeeper.store.units import Reader, Writer
 
-_p = processes.c
-_INSERT = prepared(
-    insert(processes).values(
-        boot_id=bindparam("boot_id"),
-        started_at=bindparam("now"),
-        lease_until=bindparam("until"),
-    )
+_INSERT = statement(
+    "INSERT INTO processes (boot_id, started_at, lease_until) VALUES (:boot_id, :now, :until)"
 )
-_RENEW = prepared(
-    update(processes)
-    .where(_p.boot_id == bindparam("mine"), _p.lease_until > bindparam("now"))
-    .values(lease_until=bindparam("until"))
+_RENEW = statement(
+    "UPDATE processes SET lease_until = :until WHERE boot_id = :mine AND lease_until > :now"
 )
-_LEAVE = prepared(delete(processes).where(_p.boot_id == bindparam("boot_id")))
-_FORGET = prepared(
-    delete(processes).where(
-        _p.boot_id != bindparam("boot_id"), _p.lease_until <= bindparam("before")
-    )
-)
-_SERVER_TIME = prepared(
-    select(literal_column("(extract(epoch from clock_timestamp()) * 1000)::bigint", BigInteger))
+_LEAVE = statement("DELETE FROM processes WHERE boot_id = :boot_id")
+_FORGET = statement("DELETE FROM processes WHERE boot_id != :boot_id AND lease_until <= :before")
+_SERVER_TIME = statement(
+    "SELECT CAST(julianday('now') * 86400000 AS INTEGER) AS now",
+    postgresql="SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now",
 )
 
 
 def server_time(tx: Reader) -> int:
-    """The database server's clock, which all processes of a fleet share. PostgreSQL only."""
+    """The database's clock, which all processes of a fleet share."""
     row = tx.first(_SERVER_TIME)
     assert row is not None
-    return row[0]
+    return row.now
 
 
 def enrol(tx: Writer, boot_id: BootId, *, now: int, until: int) -> None:

@@ -18,71 +18,52 @@ from talekeeper.domain.events import Recorded
 from talekeeper.ids import AccountId, ConversationId
 from talekeeper.store.conversations import HeldConversation
 from talekeeper.store.indexing import Entry, entries_of, forget_entries
-from talekeeper.store.prepared import Row, prepared
-from talekeeper.store.sql import (
-    and_,
-    bindparam,
-    conversations,
-    delete,
-    events,
-    func,
-    literal,
-    messages,
-    null,
-    or_,
-    select,
-    update,
-)
+from talekeeper.store.statements import Row, statement
 from talekeeper.store.units import Reader, Writer
 
-_c, _e = conversations.c, events.c
-
-_REMOVE = prepared(
-    update(conversations)
-    .where(_c.id == bindparam("conversation_id"))
-    .values(removed_at=bindparam("now"), leaf_key=null(), role=null())
+_REMOVE = statement(
+    """
+    UPDATE conversations SET removed_at = :now, leaf_key = NULL, role = NULL
+    WHERE id = :conversation_id
+    """
 )
-_DUE = prepared(
-    select(_c.id, _c.owner_id, _c.removed_at)
-    .where(
-        _c.deleted_at.is_not(None),
-        # A copy that is being made has a `removed_at` to come: see `copies`.
-        or_(
-            and_(_c.deleted_at < bindparam("before"), _c.removed_at.is_(None)),
-            and_(_c.deleted_at > literal(0), _c.removed_at.is_not(None)),
-            _c.removed_at <= bindparam("now"),
-        ),
-    )
-    .order_by(_c.deleted_at)
-    .limit(bindparam("limit"))
+# A copy that is being made has a `removed_at` to come: see `copies`.
+_DUE = statement(
+    """
+    SELECT id, owner_id, removed_at FROM conversations
+    WHERE deleted_at IS NOT NULL
+      AND (
+            (deleted_at < :before AND removed_at IS NULL)
+            OR (deleted_at > 0 AND removed_at IS NOT NULL)
+            OR removed_at <= :now
+      )
+    ORDER BY deleted_at
+    LIMIT :limit
+    """
 )
-_LAST = prepared(
-    select(_e.seq, messages.c.key, func.coalesce(func.length(messages.c.content), 0))
-    .select_from(
-        events.join(conversations, _c.id == _e.conversation_id).outerjoin(
-            messages, (messages.c.key == _e.message_key) & (_e.kind == "message_added")
-        )
-    )
-    .where(_e.conversation_id == bindparam("conversation_id"), _c.removed_at.is_not(None))
-    .order_by(_e.seq.desc())
-    .limit(bindparam("limit"))
+_LAST = statement(
+    """
+    SELECT e.seq, m.key, coalesce(length(m.content), 0) AS characters
+    FROM events AS e
+    JOIN conversations AS c ON c.id = e.conversation_id
+    LEFT JOIN messages AS m ON m.key = e.message_key AND e.kind = 'message_added'
+    WHERE e.conversation_id = :conversation_id AND c.removed_at IS NOT NULL
+    ORDER BY e.seq DESC
+    LIMIT :limit
+    """
 )
-_REMOVE_MESSAGE = prepared(delete(messages).where(messages.c.key == bindparam("at")))
-_REMOVE_EVENTS = prepared(
-    delete(events).where(
-        _e.conversation_id == bindparam("conversation_id"), _e.seq >= bindparam("first")
-    )
+_REMOVE_MESSAGE = statement("DELETE FROM messages WHERE key = :at")
+_REMOVE_EVENTS = statement(
+    "DELETE FROM events WHERE conversation_id = :conversation_id AND seq >= :first"
 )
-_IS_GOING = prepared(
-    select(_c.id).where(_c.id == bindparam("conversation_id"), _c.removed_at.is_not(None))
+_IS_GOING = statement(
+    "SELECT id FROM conversations WHERE id = :conversation_id AND removed_at IS NOT NULL"
 )
-_SHORTEN = prepared(
-    update(conversations)
-    .where(_c.id == bindparam("conversation_id"), _c.seq > bindparam("left"))
-    .values(seq=bindparam("left"))
+_SHORTEN = statement(
+    "UPDATE conversations SET seq = :left WHERE id = :conversation_id AND seq > :left"
 )
-_REMOVE_ROW = prepared(
-    delete(conversations).where(_c.id == bindparam("conversation_id"), _c.removed_at.is_not(None))
+_REMOVE_ROW = statement(
+    "DELETE FROM conversations WHERE id = :conversation_id AND removed_at IS NOT NULL"
 )
 
 
@@ -117,15 +98,15 @@ def next_removal(
     if not taken:
         return None
     # Within a conversation keys rise with the events that added them: these are youngest first.
-    keys = tuple(row[1] for row in taken if row[1] is not None)
-    return Removal(conversation_id, taken[-1][0], keys, tuple(entries_of(tx, keys).values()))
+    keys = tuple(row.key for row in taken if row.key is not None)
+    return Removal(conversation_id, taken[-1].seq, keys, tuple(entries_of(tx, keys).values()))
 
 
 def within_step(rows: Sequence[Row]) -> Sequence[Row]:
-    """The first of `rows` whose characters, each row's last column, fit into one step; one at least."""
+    """The first of `rows` whose `characters` fit into one step; one at least."""
     characters = 0
     for count, row in enumerate(rows):
-        characters += row[-1]
+        characters += row.characters
         if count and characters > STEP_CHARACTERS:
             return rows[:count]
     return rows
@@ -156,4 +137,7 @@ def long_in_trash(
     Abandoned copies are going, too; a copy that is being made is not.
     """
     rows = tx.all(_DUE, before=before, now=now, limit=limit)
-    return [(ConversationId(row[0]), AccountId(row[1]), row[2] is not None) for row in rows]
+    return [
+        (ConversationId(row.id), AccountId(row.owner_id), row.removed_at is not None)
+        for row in rows
+    ]

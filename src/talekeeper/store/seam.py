@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Any, Protocol
 
 from talekeeper.errors import StoreError
-from talekeeper.store.prepared import Engine
+from talekeeper.store.statements import Engine
 from talekeeper.store.units import Cursor
 
 

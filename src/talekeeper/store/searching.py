@@ -33,8 +33,7 @@ from talekeeper.store.indexing import (
     owner_token,
     words,
 )
-from talekeeper.store.prepared import Row, prepared
-from talekeeper.store.sql import bindparam, conversations, messages, search_places, select, text
+from talekeeper.store.statements import Row, statement
 from talekeeper.store.units import Reader
 
 SECONDS: Final = 0.4
@@ -49,73 +48,93 @@ _RECENT: Final = 50
 """Conversations that are looked at for news which is not in the index."""
 _EVER: Final = 1 << 62
 
-_COLUMNS: Final = (
-    "m.key, m.id, m.conversation_id, m.role, m.created_at, m.seq, m.provider, m.model, m.content"
-)
-_FILTERS: Final = (
-    " AND c.owner_id = :owner_id AND m.deleted_by IS NULL AND c.deleted_at IS NULL"
-    " AND m.created_at >= :since AND m.created_at < :until"
-    " AND (:any_archive = 1 OR c.archived_at IS NULL)"
-    " AND (:any_purpose = 1 OR c.purpose = :purpose)"
-    " AND (:any_role = 1 OR m.role = :role)"
-    " AND (:any_conversation = 1 OR m.conversation_id = :conversation_id)"
-)
-# CROSS JOIN: SQLite takes the tables in this order, the index first and from its end.
-_FIND_ON_SQLITE = prepared(
-    text(
-        f"SELECT {_COLUMNS} FROM search_index CROSS JOIN messages AS m"  # noqa: S608
-        " CROSS JOIN conversations AS c WHERE search_index MATCH :words"
-        " AND search_index.rowid < :before AND m.key = search_index.rowid"
-        f" AND c.id = m.conversation_id{_FILTERS} ORDER BY search_index.rowid DESC LIMIT :limit"
+_COLUMNS = """
+    m.key, m.id, m.conversation_id, m.role, m.created_at, m.seq, m.provider, m.model, m.content
+"""
+_FILTERS = """
+    c.owner_id = :owner_id
+    AND m.deleted_by IS NULL
+    AND c.deleted_at IS NULL
+    AND m.created_at >= :since
+    AND m.created_at < :until
+    AND (:any_archive = 1 OR c.archived_at IS NULL)
+    AND (:any_purpose = 1 OR c.purpose = :purpose)
+    AND (:any_role = 1 OR m.role = :role)
+    AND (:any_conversation = 1 OR m.conversation_id = :conversation_id)
+"""
+_FIND = statement(
+    f"""
+    -- CROSS JOIN: SQLite takes the tables in this order, the index first and from its end.
+    SELECT {_COLUMNS}
+    FROM search_index CROSS JOIN messages AS m CROSS JOIN conversations AS c
+    WHERE search_index MATCH :words
+      AND search_index.rowid < :before
+      AND m.key = search_index.rowid
+      AND c.id = m.conversation_id
+      AND {_FILTERS}
+    ORDER BY search_index.rowid DESC
+    LIMIT :limit
+    """,
+    postgresql=f"""
+    -- OFFSET 0: each message by its key. Left to itself, PostgreSQL goes through all of them.
+    WITH s AS MATERIALIZED (
+        SELECT message_key FROM search_index
+        WHERE tokens @> CAST(:numbers AS integer[]) AND message_key < :before
     )
+    SELECT {_COLUMNS}
+    FROM (SELECT message_key FROM s ORDER BY message_key DESC) AS s
+    CROSS JOIN LATERAL (SELECT * FROM messages WHERE key = s.message_key OFFSET 0) AS m
+    JOIN conversations AS c ON c.id = m.conversation_id
+    WHERE {_FILTERS}
+    ORDER BY s.message_key DESC
+    LIMIT :limit
+    """,
 )
-_AMONG_THE_NEWEST_ON_POSTGRESQL = prepared(
-    text(
-        f"SELECT {_COLUMNS} FROM (SELECT message_key, tokens FROM search_index"  # noqa: S608
-        " WHERE message_key < :before ORDER BY message_key DESC LIMIT :newest) AS s"
-        " JOIN messages AS m ON m.key = s.message_key JOIN conversations AS c"
-        " ON c.id = m.conversation_id WHERE s.tokens @> CAST(:numbers AS integer[])"
-        f"{_FILTERS} ORDER BY s.message_key DESC LIMIT :limit"
-    )
+_AMONG_THE_NEWEST = statement(
+    postgresql=f"""
+    SELECT {_COLUMNS}
+    FROM (
+        SELECT message_key, tokens FROM search_index
+        WHERE message_key < :before
+        ORDER BY message_key DESC
+        LIMIT :newest
+    ) AS s
+    JOIN messages AS m ON m.key = s.message_key
+    JOIN conversations AS c ON c.id = m.conversation_id
+    WHERE s.tokens @> CAST(:numbers AS integer[]) AND {_FILTERS}
+    ORDER BY s.message_key DESC
+    LIMIT :limit
+    """
 )
-# OFFSET 0: each message by its key. Left to itself, PostgreSQL goes through all of them.
-_FIND_ON_POSTGRESQL = prepared(
-    text(
-        "WITH s AS MATERIALIZED (SELECT message_key FROM search_index"  # noqa: S608
-        " WHERE tokens @> CAST(:numbers AS integer[]) AND message_key < :before)"
-        f" SELECT {_COLUMNS} FROM (SELECT message_key FROM s ORDER BY message_key DESC) AS s"
-        " CROSS JOIN LATERAL (SELECT * FROM messages WHERE key = s.message_key OFFSET 0) AS m"
-        " JOIN conversations AS c ON c.id = m.conversation_id WHERE true"
-        f"{_FILTERS} ORDER BY s.message_key DESC LIMIT :limit"
-    )
+_KEY = statement(
+    """
+    SELECT m.key FROM messages AS m JOIN conversations AS c ON c.id = m.conversation_id
+    WHERE m.id = :id AND c.owner_id = :owner_id
+    """
 )
-_KEY = prepared(
-    select(messages.c.key)
-    .select_from(messages.join(conversations, conversations.c.id == messages.c.conversation_id))
-    .where(messages.c.id == bindparam("id"), conversations.c.owner_id == bindparam("owner_id"))
-)
-_RECENT_PLACES = prepared(
-    select(conversations.c.seq, search_places.c.seq)
-    .select_from(
-        conversations.outerjoin(
-            search_places, search_places.c.conversation_id == conversations.c.id
-        )
-    )
-    .where(conversations.c.owner_id == bindparam("owner_id"))
-    .order_by(conversations.c.activity.desc())
-    .limit(bindparam("limit"))
+_RECENT_PLACES = statement(
+    """
+    SELECT c.seq, coalesce(p.seq, 0) AS place
+    FROM conversations AS c LEFT JOIN search_places AS p ON p.conversation_id = c.id
+    WHERE c.owner_id = :owner_id
+    ORDER BY c.activity DESC
+    LIMIT :limit
+    """
 )
 # From the active leaf upwards, as far as the eldest message that is asked for.
-_ACTIVE_PATH = prepared(
-    text(
-        "WITH RECURSIVE path (key, parent_key, depth) AS ("
-        " SELECT m.key, m.parent_key, 1 FROM conversations AS c"
-        " JOIN messages AS m ON m.key = c.leaf_key WHERE c.id = :conversation_id"
-        " UNION ALL SELECT m.key, m.parent_key, path.depth + 1 FROM path"
-        " JOIN messages AS m ON m.key = path.parent_key"
-        " WHERE path.parent_key >= :eldest AND path.depth < :limit)"
-        " SELECT key FROM path"
+_ACTIVE_PATH = statement(
+    """
+    WITH RECURSIVE path (key, parent_key, depth) AS (
+        SELECT m.key, m.parent_key, 1
+        FROM conversations AS c JOIN messages AS m ON m.key = c.leaf_key
+        WHERE c.id = :conversation_id
+        UNION ALL
+        SELECT m.key, m.parent_key, path.depth + 1
+        FROM path JOIN messages AS m ON m.key = path.parent_key
+        WHERE path.parent_key >= :eldest AND path.depth < :limit
     )
+    SELECT key FROM path
+    """
 )
 
 
@@ -165,7 +184,7 @@ def search_texts(
             tx, entered, owner_id=owner_id, sought=sought, before=before, limit=batch
         )
         for row in rows:
-            content = composed(row[8])
+            content = composed(row.content)
             if query.finds(content):
                 if len(found) == limit:
                     return FoundPage(tuple(found), found[-1].message.id, is_partial=False)
@@ -175,8 +194,8 @@ def search_texts(
             return FoundPage(tuple(found), None, is_partial=False)
         assert seen is not None
         if time.monotonic() > patience:
-            return FoundPage(tuple(found), MessageId(seen[1]), is_partial=True)
-        before = seen[0]
+            return FoundPage(tuple(found), MessageId(seen.id), is_partial=True)
+        before = seen.key
         batch = min(2 * batch, _LARGEST_BATCH)
 
 
@@ -214,29 +233,29 @@ def _candidates(
     }
     if tx.engine == "sqlite":
         # Numbers without signs are words to the full-text parser: nothing typed ever reaches it.
-        return tx.all(_FIND_ON_SQLITE, words=words(entered), **asked)
+        return tx.all(_FIND, words=words(entered), **asked)
     asked["numbers"] = numbers(entered)
-    rows = tx.all(_AMONG_THE_NEWEST_ON_POSTGRESQL, newest=_NEWEST, **asked)
-    return rows if len(rows) == limit else tx.all(_FIND_ON_POSTGRESQL, **asked)
+    rows = tx.all(_AMONG_THE_NEWEST, newest=_NEWEST, **asked)
+    return rows if len(rows) == limit else tx.all(_FIND, **asked)
 
 
 def _key_of(tx: Reader, message_id: MessageId, *, owner_id: AccountId) -> int:
     row = tx.first(_KEY, id=message_id, owner_id=owner_id)
     if row is None:
         raise InvalidInput("The page to go on from is gone. Search again.")
-    return row[0]
+    return row.key
 
 
 def _found(row: Row, shown: tuple[SnippetPart, ...]) -> Found:
     message = FoundMessage(
-        id=MessageId(row[1]),
-        role=row[3],
-        created_at=Millis(row[4]),
-        seq=row[5],
-        provider=row[6],
-        model=row[7],
+        id=MessageId(row.id),
+        role=row.role,
+        created_at=Millis(row.created_at),
+        seq=row.seq,
+        provider=row.provider,
+        model=row.model,
     )
-    return Found(row[0], ConversationId(row[2]), message, shown)
+    return Found(row.key, ConversationId(row.conversation_id), message, shown)
 
 
 def on_active_paths(tx: Reader, found: Sequence[Found]) -> set[int]:
@@ -254,7 +273,7 @@ def on_active_paths(tx: Reader, found: Sequence[Found]) -> set[int]:
             break
         walked = tx.all(_ACTIVE_PATH, conversation_id=conversation_id, eldest=min(keys), limit=left)
         left -= len(walked)
-        active |= {row[0] for row in walked}.intersection(keys)
+        active |= {row.key for row in walked}.intersection(keys)
     return active
 
 
@@ -267,4 +286,4 @@ def is_behind(tx: Reader, *, owner_id: AccountId) -> bool:
     if not is_made(tx) or not is_caught_up(tx):
         return True
     places = tx.all(_RECENT_PLACES, owner_id=owner_id, limit=_RECENT)
-    return any(seq > (read or 0) for seq, read in places)
+    return any(row.seq > row.place for row in places)

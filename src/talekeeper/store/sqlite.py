@@ -22,7 +22,7 @@ from talekeeper.errors import (
     StoreUnavailable,
     SyncFailed,
 )
-from talekeeper.store.prepared import Engine
+from talekeeper.store.statements import Engine
 from talekeeper.store.units import Cursor
 
 APPLICATION_ID: Final = 0x54414C45

@@ -1,68 +1,56 @@
-"""What SQLAlchemy wrote for every statement of the store, so that a server starts without it.
+"""Statements: plain SQL with named parameters, and rows whose columns have names.
 
-`statements/ENGINE.json` is made from the modules (`make statements`) and checked in; a test compares
-it with what would be made now. A statement is found by what it says, not by its name, so one that
-was changed since is never taken for what it was; nor is any, once `tables.py` has changed.
+A statement of the store is a module constant `NAME = statement("SELECT …")`. Its parameters are
+written `:name` and given by keyword. Where PostgreSQL needs another text than SQLite, it has a
+second one. Rows are tuples with the names of the selected columns: `row.content`.
+
+The driver's own cursor runs them: executing through SQLAlchemy costs more than the statement, and
+importing it costs more than the rest of a start. A test prepares every statement on both engines.
 """
 
-from functools import cache
-from hashlib import sha256
-from pathlib import Path
+import re
+from collections import namedtuple
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Literal
 
-import msgspec
-
-from talekeeper.store.sql import NotInWriting, in_writing
-
-FOLDER: Final = Path(__file__).with_name("statements")
-
 Engine = Literal["sqlite", "postgresql"]
-Written = tuple[str, dict[str, Any]]
-"""SQL, and the values of the parameters that are always the same."""
+Row = Any
+"""A named tuple: the statement gives it its fields."""
+
+# Not a cast (`x::bigint`), which begins with two colons.
+_PARAMETER: Final = re.compile(r"(?<![:\w]):([a-z_]\w*)")
 
 
-class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One statement: which, what it says in short, and what SQLAlchemy wrote for it."""
+class Statement:
+    """One statement: its text for each engine, and the fields of its rows."""
 
-    name: str
-    says: str
-    sql: str
-    constants: dict[str, Any]
+    __slots__ = ("_make", "postgresql", "sqlite")
 
+    def __init__(self, *, sqlite: str | None, postgresql: str | None) -> None:
+        self.sqlite = sqlite
+        self.postgresql = None if postgresql is None else _for_psycopg(postgresql)
+        self._make: Callable[[Iterable[Any]], Row] | None = None
 
-class Statements(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    tables: str
-    lines: list[Line]
+    def rows(self, cursor: Any) -> list[Row]:
+        """Every row of the result that `cursor` holds."""
+        make = self._make
+        if make is None:
+            if cursor.description is None:  # a statement without a result
+                return []
+            names = [column[0] for column in cursor.description]
+            make = self._make = namedtuple("Row", names)._make  # noqa: PYI024  # pyright: ignore[reportUntypedNamedTuple]
+        return list(map(make, cursor.fetchall()))
 
-
-def written_before(statement: Any, engine: Engine) -> Written | None:
-    """What SQLAlchemy wrote for it when it was last asked; None where it was not."""
-    known = _known(engine)
-    if not known:
-        return None
-    says = in_short(statement)
-    return None if says is None else known.get(says)
-
-
-def in_short(statement: Any) -> str | None:
-    """A digest of what the statement says; None where it cannot be put in writing."""
-    try:
-        return sha256(in_writing(statement).encode()).hexdigest()[:32]
-    except NotInWriting:
-        return None
+    def __repr__(self) -> str:
+        return f"Statement({self.sqlite!r})"
 
 
-def tables_in_short() -> str:
-    """A digest of the tables that the statements are about."""
-    return sha256(Path(__file__).with_name("tables.py").read_bytes()).hexdigest()
+def statement(
+    sql: str | None = None, *, sqlite: str | None = None, postgresql: str | None = None
+) -> Statement:
+    """`sql` for both engines, or a text for each. Without `sql`, one engine can be left out."""
+    return Statement(sqlite=sqlite or sql, postgresql=postgresql or sql)
 
 
-@cache
-def _known(engine: Engine) -> dict[str, Written]:
-    try:
-        found = msgspec.json.decode((FOLDER / f"{engine}.json").read_bytes(), type=Statements)
-        if found.tables != tables_in_short():
-            return {}
-    except (OSError, msgspec.DecodeError):
-        return {}
-    return {line.says: (line.sql, line.constants) for line in found.lines}
+def _for_psycopg(sql: str) -> str:
+    return _PARAMETER.sub(r"%(\1)s", sql.replace("%", "%%"))

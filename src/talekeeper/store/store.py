@@ -13,10 +13,10 @@ from talekeeper.clock import Clock, SystemClock
 from talekeeper.domain.events import Recorded
 from talekeeper.errors import StoreError, StoreUnavailable
 from talekeeper.store.installing import Installation, opened_installation
-from talekeeper.store.prepared import Engine
 from talekeeper.store.reading import ReaderPool
 from talekeeper.store.seam import EngineSeam
 from talekeeper.store.sqlite import Sqlite
+from talekeeper.store.statements import Engine
 from talekeeper.store.units import ReadUnit, WriteUnit
 from talekeeper.store.writing import Announce, WriterThread
 

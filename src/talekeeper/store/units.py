@@ -9,13 +9,15 @@ from typing import Any, Protocol, TypeVar
 
 from talekeeper.clock import Millis
 from talekeeper.domain.events import Recorded
-from talekeeper.store.prepared import Engine, Prepared, Row, named, prepared
-from talekeeper.store.sql import events, insert
+from talekeeper.store.statements import Engine, Row, Statement, statement
 
 T = TypeVar("T")
 
-_APPEND_EVENT = prepared(
-    insert(events).values(named("conversation_id", "seq", "kind", "message_key"))
+_APPEND_EVENT = statement(
+    """
+    INSERT INTO events (conversation_id, seq, kind, message_key)
+    VALUES (:conversation_id, :seq, :kind, :message_key)
+    """
 )
 
 
@@ -38,20 +40,25 @@ class Reader:
         self.engine: Engine = engine
         self._on_sqlite = engine == "sqlite"
 
-    def all(self, statement: Prepared, **params: Any) -> list[Row]:
+    def all(self, statement: Statement, **params: Any) -> list[Row]:
         """Every row. Statements that can match many carry a LIMIT of their own."""
         self._execute(statement, params)
-        return self._cursor.fetchall()
+        return statement.rows(self._cursor)
 
-    def first(self, statement: Prepared, **params: Any) -> Row | None:
+    def first(self, statement: Statement, **params: Any) -> Row | None:
         """The first row, or None when there is none."""
         self._execute(statement, params)
-        rows = self._cursor.fetchall()
+        rows = statement.rows(self._cursor)
         return rows[0] if rows else None
 
-    def _execute(self, statement: Prepared, params: dict[str, Any]) -> None:
-        sql, constants = statement.sqlite if self._on_sqlite else statement.postgresql
-        self._cursor.execute(sql, {**constants, **params} if constants else params)
+    def _execute(self, statement: Statement, params: dict[str, Any]) -> None:
+        self._cursor.execute(self._text(statement), params)
+
+    def _text(self, statement: Statement) -> str:
+        text = statement.sqlite if self._on_sqlite else statement.postgresql
+        if text is None:
+            raise TypeError(f"{statement!r} is not for {self.engine}")
+        return text
 
 
 class Writer(Reader):
@@ -70,14 +77,13 @@ class Writer(Reader):
         """Wall time for the row's dates. Order never depends on it."""
         return self._now()
 
-    def run(self, statement: Prepared, **params: Any) -> int:
+    def run(self, statement: Statement, **params: Any) -> int:
         """Run a statement that changes rows; how many it changed."""
         self._execute(statement, params)
         return self._cursor.rowcount
 
-    def run_many(self, statement: Prepared, rows: list[dict[str, Any]]) -> None:
-        sql, constants = statement.sqlite if self._on_sqlite else statement.postgresql
-        self._cursor.executemany(sql, [{**constants, **row} for row in rows])
+    def run_many(self, statement: Statement, rows: list[dict[str, Any]]) -> None:
+        self._cursor.executemany(self._text(statement), rows)
 
     def record(self, event: Recorded, *, message_key: int | None = None) -> None:
         """Write `event` to its conversation's log; followers hear of it after the commit."""

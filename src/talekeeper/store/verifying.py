@@ -7,315 +7,284 @@ are not repeated here, except where one engine could have been written to withou
 from typing import Final
 
 from talekeeper.store.indexing import misindexed
-from talekeeper.store.prepared import Engine, Prepared, prepared
-from talekeeper.store.sql import (
-    and_,
-    chunks,
-    conversations,
-    events,
-    exists,
-    func,
-    generations,
-    jobs,
-    messages,
-    or_,
-    select,
-    text,
-)
+from talekeeper.store.statements import Engine, Statement, statement
 from talekeeper.store.store import Store
 from talekeeper.store.units import Reader
 
-_c, _m, _e, _g, _k = conversations.c, messages.c, events.c, generations.c, chunks.c
-_child = messages.alias("child")
-_parent = messages.alias("parent")
-_elder = generations.alias("elder")
-_is_in_flight = or_(_m.status == "pending", _m.status == "streaming")
-_log = (
-    select(
-        _e.conversation_id,
-        func.count().label("events"),
-        func.min(_e.seq).label("first"),
-        func.max(_e.seq).label("last"),
-    )
-    .group_by(_e.conversation_id)
-    .subquery("log")
-)
-_added = (
-    select(_e.message_key, func.count().label("events"))
-    .where(_e.kind == "message_added")
-    .group_by(_e.message_key)
-    .subquery("added")
-)
-_grown = (
-    select(
-        _k.generation_id,
-        func.sum(func.length(_k.text)).label("characters"),
-        func.min(_k.start_offset).label("first"),
-        func.max(_k.start_offset + func.length(_k.text)).label("end"),
-    )
-    .group_by(_k.generation_id)
-    .subquery("grown")
-)
-
-_top = messages.alias("top")
-_held = (
-    select(
-        _m.conversation_id,
-        func.count().label("messages"),
-        func.sum(func.length(_m.content)).label("characters"),
-    )
-    .where(_m.deleted_by.is_(None))
-    .group_by(_m.conversation_id)
-    .subquery("held")
-)
-
-_RULES: Final[tuple[tuple[str, Prepared], ...]] = (
+_RULES: Final[tuple[tuple[str, Statement], ...]] = (
     (
         "conversation {}: its log does not run from 1 to its seq without a gap",
-        prepared(
-            select(_c.id)
-            .outerjoin(_log, _log.c.conversation_id == _c.id)
-            .where(
-                or_(
-                    func.coalesce(_log.c.events, 0) != _c.seq,
-                    func.coalesce(_log.c.last, 0) != _c.seq,
-                    func.coalesce(_log.c.first, 1) != 1,
-                )
-            )
+        statement(
+            """
+            SELECT c.id FROM conversations AS c
+            LEFT JOIN (
+                SELECT conversation_id, count(*) AS events, min(seq) AS first, max(seq) AS last
+                FROM events
+                GROUP BY conversation_id
+            ) AS log ON log.conversation_id = c.id
+            WHERE coalesce(log.events, 0) != c.seq
+               OR coalesce(log.last, 0) != c.seq
+               OR coalesce(log.first, 1) != 1
+            """
         ),
     ),
     (
         "message {}: not exactly one event of its conversation, at its seq, tells that it was added",
-        prepared(
-            select(_m.id)
-            .outerjoin(_added, _added.c.message_key == _m.key)
-            .where(func.coalesce(_added.c.events, 0) != 1)
+        statement(
+            """
+            SELECT m.id FROM messages AS m
+            LEFT JOIN (
+                SELECT message_key, count(*) AS events FROM events
+                WHERE kind = 'message_added'
+                GROUP BY message_key
+            ) AS added ON added.message_key = m.key
+            WHERE coalesce(added.events, 0) != 1
+            """
         ),
     ),
     (
         "message {}: the event at its seq tells of something else",
-        prepared(
-            select(_m.id).where(
-                ~exists().where(
-                    _e.conversation_id == _m.conversation_id,
-                    _e.seq == _m.seq,
-                    _e.kind == "message_added",
-                    _e.message_key == _m.key,
-                )
+        statement(
+            """
+            SELECT m.id FROM messages AS m
+            WHERE NOT EXISTS (
+                SELECT 1 FROM events AS e
+                WHERE e.conversation_id = m.conversation_id
+                  AND e.seq = m.seq
+                  AND e.kind = 'message_added'
+                  AND e.message_key = m.key
             )
+            """
         ),
     ),
     (
         "message {}: its parent is in another conversation, or is not elder",
-        prepared(
-            select(_m.id)
-            .join(_parent, _parent.c.key == _m.parent_key)
-            .where(
-                or_(
-                    _parent.c.conversation_id != _m.conversation_id,
-                    _parent.c.seq >= _m.seq,
-                    _parent.c.key >= _m.key,
-                )
-            )
+        statement(
+            """
+            SELECT m.id FROM messages AS m JOIN messages AS parent ON parent.key = m.parent_key
+            WHERE parent.conversation_id != m.conversation_id
+               OR parent.seq >= m.seq
+               OR parent.key >= m.key
+            """
         ),
     ),
     (
         "message {}: its parent is missing",
-        prepared(
-            select(_m.id)
-            .outerjoin(_parent, _parent.c.key == _m.parent_key)
-            .where(_m.parent_key.is_not(None), _parent.c.key.is_(None))
+        statement(
+            """
+            SELECT m.id FROM messages AS m LEFT JOIN messages AS parent ON parent.key = m.parent_key
+            WHERE m.parent_key IS NOT NULL AND parent.key IS NULL
+            """
         ),
     ),
     (
         "conversation {}: its active leaf is missing, deleted, of another conversation, or no leaf",
-        prepared(
-            select(_c.id)
-            .outerjoin(messages, _m.key == _c.leaf_key)
-            .where(
-                _c.leaf_key.is_not(None),
-                or_(
-                    _m.key.is_(None),
-                    _m.conversation_id != _c.id,
-                    _m.deleted_by.is_not(None),
-                    exists().where(
-                        _child.c.parent_key == _m.key,
-                        _child.c.conversation_id == _c.id,
-                        _child.c.deleted_by.is_(None),
-                    ),
-                ),
-            )
+        statement(
+            """
+            SELECT c.id FROM conversations AS c LEFT JOIN messages AS leaf ON leaf.key = c.leaf_key
+            WHERE c.leaf_key IS NOT NULL
+              AND (
+                    leaf.key IS NULL
+                    OR leaf.conversation_id != c.id
+                    OR leaf.deleted_by IS NOT NULL
+                    OR EXISTS (
+                        SELECT 1 FROM messages AS child
+                        WHERE child.parent_key = leaf.key
+                          AND child.conversation_id = c.id
+                          AND child.deleted_by IS NULL
+                    )
+              )
+            """
         ),
     ),
     (
         "conversation {}: it has messages and no active leaf",
-        prepared(
-            select(_c.id).where(
-                _c.leaf_key.is_(None), _c.message_count > 0, _c.removed_at.is_(None)
-            )
+        statement(
+            """
+            SELECT id FROM conversations
+            WHERE leaf_key IS NULL AND message_count > 0 AND removed_at IS NULL
+            """
         ),
     ),
     (
         "conversation {}: it does not hold as many messages or characters as it says",
-        prepared(
-            select(_c.id)
-            .outerjoin(_held, _held.c.conversation_id == _c.id)
-            .where(
-                _c.removed_at.is_(None),
-                or_(
-                    func.coalesce(_held.c.messages, 0) != _c.message_count,
-                    func.coalesce(_held.c.characters, 0) != _c.characters,
-                ),
-            )
+        statement(
+            """
+            SELECT c.id FROM conversations AS c
+            LEFT JOIN (
+                SELECT conversation_id, count(*) AS messages, sum(length(content)) AS characters
+                FROM messages
+                WHERE deleted_by IS NULL
+                GROUP BY conversation_id
+            ) AS held ON held.conversation_id = c.id
+            WHERE c.removed_at IS NULL
+              AND (
+                    coalesce(held.messages, 0) != c.message_count
+                    OR coalesce(held.characters, 0) != c.characters
+              )
+            """
         ),
     ),
     (
         "message {}: what it stands under was deleted, and it was not",
-        prepared(
-            select(_m.id)
-            .join(_parent, _parent.c.key == _m.parent_key)
-            .where(_m.deleted_by.is_(None), _parent.c.deleted_by.is_not(None))
+        statement(
+            """
+            SELECT m.id FROM messages AS m JOIN messages AS parent ON parent.key = m.parent_key
+            WHERE m.deleted_by IS NULL AND parent.deleted_by IS NOT NULL
+            """
         ),
     ),
     (
         "message {}: it was deleted with one that does not stand above it, or that was not deleted",
-        prepared(
-            select(_m.id)
-            .outerjoin(_parent, _parent.c.key == _m.parent_key)
-            .outerjoin(_top, _top.c.key == _m.deleted_by)
-            .where(
-                _m.deleted_by.is_not(None),
-                or_(
-                    _top.c.deleted_at.is_(None),
-                    _top.c.deleted_by != _top.c.key,
-                    and_(
-                        _m.deleted_by != _m.key,
-                        func.coalesce(_parent.c.deleted_by, 0) != _m.deleted_by,
-                    ),
-                    and_(_m.deleted_by != _m.key, _m.deleted_at.is_not(None)),
-                ),
-            )
+        statement(
+            """
+            SELECT m.id FROM messages AS m
+            LEFT JOIN messages AS parent ON parent.key = m.parent_key
+            LEFT JOIN messages AS top ON top.key = m.deleted_by
+            WHERE m.deleted_by IS NOT NULL
+              AND (
+                    top.deleted_at IS NULL
+                    OR top.deleted_by != top.key
+                    OR (m.deleted_by != m.key AND coalesce(parent.deleted_by, 0) != m.deleted_by)
+                    OR (m.deleted_by != m.key AND m.deleted_at IS NOT NULL)
+              )
+            """
         ),
     ),
     (
         "message {}: it grows, and was deleted",
-        prepared(select(_m.id).where(_is_in_flight, _m.deleted_by.is_not(None))),
+        statement(
+            """
+            SELECT id FROM messages WHERE status IN ('pending', 'streaming') AND deleted_by IS NOT NULL
+            """
+        ),
     ),
     (
         "generation {}: it runs in the trash",
-        prepared(
-            select(_g.id)
-            .join(conversations, _c.id == _g.conversation_id)
-            .where(_g.status == "running", _c.deleted_at.is_not(None))
+        statement(
+            """
+            SELECT g.id FROM generations AS g JOIN conversations AS c ON c.id = g.conversation_id
+            WHERE g.status = 'running' AND c.deleted_at IS NOT NULL
+            """
         ),
     ),
     (
         "message {}: it grows, but no running generation fills it",
-        prepared(
-            select(_m.id).where(
-                _is_in_flight,
-                ~exists().where(
-                    _g.id == _m.generation_id, _g.status == "running", _g.message_key == _m.key
-                ),
-            )
+        statement(
+            """
+            SELECT m.id FROM messages AS m
+            WHERE m.status IN ('pending', 'streaming')
+              AND NOT EXISTS (
+                    SELECT 1 FROM generations AS g
+                    WHERE g.id = m.generation_id AND g.status = 'running' AND g.message_key = m.key
+              )
+            """
         ),
     ),
     (
         "generation {}: it runs, but its message does not grow by it",
-        prepared(
-            select(_g.id)
-            .join(messages, _m.key == _g.message_key)
-            .where(
-                _g.status == "running",
-                or_(
-                    ~_is_in_flight,
-                    _m.generation_id != _g.id,
-                    _m.conversation_id != _g.conversation_id,
-                ),
-            )
+        statement(
+            """
+            SELECT g.id FROM generations AS g JOIN messages AS m ON m.key = g.message_key
+            WHERE g.status = 'running'
+              AND (
+                    m.status NOT IN ('pending', 'streaming')
+                    OR m.generation_id != g.id
+                    OR m.conversation_id != g.conversation_id
+              )
+            """
         ),
     ),
     (
         "generation {}: its epoch is not its own in its conversation",
-        prepared(
-            select(_g.id)
-            .join(conversations, _c.id == _g.conversation_id)
-            .where(
-                or_(
-                    _g.epoch > _c.epoch,
-                    exists().where(
-                        _elder.c.conversation_id == _g.conversation_id,
-                        _elder.c.epoch == _g.epoch,
-                        _elder.c.id != _g.id,
-                    ),
-                )
-            )
+        statement(
+            """
+            SELECT g.id FROM generations AS g JOIN conversations AS c ON c.id = g.conversation_id
+            WHERE g.epoch > c.epoch
+               OR EXISTS (
+                    SELECT 1 FROM generations AS other
+                    WHERE other.conversation_id = g.conversation_id
+                      AND other.epoch = g.epoch
+                      AND other.id != g.id
+               )
+            """
         ),
     ),
     (
         "generation {}: another one ran after it, yet it is running",
-        prepared(
-            select(_g.id)
-            .join(conversations, _c.id == _g.conversation_id)
-            .where(_g.status == "running", _g.epoch != _c.epoch)
+        statement(
+            """
+            SELECT g.id FROM generations AS g JOIN conversations AS c ON c.id = g.conversation_id
+            WHERE g.status = 'running' AND g.epoch != c.epoch
+            """
         ),
     ),
     (
         "message {}: it says why it was ended, and did not come to its end",
-        prepared(
-            select(_m.id).where(
-                _m.finish_reason.is_not(None),
-                or_(_m.role != "assistant", _m.status != "complete"),
-            )
+        statement(
+            """
+            SELECT id FROM messages
+            WHERE finish_reason IS NOT NULL AND (role != 'assistant' OR status != 'complete')
+            """
         ),
     ),
     (
         "message {}: its state is not how its latest generation ended",
-        prepared(
-            select(_m.id)
-            .join(generations, _g.id == _m.generation_id)
-            .where(
-                _g.status != "running",
-                or_(
-                    and_(_g.status == "finished", _m.status != "complete"),
-                    and_(_g.status != "finished", _m.status != _g.status),
-                ),
-            )
+        statement(
+            """
+            SELECT m.id FROM messages AS m JOIN generations AS g ON g.id = m.generation_id
+            WHERE g.status != 'running'
+              AND (
+                    (g.status = 'finished' AND m.status != 'complete')
+                    OR (g.status != 'finished' AND m.status != g.status)
+              )
+            """
         ),
     ),
     (
         "job {}: it is another account's than its conversation",
-        prepared(
-            select(jobs.c.id)
-            .join(conversations, _c.id == jobs.c.conversation_id)
-            .where(jobs.c.owner_id != _c.owner_id)
+        statement(
+            """
+            SELECT j.id FROM jobs AS j JOIN conversations AS c ON c.id = j.conversation_id
+            WHERE j.owner_id != c.owner_id
+            """
         ),
     ),
     (
         "generation {}: it has ended, but its chunks were not folded",
-        prepared(
-            select(_g.id).where(_g.status != "running", exists().where(_k.generation_id == _g.id))
+        statement(
+            """
+            SELECT g.id FROM generations AS g
+            WHERE g.status != 'running'
+              AND EXISTS (SELECT 1 FROM chunks WHERE chunks.generation_id = g.id)
+            """
         ),
     ),
     (
         "generation {}: its chunks do not go on from where its message stops, without gap or double",
-        prepared(
-            select(_g.id)
-            .join(_grown, _grown.c.generation_id == _g.id)
-            .join(messages, _m.key == _g.message_key)
-            .where(
-                or_(
-                    _grown.c.first != _g.start_offset,
-                    _grown.c.first != func.length(_m.content),
-                    _grown.c.end - _grown.c.first != _grown.c.characters,
-                )
-            )
+        statement(
+            """
+            SELECT g.id FROM generations AS g
+            JOIN (
+                SELECT
+                    generation_id,
+                    sum(length(text)) AS characters,
+                    min(start_offset) AS first,
+                    max(start_offset + length(text)) AS reached
+                FROM chunks
+                GROUP BY generation_id
+            ) AS grown ON grown.generation_id = g.id
+            JOIN messages AS m ON m.key = g.message_key
+            WHERE grown.first != g.start_offset
+               OR grown.first != length(m.content)
+               OR grown.reached - grown.first != grown.characters
+            """
         ),
     ),
 )
 
-_FOREIGN_KEYS: Final = prepared(text("PRAGMA foreign_key_check"))
-_INTEGRITY: Final = prepared(text("PRAGMA integrity_check"))
+_FOREIGN_KEYS: Final = statement(sqlite="PRAGMA foreign_key_check")
+_INTEGRITY: Final = statement(sqlite="PRAGMA integrity_check")
 
 
 async def verify(store: Store) -> list[str]:
@@ -325,9 +294,9 @@ async def verify(store: Store) -> list[str]:
 
 def violations(tx: Reader, engine: Engine) -> list[str]:
     """What `verify` finds, within a snapshot that stands."""
-    found = [sentence.format(row[0]) for sentence, rule in _RULES for row in tx.all(rule)]
+    found = [sentence.format(row.id) for sentence, rule in _RULES for row in tx.all(rule)]
     found += misindexed(tx)
     if engine == "sqlite":
-        found += [f"table {row[0]}: a row refers to nothing" for row in tx.all(_FOREIGN_KEYS)]
-        found += [f"database: {row[0]}" for row in tx.all(_INTEGRITY) if row[0] != "ok"]
+        found += [f"table {row.table}: a row refers to nothing" for row in tx.all(_FOREIGN_KEYS)]
+        found += [f"database: {fault}" for (fault,) in tx.all(_INTEGRITY) if fault != "ok"]
     return found

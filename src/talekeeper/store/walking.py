@@ -9,123 +9,97 @@ from talekeeper.errors import NotFound
 from talekeeper.ids import ConversationId, MessageId
 from talekeeper.store.messages import (
     MESSAGE_COLUMNS,
-    MESSAGES_WITH_PARENT,
     StoredMessage,
     message_at,
     path_message,
     stored_message,
     whole_content,
 )
-from talekeeper.store.prepared import prepared
-from talekeeper.store.sql import (
-    CTE,
-    ClauseElement,
-    bindparam,
-    events,
-    func,
-    literal,
-    messages,
-    select,
-)
+from talekeeper.store.statements import statement
 from talekeeper.store.units import Reader
 
-_m = messages.c
-
-
-def _walk() -> CTE:
-    """The last `limit` messages of the path from the message `leaf_key` towards the root, `depth` counted from 1."""
-    path = (
-        select(_m.key, _m.parent_key, literal(1).label("depth"))
-        .where(_m.key == bindparam("leaf_key"))
-        .cte("path", recursive=True)
+# The last `limit` messages of the path from `leaf_key` towards the root; `depth` counts from 1.
+_WALK = """
+    path (key, parent_key, depth) AS (
+        SELECT key, parent_key, 1 FROM messages WHERE key = :leaf_key
+        UNION ALL
+        SELECT m.key, m.parent_key, path.depth + 1
+        FROM messages AS m JOIN path ON m.key = path.parent_key
+        WHERE path.depth < :limit
     )
-    step = (
-        select(_m.key, _m.parent_key, path.c.depth + 1)
-        .join(path, _m.key == path.c.parent_key)
-        .where(path.c.depth < bindparam("limit"))
+"""
+
+
+_NEXT = statement(
+    """
+    WITH RECURSIVE way (key, parent_key) AS (
+        SELECT key, parent_key FROM messages WHERE key = :leaf_key
+        UNION ALL
+        SELECT m.key, m.parent_key FROM messages AS m JOIN way ON m.key = way.parent_key
+        -- A parent's key is smaller: past it there is nothing to look for.
+        WHERE way.parent_key > :after_key
     )
-    return path.union_all(step)
-
-
-def _path_statement() -> ClauseElement:
-    path = _walk()
-    return (
-        select(*MESSAGE_COLUMNS)
-        .select_from(path.join(MESSAGES_WITH_PARENT, _m.key == path.c.key))
-        .order_by(path.c.depth.desc())
-    )
-
-
-def _lines_statement() -> ClauseElement:
-    path = _walk()
-    return (
-        select(_m.parent_key, _m.id, _m.role, _m.content, _m.status, _m.generation_id)
-        .select_from(path.join(messages, _m.key == path.c.key))
-        .order_by(path.c.depth.desc())
-    )
-
-
-def _siblings_statement() -> ClauseElement:
-    path = _walk()
-    return (
-        select(_m.parent_key, _m.id)
-        .select_from(path.join(messages, _m.parent_key == path.c.parent_key))
-        .where(_m.conversation_id == bindparam("conversation_id"), _m.deleted_by.is_(None))
-        .order_by(_m.key)
-    )
-
-
-def _newest_under_statement() -> ClauseElement:
-    tree = select(_m.key).where(_m.key == bindparam("top")).cte("subtree", recursive=True)
-    tree = tree.union_all(
-        select(_m.key).join(tree, _m.parent_key == tree.c.key).where(_m.deleted_by.is_(None))
-    )
-    return select(func.max(tree.c.key))
-
-
-def _way_down() -> CTE:
-    """From the message `leaf_key` up to the one below `after_key`, which stands above it, or not."""
-    path = select(_m.key, _m.parent_key).where(_m.key == bindparam("leaf_key"))
-    way = path.cte("way", recursive=True)
-    # A parent's key is smaller: past it there is nothing to look for.
-    step = (
-        select(_m.key, _m.parent_key)
-        .join(way, _m.key == way.c.parent_key)
-        .where(way.c.parent_key > bindparam("after_key"))
-    )
-    return way.union_all(step)
-
-
-def _next_statement() -> ClauseElement:
-    way = _way_down()
-    return select(way.c.key, way.c.parent_key).order_by(way.c.key).limit(bindparam("limit"))
-
-
-_NEXT = prepared(_next_statement())
-_PATH = prepared(_path_statement())
-_LINES = prepared(_lines_statement())
-_SIBLINGS = prepared(_siblings_statement())
-_ROOTS = prepared(
-    select(_m.id)
-    .where(
-        _m.parent_key.is_(None),
-        _m.conversation_id == bindparam("conversation_id"),
-        _m.deleted_by.is_(None),
-    )
-    .order_by(_m.key)
+    SELECT key, parent_key FROM way ORDER BY key LIMIT :limit
+    """
 )
-_NEWEST_UNDER = prepared(_newest_under_statement())
-_TREE = prepared(
-    select(*MESSAGE_COLUMNS)
-    .select_from(events.join(MESSAGES_WITH_PARENT, _m.key == events.c.message_key))
-    .where(
-        events.c.conversation_id == bindparam("conversation_id"),
-        events.c.seq > bindparam("after"),
-        events.c.kind == "message_added",
-        _m.deleted_by.is_(None),
+_PATH = statement(
+    f"""
+    WITH RECURSIVE {_WALK}
+    SELECT {MESSAGE_COLUMNS}
+    FROM path
+    JOIN messages AS m ON m.key = path.key
+    LEFT JOIN messages AS parent ON parent.key = m.parent_key
+    ORDER BY path.depth DESC
+    """
+)
+_LINES = statement(
+    f"""
+    WITH RECURSIVE {_WALK}
+    SELECT m.parent_key, m.id, m.role, m.content, m.status, m.generation_id
+    FROM path JOIN messages AS m ON m.key = path.key
+    ORDER BY path.depth DESC
+    """
+)
+_SIBLINGS = statement(
+    f"""
+    WITH RECURSIVE {_WALK}
+    SELECT m.parent_key, m.id
+    FROM path JOIN messages AS m ON m.parent_key = path.parent_key
+    WHERE m.conversation_id = :conversation_id AND m.deleted_by IS NULL
+    ORDER BY m.key
+    """
+)
+_ROOTS = statement(
+    """
+    SELECT id FROM messages
+    WHERE parent_key IS NULL AND conversation_id = :conversation_id AND deleted_by IS NULL
+    ORDER BY key
+    """
+)
+_NEWEST_UNDER = statement(
+    """
+    WITH RECURSIVE subtree (key) AS (
+        SELECT key FROM messages WHERE key = :top
+        UNION ALL
+        SELECT m.key FROM messages AS m JOIN subtree ON m.parent_key = subtree.key
+        WHERE m.deleted_by IS NULL
     )
-    .order_by(events.c.seq)
-    .limit(bindparam("limit"))
+    SELECT max(key) AS key FROM subtree
+    """
+)
+_TREE = statement(
+    f"""
+    SELECT {MESSAGE_COLUMNS}
+    FROM events AS e
+    JOIN messages AS m ON m.key = e.message_key
+    LEFT JOIN messages AS parent ON parent.key = m.parent_key
+    WHERE e.conversation_id = :conversation_id
+      AND e.seq > :after
+      AND e.kind = 'message_added'
+      AND m.deleted_by IS NULL
+    ORDER BY e.seq
+    LIMIT :limit
+    """
 )
 
 
@@ -136,7 +110,7 @@ def newest_leaf_under(tx: Reader, key: int) -> StoredMessage:
     """
     row = tx.first(_NEWEST_UNDER, top=key)
     assert row is not None
-    return message_at(tx, row[0])
+    return message_at(tx, row.key)
 
 
 def path_to(tx: Reader, key: int, *, limit: int) -> tuple[Message, ...]:
@@ -150,8 +124,11 @@ def lines_to(tx: Reader, key: int, *, limit: int) -> tuple[list[Line], int | Non
     above them; None where the path begins with them.
     """
     rows = tx.all(_LINES, leaf_key=key, limit=limit)
-    lines = [Line(row[1], row[2], whole_content(tx, row[3], row[4], row[5])) for row in rows]
-    return lines, rows[0][0]
+    lines = [
+        Line(row.id, row.role, whole_content(tx, row.content, row.status, row.generation_id))
+        for row in rows
+    ]
+    return lines, rows[0].parent_key
 
 
 def path_page(
@@ -166,11 +143,11 @@ def path_page(
         _SIBLINGS, leaf_key=leaf_key, limit=limit, conversation_id=conversation_id
     ):
         siblings.setdefault(parent_key, []).append(message_id)
-    reaches_root = rows[0][1] is None
+    reaches_root = rows[0].parent_key is None
     if reaches_root:
-        siblings[None] = [row[0] for row in tx.all(_ROOTS, conversation_id=conversation_id)]
+        siblings[None] = [row.id for row in tx.all(_ROOTS, conversation_id=conversation_id)]
     items = tuple(
-        path_message(tx, row, sibling_ids=tuple(siblings.get(row[1], ()))) for row in rows
+        path_message(tx, row, sibling_ids=tuple(siblings.get(row.parent_key, ()))) for row in rows
     )
     return PathPage(items, None if reaches_root else items[0].id)
 
@@ -190,10 +167,10 @@ def path_page_after(
     if leaf_key == after_key:
         return PathPage((), None)
     steps = tx.all(_NEXT, leaf_key=leaf_key, after_key=after_key, limit=limit + 1)
-    if steps[0][1] != after_key:
+    if steps[0].parent_key != after_key:
         raise NotFound("That message is not on the path to this leaf.")
     stretch = steps[:limit]
-    page = path_page(tx, conversation_id, leaf_key=stretch[-1][0], limit=len(stretch))
+    page = path_page(tx, conversation_id, leaf_key=stretch[-1].key, limit=len(stretch))
     return PathPage(page.items, page.items[-1].id if len(steps) > limit else None)
 
 
