@@ -10,16 +10,9 @@ import type { Message, Sent } from '../api/types'
 import type { Outbox } from '../outbox/outbox'
 import { FrameQueue } from './frames'
 import { newestPage, pageTo } from './loading'
+import { applyFetched, applyPage } from './pages'
 import { type Screen, STILL_ANSWERING } from './screen'
-import {
-  type Acknowledged,
-  applyEvent,
-  applyFetched,
-  applyPage,
-  applySent,
-  goneToLeaf,
-  isLacking,
-} from './state'
+import { type Acknowledged, applyEvent, applySent, goneToLeaf, isLacking } from './state'
 
 export interface Tools {
   api: Api

@@ -2,14 +2,11 @@ import { describe, expect, it } from 'vitest'
 import type { ServerEvent } from '../api/events'
 import type { Conversation, Message, PathMessage } from '../api/types'
 import type { OutboxEntry } from '../outbox/entries'
+import { applyFetched, applyNewer, applyPage, applyStretch } from './pages'
 import {
   type Acknowledged,
   applyEvent,
-  applyFetched,
-  applyNewer,
-  applyPage,
   applySent,
-  applyStretch,
   type ConversationState,
   expecting,
   goneToLeaf,
