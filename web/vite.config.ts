@@ -64,6 +64,8 @@ export default defineConfig({
     environment: 'jsdom',
     include: ['src/**/*.test.{ts,tsx}'],
     setupFiles: ['./vitest.setup.ts'],
+    // A test reads the style sheets.
+    css: true,
     restoreMocks: true,
     unstubGlobals: true,
   },

@@ -7,14 +7,12 @@ export type Sampling = Schemas['Sampling']
 export type Conversation = Schemas['Conversation']
 export type Message = Schemas['Message']
 export type PathMessage = Schemas['PathMessage']
-export type ReplyError = Schemas['ReplyError']
 export type Provider = Schemas['ProviderOut']
 export type Providers = Schemas['ProvidersOut']
 export type Model = Schemas['Model']
 export type FoundServer = Schemas['FoundOut']
 /** What lets somebody in: a browser's session, a token for programs, a login link. */
 export type Token = Schemas['TokenOut']
-export type Me = Schemas['AccountOut']
 export type ProviderChange = Schemas['ProviderChange']
 export type Sent = Schemas['Sent']
 /** Providers are named as the list of them does. */
@@ -24,8 +22,6 @@ export type ConversationChange = Omit<Schemas['ConversationChange'], 'provider'>
 /** Whether what is said can be kept, as the server sees it. */
 export type Health = Schemas['Health']
 export type ConversationPage = Schemas['ConversationPage']
-export type PathPage = Schemas['PathPage']
-export type TreePage = Schemas['TreePage']
 export type Generation = Schemas['GenerationOut']
 export type ShelfSize = Schemas['Holding']
 export type Storage = Schemas['Storage']

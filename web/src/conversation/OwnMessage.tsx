@@ -49,7 +49,7 @@ export function OwnMessage({ line, isUnanswered }: OwnMessageProps) {
         </span>
       </div>
       {isUnanswered && !isAnswering && (
-        <p className="mt-1 flex items-center gap-3 text-[0.9375rem] text-quiet">
+        <p className="mt-1 flex items-center gap-3 text-label text-quiet">
           Not answered yet.
           <Button className="pointer-coarse:min-h-11" onClick={() => void runtime.regenerate(message.id)}>
             Answer

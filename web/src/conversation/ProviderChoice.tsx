@@ -40,7 +40,7 @@ export function ProviderChoice({ anchor, providers, conversation, onChoose, onCl
             // The button closes what it opened.
             if (anchor.current?.contains(event.target as Node)) event.preventDefault()
           }}
-          className="z-30 w-80 max-w-[92vw] rounded-corner border border-edge bg-raised p-4 text-[0.9375rem] shadow-lg shadow-shade/20"
+          className="z-30 w-80 max-w-[92vw] rounded-corner border border-edge bg-raised p-4 text-label shadow-lg shadow-shade/20"
         >
           <form
             onSubmit={(event) => {
@@ -66,7 +66,7 @@ export function ProviderChoice({ anchor, providers, conversation, onChoose, onCl
                   <span>
                     {option.title}
                     {option.host !== null && (
-                      <span className="block text-sm text-faint">sends your messages to {option.host}</span>
+                      <span className="block text-note text-faint">sends your messages to {option.host}</span>
                     )}
                   </span>
                 </label>
@@ -74,7 +74,7 @@ export function ProviderChoice({ anchor, providers, conversation, onChoose, onCl
             </fieldset>
             {provider !== null && (
               <label className="mt-2 block">
-                <span className="mb-1 block text-sm text-faint">Model</span>
+                <span className="mb-1 block text-note text-faint">Model</span>
                 <input
                   value={model}
                   onChange={(event) => setModel(event.target.value)}

@@ -44,7 +44,7 @@ export function ProviderLine({ conversation, onChoose }: ProviderLineProps) {
   const label = model ? `${title} · ${model}` : title
 
   return (
-    <div className="flex min-h-6 flex-wrap items-baseline gap-x-2 px-1 text-[0.8125rem] leading-6 text-faint">
+    <div className="flex min-h-6 flex-wrap items-baseline gap-x-2 px-1 text-caption leading-6 text-faint">
       <button
         ref={anchor}
         type="button"

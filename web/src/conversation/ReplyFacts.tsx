@@ -34,7 +34,7 @@ export function ReplyFacts({ message, onClose }: { message: Message; onClose: ()
   return (
     <section
       aria-label="How this reply was made"
-      className="mt-2 flex items-start gap-2 border-l-2 border-rule pl-3 text-sm text-quiet"
+      className="mt-2 flex items-start gap-2 border-l-2 border-rule pl-3 text-note text-quiet"
     >
       <dl className="flex min-w-0 flex-1 flex-wrap gap-x-5 gap-y-1">
         {factsOf(message, generation.data).map(([name, value]) => (

@@ -27,9 +27,7 @@ export function ReplyMessage({ line, isLast }: ReplyMessageProps) {
   return (
     <article aria-label="Reply" aria-busy={isGrowing} className="group">
       {(text !== '' || isGrowing) && <Markdown text={text} growing={isGrowing} />}
-      {isGrowing && text === '' && (
-        <p className="mt-1 text-[0.9375rem] text-faint">Waiting for the first words</p>
-      )}
+      {isGrowing && text === '' && <p className="mt-1 text-label text-faint">Waiting for the first words</p>}
       <ReplyEnding message={message} />
       <Suspense>
         {message.bookmark !== null && <BookmarkMark message={message} />}

@@ -43,11 +43,11 @@ export function ProviderEntry({ provider, chosen }: ProviderEntryProps) {
           />
           <span className="min-w-0">
             <span className="block font-semibold">{provider.title}</span>
-            <span className="block text-sm text-faint">{facts.join(' · ')}</span>
+            <span className="block text-note text-faint">{facts.join(' · ')}</span>
           </span>
         </button>
         {isChosen ? (
-          <span className="inline-flex items-center gap-1.5 py-1.5 text-[0.9375rem] text-accent">
+          <span className="inline-flex items-center gap-1.5 py-1.5 text-label text-accent">
             <Check size={16} aria-hidden="true" /> Answers by default
           </span>
         ) : (
@@ -61,15 +61,15 @@ export function ProviderEntry({ provider, chosen }: ProviderEntryProps) {
         )}
       </div>
       {provider.note && (
-        <p className="mt-1 pl-6 text-[0.9375rem] text-quiet">
+        <p className="mt-1 pl-6 text-label text-quiet">
           <Words text={provider.note} />
         </p>
       )}
-      <p className="pl-6 text-[0.9375rem] empty:hidden">
+      <p className="pl-6 text-label empty:hidden">
         <ProviderHealth provider={provider} withReason={provider.health.error?.message !== provider.note} />
       </p>
       {choose.isError && (
-        <p role="alert" className="mt-1 pl-6 text-[0.9375rem] text-accent">
+        <p role="alert" className="mt-1 pl-6 text-label text-accent">
           Not chosen. {choose.error.message}
         </p>
       )}

@@ -88,7 +88,7 @@ export function ProviderForm({ provider }: { provider: Provider }) {
         <Button type="submit" weight="strong" disabled={!isChanged || save.isPending}>
           {save.isPending ? 'Saving…' : 'Save'}
         </Button>
-        <span role="status" className="text-[0.9375rem] text-quiet">
+        <span role="status" className="text-label text-quiet">
           {save.isError && `Not saved. ${save.error.message}`}
           {save.isSuccess && !isChanged && 'Saved.'}
         </span>

@@ -18,7 +18,7 @@ export function SettingsPage() {
         <div className="w-10">
           <OpenRailButton />
         </div>
-        <h1 className="flex-1 text-center font-tale text-[0.9375rem] text-quiet italic">Settings</h1>
+        <h1 className="flex-1 text-center font-tale text-label text-quiet italic">Settings</h1>
         <div className="w-10" />
       </header>
       <section
@@ -28,7 +28,7 @@ export function SettingsPage() {
       >
         <div className="column space-y-12 pt-9 pb-16">
           <section aria-labelledby="models">
-            <h2 id="models" className="font-tale text-2xl">
+            <h2 id="models" className="font-tale text-title">
               Who answers
             </h2>
             <p className="mt-1.5 mb-5 text-quiet">
