@@ -10,8 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from talekeeper.conversations.talking import GameMaster
     from talekeeper.errors import TalekeeperError
+    from talekeeper.game_master import GameMaster
     from talekeeper.keeper import Keeper, open_keeper
     from talekeeper.settings import Settings
 
@@ -20,7 +20,7 @@ __version__ = "0.1.0"
 __all__ = ["GameMaster", "Keeper", "Settings", "TalekeeperError", "__version__", "open_keeper"]
 
 _HOMES = {
-    "GameMaster": "talekeeper.conversations.talking",
+    "GameMaster": "talekeeper.game_master",
     "Keeper": "talekeeper.keeper",
     "Settings": "talekeeper.settings",
     "TalekeeperError": "talekeeper.errors",

@@ -21,10 +21,10 @@ from talekeeper.conversations.copying import abandon_copies
 from talekeeper.conversations.emptying import TrashEmptying
 from talekeeper.conversations.indexing import Heard, Indexing
 from talekeeper.conversations.sending import Sender
-from talekeeper.conversations.talking import GameMaster
 from talekeeper.domain.accounts import Account
 from talekeeper.domain.events import Recorded
 from talekeeper.domain.replies import Provider
+from talekeeper.game_master import GameMaster
 from talekeeper.generation.beginning import ServerChoice
 from talekeeper.generation.leasing import Lease
 from talekeeper.generation.reconciling import Reconciler

@@ -1,33 +1,36 @@
-"""Logging in and out, accounts, and the one place that says who asks.
+"""Logging in and out, accounts and their tokens.
 
 `/login` is the only address that changes something on GET: a link is all that a terminal can
 print. It works once, only when a person navigates to it, and the token leaves the address at once.
 """
 
-from collections.abc import Collection
 from typing import Annotated, Literal, Protocol, cast
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from talekeeper.accounts.adding import add_account, list_accounts
 from talekeeper.accounts.entering import issue_login, log_in, log_out, login_path
-from talekeeper.accounts.identifying import Identities, Identity
+from talekeeper.accounts.identifying import Identities
 from talekeeper.accounts.revoking import list_tokens, revoke_token
 from talekeeper.accounts.tokens import LOGIN_LASTS
 from talekeeper.api.bodies import Body, Id, Name, Nothing, StrictRoute
-from talekeeper.domain.accounts import Account, TokenKind
-from talekeeper.errors import Forbidden, Unauthenticated
+from talekeeper.api.identity import (
+    Asking,
+    CurrentAccount,
+    CurrentAdmin,
+    base_path,
+    cookie_name,
+    current_account,
+)
+from talekeeper.domain.accounts import Account
+from talekeeper.errors import Unauthenticated
 from talekeeper.ids import AccountId, TokenId
 from talekeeper.store import Store
 
-_ANYBODY = frozenset[TokenKind]({"bearer", "session"})
-_THE_MACHINE_TOO = frozenset[TokenKind]({"bearer", "session", "control"})
-
-_NOT_LOGGED_IN = (
-    "Log in first: open the login link that the server printed, or send a bearer token."
-)
+_TokenName = Annotated[str, Path(max_length=80)]
+"""A token's id: a UUID, with a word behind it where the token is of a server's run."""
 
 
 class _Keeper(Protocol):
@@ -41,78 +44,6 @@ class _Keeper(Protocol):
 
 def _keeper(request: Request) -> _Keeper:
     return cast("_Keeper", request.app.state.keeper)
-
-
-def _base_path(request: Request) -> str:
-    return request.scope.get("state", {}).get("base_path", "")
-
-
-def cookie_name(request: Request) -> str:
-    """The session cookie's name, which is bound to this server.
-
-    Cookies are shared by all ports of a host, so the port stands in the name where the browser
-    cannot be told to keep it to one origin.
-    """
-    if request.scope.get("scheme") == "https":
-        # The stricter prefix is for cookies of a whole host.
-        return "__Secure-tk" if _base_path(request) else "__Host-tk"
-    return f"tk_{request.url.port or 80}"
-
-
-def _credential(request: Request) -> tuple[Literal["bearer", "session"], str]:
-    """The one credential that the request bears. Raises Unauthenticated for none, or for two."""
-    found: set[tuple[Literal["bearer", "session"], str]] = set()
-    for header in request.headers.getlist("authorization"):
-        scheme, _, token = header.strip().partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
-            raise Unauthenticated("Send the token as: Authorization: Bearer TOKEN.")
-        found.add(("bearer", token.strip()))
-    cookies = request.headers.getlist("cookie")
-    name = cookie_name(request) if cookies else ""  # most who send a bearer token send none
-    for header in cookies:
-        for pair in header.split(";"):
-            key, _, value = pair.strip().partition("=")
-            if key == name and value:
-                found.add(("session", value))
-    if not found:
-        raise Unauthenticated(_NOT_LOGGED_IN)
-    if len(found) > 1:
-        raise Unauthenticated(
-            "The request bears two different logins. Send the cookie or a bearer token, not both."
-        )
-    return found.pop()
-
-
-async def _identity(request: Request, kinds: Collection[TokenKind]) -> Identity:
-    how, token = _credential(request)
-    allowed: list[TokenKind] = [kind for kind in kinds if (kind == "session") == (how == "session")]
-    return await _keeper(request).identities.identify(token, kinds=allowed)
-
-
-async def current_identity(request: Request) -> Identity:
-    """Who asks, and how. Raises Unauthenticated."""
-    return await _identity(request, _ANYBODY)
-
-
-async def current_account(request: Request) -> Account:
-    """Whose request this is. Every route of the API but /login depends on it."""
-    return (await _identity(request, _ANYBODY)).account
-
-
-async def current_admin(request: Request) -> Account:
-    """The admin whose request this is, or for whom a command on this machine asks."""
-    account = (await _identity(request, _THE_MACHINE_TOO)).account
-    if not account.is_admin:
-        raise Forbidden("Only the owner of this installation may do that.")
-    return account
-
-
-Asking = Annotated[Identity, Depends(current_identity)]
-CurrentAccount = Annotated[Account, Depends(current_account)]
-CurrentAdmin = Annotated[Account, Depends(current_admin)]
-
-_TokenName = Annotated[str, Path(max_length=80)]
-"""A token's id: a UUID, with a word behind it where the token is of a server's run."""
 
 
 class AccountOut(BaseModel):
@@ -176,7 +107,7 @@ router = APIRouter(route_class=StrictRoute)
 @router.get("/login", include_in_schema=False)
 async def open_login_link(request: Request) -> Response:
     """The browser is logged in and the token used up; or a page says how to get another link."""
-    home = f"{_base_path(request)}/"
+    home = f"{base_path(request)}/"
     try:
         if request.headers.get("sec-fetch-dest", "document") != "document":
             raise Unauthenticated("A login link is for a person to open.")
@@ -190,7 +121,7 @@ async def open_login_link(request: Request) -> Response:
         cookie_name(request),
         session.token,
         max_age=session.seconds,
-        path=_base_path(request) or "/",
+        path=base_path(request) or "/",
         secure=request.scope.get("scheme") == "https",
         httponly=True,
         samesite="strict",
@@ -221,7 +152,7 @@ async def leave(request: Request, asking: Asking, _body: Nothing | None = None) 
     answer = Response(status_code=204)
     answer.delete_cookie(
         cookie_name(request),
-        path=_base_path(request) or "/",
+        path=base_path(request) or "/",
         secure=request.scope.get("scheme") == "https",
         httponly=True,
         samesite="strict",

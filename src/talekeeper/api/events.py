@@ -21,9 +21,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from talekeeper.accounts.holding import ENDED, Hold
-from talekeeper.api.accounts import Asking
 from talekeeper.api.bodies import Body, Id
 from talekeeper.api.health import Health, HealthWatch, TheHealth
+from talekeeper.api.identity import Asking
 from talekeeper.api.resources import CurrentAccount, TheKeeper, resource
 from talekeeper.api.stream_events import (
     AccountReady,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Response
 
-from talekeeper.api.accounts import CurrentAdmin
+from talekeeper.api.identity import CurrentAdmin
 from talekeeper.generation.running import Ended
 from talekeeper.keeper import Keeper
 

@@ -10,8 +10,8 @@ from pydantic import Field
 
 from talekeeper.accounts.connecting import Connected, Overview
 from talekeeper.accounts.health import ProviderHealth
-from talekeeper.api.accounts import Asking
 from talekeeper.api.bodies import Body, ModelName, Nothing, Text
+from talekeeper.api.identity import Asking
 from talekeeper.api.resources import CurrentAccount, TheKeeper, resource
 from talekeeper.domain.changes import KEPT
 from talekeeper.domain.conversations import MAX_LONGEST_REQUEST, MIN_LONGEST_REQUEST

@@ -4,8 +4,8 @@ from typing import Annotated, cast
 
 from fastapi import APIRouter, Depends, Request
 
-from talekeeper.api.accounts import CurrentAccount
 from talekeeper.api.bodies import StrictRoute
+from talekeeper.api.identity import CurrentAccount
 from talekeeper.keeper import Keeper
 
 

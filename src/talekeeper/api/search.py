@@ -6,8 +6,8 @@ from typing import Annotated
 from fastapi import Query
 from pydantic import AfterValidator
 
-from talekeeper.api.accounts import CurrentAdmin
 from talekeeper.api.bodies import Cursor, Id, Nothing, Seq, Text
+from talekeeper.api.identity import CurrentAdmin
 from talekeeper.api.resources import CurrentAccount, TheKeeper, resource
 from talekeeper.clock import Millis
 from talekeeper.conversations.indexing import index_progress
