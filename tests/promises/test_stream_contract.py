@@ -10,7 +10,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from servers import Client, Event, Server, Story, Stream
-from talekeeper.api.stream_events import AccountEvent, ConversationEvent
+from talekeeper.api.stream_contract import AccountEvent, ConversationEvent
 
 GROWING = "[[tokens 400]] [[pace 10ms]]"
 

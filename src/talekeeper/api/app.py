@@ -19,7 +19,6 @@ from talekeeper.api import (
     storage,
 )
 from talekeeper.api.access import mount_access
-from talekeeper.api.contract import contract_of
 from talekeeper.api.metrics import Metrics, mount_metrics
 from talekeeper.api.page import mount_page
 from talekeeper.api.problems import mount_problems
@@ -31,6 +30,8 @@ class Application(FastAPI):
     """FastAPI with the whole contract of the wire."""
 
     def openapi(self) -> dict[str, Any]:
+        from talekeeper.api.contract import contract_of  # its classes take 15 ms of a start
+
         if self.openapi_schema is None:
             self.openapi_schema = contract_of(self)
         return self.openapi_schema

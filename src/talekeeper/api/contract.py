@@ -12,7 +12,7 @@ from fastapi.encoders import jsonable_encoder
 from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
 
-from talekeeper.api.stream_events import AccountEvent, ConversationEvent
+from talekeeper.api.stream_contract import AccountEvent, ConversationEvent
 
 _REFS: Final = "#/components/schemas/"
 _STREAMS: Final[dict[str, tuple[str, Any]]] = {
