@@ -155,9 +155,9 @@ def write_tale(
         _messages(name, first, count, now, says),
     )
     connection.executemany(
-        "INSERT INTO events (conversation_id, seq, kind, message_key)"
-        " VALUES (?, ?, 'message_added', ?)",
-        ((name, number + 1, first + number) for number in range(count)),
+        "INSERT INTO events (log_kind, log_id, seq, at, kind, message_key)"
+        " VALUES ('conversation', ?, ?, ?, 'message_added', ?)",
+        ((name, number + 1, now + number, first + number) for number in range(count)),
     )
     last = first + count - 1
     leaf = last if _leads_on(count - 1) else last - 1
@@ -171,11 +171,12 @@ def write_tale(
             " FROM messages WHERE conversation_id = ?) WHERE id = ?",
             (count, name, name),
         )
-    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
-    if (
-        is_indexed and "search_places" in tables
-    ):  # else it would be indexed in the background, and measured, too
-        connection.execute("INSERT OR REPLACE INTO search_places VALUES (?, ?)", (name, count))
+    if is_indexed:  # else it would be indexed in the background, and measured, too
+        connection.execute(
+            "INSERT INTO places (follower, log_kind, log_id, seq)"
+            " VALUES ('search', 'conversation', ?, ?)",
+            (name, count),
+        )
     connection.execute("COMMIT")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()

@@ -14,6 +14,7 @@ from talekeeper.conversations.sending import Outcome, Sender
 from talekeeper.domain.accounts import Account
 from talekeeper.domain.changes import KEPT, Kept
 from talekeeper.domain.conversations import Conversation, Message, Sent
+from talekeeper.domain.events import Announced
 from talekeeper.domain.replies import Provider
 from talekeeper.generation.beginning import ServerChoice
 from talekeeper.generation.leasing import Lease
@@ -26,6 +27,7 @@ from talekeeper.providers.scripted import Script, Scripted
 from talekeeper.store import Reader, Store
 from talekeeper.store.accounts import add_account
 from talekeeper.store.verifying import verify
+from talekeeper.store.writing import Announce
 from talekeeper.tasks import OwnTasks
 
 
@@ -35,12 +37,10 @@ def new_id() -> str:
 
 @asynccontextmanager
 async def opened(
-    folder: Path, *, database_url: str | None = None, hub: MemoryHub | None = None
+    folder: Path, *, database_url: str | None = None, announce: Announce | None = None
 ) -> AsyncGenerator[Store]:
     """A store in `folder`, whose invariants hold when it is left."""
-    store = await Store.open(
-        folder, database_url=database_url, announce=hub.announce if hub else None
-    )
+    store = await Store.open(folder, database_url=database_url, announce=announce)
     try:
         yield store
         assert await verify(store) == []
@@ -137,11 +137,12 @@ async def a_table(
     *,
     database_url: str | None = None,
     script: Script | None = None,
-    on_job: Callable[[], None] | None = None,
+    makes_titles: bool = False,
+    announce: Announce | None = None,
 ) -> AsyncGenerator[Table]:
     """Everything but the network: what is said here goes the way it goes in the server.
 
-    With `on_job` conversations are to be given titles: it is called when such a job is on disk.
+    With `makes_titles` there is a job for each first exchange. `announce` hears what the hub hears.
     """
     hub = MemoryHub()
     boot_id = BootId(fresh_id())
@@ -154,11 +155,22 @@ async def a_table(
         assert table is not None
         return Reached(table.provider[-1], "scripted", 100_000)
 
-    async with opened(folder, database_url=database_url, hub=hub) as store:
+    def tell(events: Sequence[Announced]) -> None:
+        hub.announce(events)
+        if announce is not None:
+            announce(events)
+
+    async with opened(folder, database_url=database_url, announce=tell) as store:
         await recover_replies(store, boot_id=boot_id)
         lease = await Lease.take(store, boot_id=boot_id, clock=clock, tasks=tasks)
         generations = Generations(
-            store, hub, reach=reach, clock=clock, boot_id=boot_id, tasks=tasks, on_job=on_job
+            store,
+            hub,
+            reach=reach,
+            clock=clock,
+            boot_id=boot_id,
+            tasks=tasks,
+            makes_titles=makes_titles,
         )
         account = await an_account(store, f"Ada {boot_id}")
         table = Table(

@@ -22,7 +22,7 @@ from talekeeper.conversations.emptying import TrashEmptying
 from talekeeper.conversations.indexing import Heard, Indexing
 from talekeeper.conversations.sending import Sender
 from talekeeper.domain.accounts import Account
-from talekeeper.domain.events import Recorded
+from talekeeper.domain.events import Announced
 from talekeeper.domain.replies import Provider
 from talekeeper.game_master import GameMaster
 from talekeeper.generation.beginning import ServerChoice
@@ -30,7 +30,7 @@ from talekeeper.generation.leasing import Lease
 from talekeeper.generation.reconciling import Reconciler
 from talekeeper.generation.recovering import recover_replies
 from talekeeper.generation.running import Ended, Generations, OnEnded
-from talekeeper.generation.titling import make_title
+from talekeeper.generation.titling import titling
 from talekeeper.ids import BootId, fresh_id
 from talekeeper.jobs import JobRunner
 from talekeeper.live import MemoryHub
@@ -110,11 +110,13 @@ async def open_keeper(
     boot_id = BootId(fresh_id())
     hub = MemoryHub()
     heard = Heard()
+    # In this order: the hub calls much more that could raise.
+    hearers: list[Announce] = [heard.hear, hub.announce]
     tasks = OwnTasks()
     predecessor = FolderLock.last_holder(settings.data_dir)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(
-            opened_store(settings, boot_id=boot_id, hub=hub, heard=heard, clock=clock)
+            opened_store(settings, boot_id=boot_id, hearers=hearers, clock=clock)
         )
         recovered = await recover_replies(store, boot_id=boot_id, predecessor=predecessor)
         if recovered:
@@ -153,7 +155,7 @@ async def open_keeper(
         await table.free_abandoned()
         jobs = JobRunner(
             table,
-            {"title": partial(make_title, store, connections.reach)},
+            {"title": titling(store, connections.reach)} if settings.titles else {},
             tasks=tasks,
             idle_seconds=None if store.engine == "sqlite" else OTHERS_JOBS_SECONDS,
         )
@@ -165,13 +167,13 @@ async def open_keeper(
             boot_id=boot_id,
             tasks=tasks,
             on_ended=note_end,
-            on_job=jobs.wake if settings.titles else None,
+            makes_titles=settings.titles,
         )
         stack.push_async_callback(generations.close)
         reconciler = Reconciler(store, generations, boot_id=boot_id, tasks=tasks)
         stack.push_async_callback(reconciler.close)
-        if settings.titles:
-            jobs.start()
+        hearers.insert(0, jobs.hear)
+        jobs.start()
         stack.push_async_callback(jobs.close)
         indexing = Indexing(store, heard, tasks=tasks)
         stack.push_async_callback(indexing.close)
@@ -199,11 +201,12 @@ async def opened_store(
     settings: Settings,
     *,
     boot_id: BootId | None = None,
-    hub: MemoryHub | None = None,
-    heard: Heard | None = None,
+    hearers: Sequence[Announce] = (),
     clock: Clock | None = None,
 ) -> AsyncGenerator[Store]:
     """The store of the settings' data folder, which is this process's alone until the block ends.
+
+    `hearers` are told of what happens, after its commit, in their order; more may be added.
 
     Raises InstallationRefused or StoreUnavailable.
     """
@@ -212,7 +215,7 @@ async def opened_store(
         store = await Store.open(
             settings.data_dir,
             database_url=settings.database_url,
-            announce=_announcing(hub, heard),
+            announce=partial(_announce, hearers),
             clock=clock,
             allows_network_folder=settings.allow_network_folder,
         )
@@ -224,16 +227,9 @@ async def opened_store(
         lock.release()
 
 
-def _announcing(hub: MemoryHub | None, heard: Heard | None) -> Announce:
-    """Whoever follows is told, and the search index's follower with them."""
-
-    def announce(events: Sequence[Recorded]) -> None:
-        if heard is not None:  # first: the hub calls much more that could raise
-            heard.hear(events)
-        if hub is not None:
-            hub.announce(events)
-
-    return announce
+def _announce(hearers: Sequence[Announce], events: Sequence[Announced]) -> None:
+    for hear in hearers:
+        hear(events)
 
 
 def _providers(settings: Settings, reach: Reach) -> Providers:

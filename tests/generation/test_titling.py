@@ -5,7 +5,7 @@ them, and its failure changes nothing.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -17,12 +17,12 @@ from talekeeper.clock import SystemClock
 from talekeeper.conversations.opening import change_conversation
 from talekeeper.conversations.reading import read_conversation
 from talekeeper.domain.conversations import Sent
-from talekeeper.domain.jobs import MAX_ATTEMPTS
+from talekeeper.domain.events import Announced, JobChanged, Recorded
 from talekeeper.errors import ProviderFailed, ProviderRejected, ProviderUnreachable
 from talekeeper.generation.requesting import Reached
-from talekeeper.generation.titling import make_title
+from talekeeper.generation.titling import LANE, titling
 from talekeeper.ids import AccountId, BootId
-from talekeeper.jobs import JobRunner
+from talekeeper.jobs import Assignment, Handler, JobRunner
 from talekeeper.keeper import open_keeper
 from talekeeper.providers.scripted import Fail, Script
 from talekeeper.settings import load_settings
@@ -34,6 +34,7 @@ from tales import Table, a_table, until
 
 TITLED = "Who is at the door? [[title The Stranger at the Door]]"
 FIRST_WORDS = "Who is at the door?"
+ATTEMPTS = 3
 _JOBS = statement("SELECT state, attempts, error_code, lease_until FROM jobs")
 
 
@@ -65,12 +66,8 @@ async def a_runner(table: Table, *, first_pause: float = 0.0) -> AsyncGenerator[
     def reach(_tx: Reader, _owner: AccountId, _provider: str, model: str) -> Reached:
         return Reached(table.provider[-1], model, None)
 
-    runner = JobRunner(
-        _jobs_of(table),
-        {"title": partial(make_title, table.store, reach)},
-        tasks=table.tasks,
-        first_pause=first_pause,
-    )
+    handler = titling(table.store, reach, first_pause=first_pause)
+    runner = JobRunner(_jobs_of(table), {"title": handler}, tasks=table.tasks)
     runner.start()
     try:
         yield runner
@@ -102,13 +99,17 @@ async def test_the_server_names_a_conversation_after_its_first_exchange(tmp_path
 async def test_the_job_is_on_disk_with_the_reply_and_only_once(
     tmp_path: Path, database_url: str | None
 ) -> None:
-    woken: list[int] = []
+    told: list[str] = []
+
+    def hear(events: Sequence[Announced]) -> None:
+        told.extend(event.job.state for event in events if isinstance(event, JobChanged))
+
     async with a_table(
-        tmp_path, database_url=database_url, on_job=lambda: woken.append(1)
+        tmp_path, database_url=database_url, makes_titles=True, announce=hear
     ) as table:
         sent = await _said(table)
         assert await _jobs(table) == [("queued", 0, None)]
-        assert len(woken) == 1
+        assert told == ["queued"]
         assert sent.reply is not None
         again = await table.again(sent.reply.id)
         await table.ended(again.sent)
@@ -120,14 +121,15 @@ async def test_only_the_first_exchange_writes_anything_for_a_title(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[str] = []
-    run = Writer.run
+    text = Writer._text
 
-    def counted(tx: Writer, statement: Any, **params: Any) -> int:
-        written.append(statement.sqlite.split(" (")[0])
-        return run(tx, statement, **params)
+    def counted(tx: Writer, statement: Any) -> str:
+        sql = text(tx, statement)
+        written.append(sql.split(" (")[0])
+        return sql
 
-    monkeypatch.setattr(Writer, "run", counted)
-    async with a_table(tmp_path, on_job=lambda: None) as table:
+    monkeypatch.setattr(Writer, "_text", counted)
+    async with a_table(tmp_path, makes_titles=True) as table:
         await _said(table)
         assert sum("jobs" in sql for sql in written) == 1
         counts: list[int] = []
@@ -142,40 +144,41 @@ async def test_only_the_first_exchange_writes_anything_for_a_title(
 async def test_a_title_is_made_once_by_one_of_two_runners(
     tmp_path: Path, database_url: str | None
 ) -> None:
-    async with a_table(tmp_path, database_url=database_url, on_job=lambda: None) as table:
+    async with a_table(tmp_path, database_url=database_url, makes_titles=True) as table:
         await _said(table)
         first, second = _jobs_of(table), _jobs_of(table, "another boot")
-        claimed = await asyncio.gather(
-            first.claim(lease_seconds=60), second.claim(lease_seconds=60)
-        )
+        claimed = await asyncio.gather(first.claim({"title": 60}), second.claim({"title": 60}))
         assert sum(job is not None for job in claimed) == 1
         assert await _jobs(table) == [("running", 1, None)]
 
 
 async def test_the_title_is_told_and_stored(tmp_path: Path, database_url: str | None) -> None:
-    async with a_table(tmp_path, database_url=database_url, on_job=lambda: None) as table:
+    told: list[Announced] = []
+    async with a_table(
+        tmp_path, database_url=database_url, makes_titles=True, announce=told.extend
+    ) as table:
         await _said(table)
         assert (await _title(table)).startswith(FIRST_WORDS)
         before = await read_conversation(
             table.store, table.conversation.id, owner_id=table.owner_id
         )
-        heard = table.hub.subscribe(account_id=table.owner_id, conversation_ids=())
+        told.clear()
         async with a_runner(table):
-            told: list[Any] = list(await heard.take())
             await until(partial(_are_done, table))
-        assert [event.conversation.title for event in told] == ["The Stranger at the Door"]
-        assert told[0].seq == before.seq + 1
+        recorded = [event for event in told if isinstance(event, Recorded)]
+        assert [event.conversation.title for event in recorded] == ["The Stranger at the Door"]
+        assert recorded[0].seq == before.seq + 1
 
 
 async def test_without_a_word_of_it_the_scripted_provider_is_not_asked(tmp_path: Path) -> None:
-    async with a_table(tmp_path, on_job=lambda: None) as table:
+    async with a_table(tmp_path, makes_titles=True) as table:
         await _said(table, FIRST_WORDS)
         assert await _jobs(table) == []
 
 
 async def test_a_reply_that_failed_ends_no_exchange(tmp_path: Path) -> None:
     script = Script([Fail(ProviderFailed("Out of order."))])
-    async with a_table(tmp_path, script=script, on_job=lambda: None) as table:
+    async with a_table(tmp_path, script=script, makes_titles=True) as table:
         await _said(table)
         assert await _jobs(table) == []
         await _said(table, "Now? [[title At Last]]")
@@ -183,7 +186,7 @@ async def test_a_reply_that_failed_ends_no_exchange(tmp_path: Path) -> None:
 
 
 async def test_a_title_that_a_person_gave_is_never_asked_for(tmp_path: Path) -> None:
-    async with a_table(tmp_path, on_job=lambda: None) as table:
+    async with a_table(tmp_path, makes_titles=True) as table:
         await change_conversation(
             table.store, table.conversation.id, owner_id=table.owner_id, title="My own"
         )
@@ -193,7 +196,7 @@ async def test_a_title_that_a_person_gave_is_never_asked_for(tmp_path: Path) -> 
 
 async def test_a_title_that_a_person_gives_meanwhile_stays(tmp_path: Path) -> None:
     script = Script(["Nobody."], ["The ", "Door"], gated=True)
-    async with a_table(tmp_path, script=script, on_job=lambda: None) as table:
+    async with a_table(tmp_path, script=script, makes_titles=True) as table:
         sent = await table.say(TITLED)
         script.release()
         await table.ended(sent)
@@ -215,7 +218,7 @@ async def test_a_title_that_a_person_gives_meanwhile_stays(tmp_path: Path) -> No
 async def test_a_person_who_confirms_the_first_words_has_chosen_them(
     tmp_path: Path, database_url: str | None
 ) -> None:
-    async with a_table(tmp_path, database_url=database_url, on_job=lambda: None) as table:
+    async with a_table(tmp_path, database_url=database_url, makes_titles=True) as table:
         first_words = "The bridge of sighs"
         await table.say(first_words, wants_reply=False)
         before = await read_conversation(
@@ -248,7 +251,7 @@ async def test_the_title_is_taken_out_of_an_answer_of_several_lines(
     tmp_path: Path, answer: list[str]
 ) -> None:
     script = Script(["Nobody."], answer)
-    async with a_table(tmp_path, script=script, on_job=lambda: None) as table:
+    async with a_table(tmp_path, script=script, makes_titles=True) as table:
         await _said(table)
         async with a_runner(table):
             await until(lambda: _are_done(table))
@@ -257,7 +260,7 @@ async def test_the_title_is_taken_out_of_an_answer_of_several_lines(
 
 async def test_an_answer_that_is_no_title_leaves_the_first_words(tmp_path: Path) -> None:
     script = Script(["Nobody."], ["Here is a long explanation of why " * 10])
-    async with a_table(tmp_path, script=script, on_job=lambda: None) as table:
+    async with a_table(tmp_path, script=script, makes_titles=True) as table:
         await _said(table)
         async with a_runner(table):
 
@@ -274,7 +277,7 @@ async def test_a_model_that_cannot_be_reached_is_asked_three_times(
     gone = Fail(ProviderUnreachable("Nobody there."))
     script = Script(["Nobody."], [gone], [gone], [gone], ["Too late"])
     async with a_table(
-        tmp_path, database_url=database_url, script=script, on_job=lambda: None
+        tmp_path, database_url=database_url, script=script, makes_titles=True
     ) as table:
         await _said(table)
         async with a_runner(table):
@@ -283,14 +286,14 @@ async def test_a_model_that_cannot_be_reached_is_asked_three_times(
                 return (await _jobs(table))[0][0] == "failed"
 
             await until(has_failed)
-        assert await _jobs(table) == [("failed", MAX_ATTEMPTS, "provider_unreachable")]
-        assert len(script.asked) == 1 + MAX_ATTEMPTS
+        assert await _jobs(table) == [("failed", ATTEMPTS, "provider_unreachable")]
+        assert len(script.asked) == 1 + ATTEMPTS
         assert (await _title(table)).startswith(FIRST_WORDS)
 
 
 async def test_what_trying_again_cannot_help_is_not_tried_again(tmp_path: Path) -> None:
     script = Script(["Nobody."], [Fail(ProviderRejected("No such model."))], ["Too late"])
-    async with a_table(tmp_path, script=script, on_job=lambda: None) as table:
+    async with a_table(tmp_path, script=script, makes_titles=True) as table:
         await _said(table)
         async with a_runner(table):
 
@@ -303,7 +306,7 @@ async def test_what_trying_again_cannot_help_is_not_tried_again(tmp_path: Path) 
 
 async def test_a_job_waits_as_long_as_the_provider_asked(tmp_path: Path) -> None:
     script = Script(["Nobody."], [Fail(ProviderFailed("Busy.", retry_after=3_600))])
-    async with a_table(tmp_path, script=script, on_job=lambda: None) as table:
+    async with a_table(tmp_path, script=script, makes_titles=True) as table:
         await _said(table)
         async with a_runner(table):
 
@@ -311,16 +314,16 @@ async def test_a_job_waits_as_long_as_the_provider_asked(tmp_path: Path) -> None
                 return await _jobs(table) == [("queued", 1, "provider_failed")]
 
             await until(is_put_back)
-        due = await _jobs_of(table).next_due()
+        due = await _jobs_of(table).next_due(["title"])
         assert due is not None
         assert 3_500 < due <= 3_600
 
 
 @pytest.mark.req("R11")
 async def test_a_job_of_a_killed_process_is_done_by_the_next(tmp_path: Path) -> None:
-    async with a_table(tmp_path, on_job=lambda: None) as table:
+    async with a_table(tmp_path, makes_titles=True) as table:
         await _said(table)
-        assert await _jobs_of(table, "the killed one").claim(lease_seconds=3_600) is not None
+        assert await _jobs_of(table, "the killed one").claim({"title": 3_600}) is not None
         # Whoever holds the data folder is alone, so no lease has to be waited for.
         await _jobs_of(table).free_abandoned()
         async with a_runner(table):
@@ -337,37 +340,41 @@ async def test_a_job_of_a_killed_process_is_done_by_the_next(tmp_path: Path) -> 
 async def test_on_postgresql_a_killed_process_keeps_its_job_until_its_lease_ends(
     tmp_path: Path, postgres_database: str
 ) -> None:
-    async with a_table(tmp_path, database_url=postgres_database, on_job=lambda: None) as table:
+    async with a_table(tmp_path, database_url=postgres_database, makes_titles=True) as table:
         await _said(table)
         killed, living = _jobs_of(table, "the killed one"), _jobs_of(table)
-        assert await killed.claim(lease_seconds=0.2) is not None
+        assert await killed.claim({"title": 0.2}) is not None
         await living.free_abandoned()
-        assert await living.claim(lease_seconds=60) is None
-        due = await living.next_due()
+        assert await living.claim({"title": 60}) is None
+        due = await living.next_due(["title"])
         assert due is not None
         await asyncio.sleep(due + 0.01)  # the database's own clock decides
-        job = await living.claim(lease_seconds=60)
+        job = await living.claim({"title": 60})
         assert job is not None
         # The killed one was only frozen, and wakes: its word about the job counts no more.
-        await killed.finish(job)
+        await killed.finish(job, None)
         assert await _jobs(table) == [("running", 2, None)]
 
 
 async def test_a_job_that_kills_its_process_ends_as_failed(tmp_path: Path) -> None:
-    async with a_table(tmp_path, on_job=lambda: None) as table:
+    async with a_table(tmp_path, makes_titles=True) as table:
         await _said(table)
-        for attempt in range(MAX_ATTEMPTS):
-            claimed = await _jobs_of(table, f"boot {attempt}").claim(lease_seconds=3_600)
+        for attempt in range(ATTEMPTS):
+            claimed = await _jobs_of(table, f"boot {attempt}").claim({"title": 3_600})
             assert claimed is not None
             await _jobs_of(table).free_abandoned()
-        assert await _jobs_of(table).claim(lease_seconds=60) is None
-        assert await _jobs(table) == [("failed", MAX_ATTEMPTS, "process_died")]
-        assert await _jobs_of(table).next_due() is None
+
+        async def has_failed() -> bool:
+            return await _jobs(table) == [("failed", ATTEMPTS, "process_died")]
+
+        async with a_runner(table):
+            await until(has_failed)
+        assert await _jobs_of(table).next_due(["title"]) is None
 
 
 async def test_closing_gives_the_job_back_and_does_not_count_it(tmp_path: Path) -> None:
     script = Script(["Nobody."], ["The ", "Door"], gated=True)
-    async with a_table(tmp_path, script=script, on_job=lambda: None) as table:
+    async with a_table(tmp_path, script=script, makes_titles=True) as table:
         sent = await table.say(TITLED)
         script.release()
         await table.ended(sent)
@@ -378,21 +385,22 @@ async def test_closing_gives_the_job_back_and_does_not_count_it(tmp_path: Path) 
 
 
 async def test_a_job_goes_on_past_one_that_breaks(tmp_path: Path) -> None:
-    async with a_table(tmp_path, on_job=lambda: None) as table:
+    async with a_table(tmp_path, makes_titles=True) as table:
         await _said(table)
         tried: list[str] = []
 
-        async def broken(_job: Any) -> None:
+        async def broken(_assignment: Assignment) -> None:
             tried.append("once more")
             raise ZeroDivisionError
 
-        runner = JobRunner(_jobs_of(table), {"title": broken}, tasks=table.tasks, first_pause=0.0)
+        handler = Handler(work=broken, lane=LANE, first_pause=0.0)
+        runner = JobRunner(_jobs_of(table), {"title": handler}, tasks=table.tasks)
         runner.start()
 
         async def has_failed() -> bool:
-            return await _jobs(table) == [("failed", MAX_ATTEMPTS, "internal")]
+            return await _jobs(table) == [("failed", ATTEMPTS, "internal")]
 
         await until(has_failed)
         assert table.tasks.died == ()
-        assert len(tried) == MAX_ATTEMPTS
+        assert len(tried) == ATTEMPTS
         await runner.close()

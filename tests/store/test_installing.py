@@ -163,4 +163,5 @@ def _definitions(sql: str) -> set[str]:
             found[-1] += sign
     # SQLite adds a constraint only with its column, behind which it then stands.
     split = (part for each in found for part in re.split(r"(?=\bCONSTRAINT )", each))
-    return {head.strip(), tail.strip(), *(each.strip() for each in split)}
+    # SQLite quotes the name of a table that was renamed.
+    return {head.strip().replace('"', ""), tail.strip(), *(each.strip() for each in split)}

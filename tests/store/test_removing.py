@@ -15,6 +15,7 @@ from talekeeper.conversations.emptying import empty_trash
 from talekeeper.conversations.indexing import enter_all
 from talekeeper.conversations.reading import read_conversation
 from talekeeper.conversations.trashing import delete_conversation, delete_for_good
+from talekeeper.domain.events import Log
 from talekeeper.errors import NotFound
 from talekeeper.ids import MessageId
 from talekeeper.store import Reader, Store, Writer, indexing, sqlite
@@ -52,7 +53,7 @@ async def a_chain(table: Table, count: int, content: str = "And then?") -> list[
         held.save(tx)
 
     await table.store.write(tell, conversation_id=table.conversation.id)
-    await enter_all(table.store, [table.conversation.id], characters=1_000_000)
+    await enter_all(table.store, [Log("conversation", table.conversation.id)], characters=1_000_000)
     return ids
 
 

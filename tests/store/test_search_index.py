@@ -15,6 +15,7 @@ from talekeeper.conversations.indexing import Heard, Indexing, enter_all, rebuil
 from talekeeper.conversations.opening import open_conversation
 from talekeeper.conversations.searching import search_messages
 from talekeeper.conversations.trashing import delete_conversation, delete_for_good
+from talekeeper.domain.events import Log
 from talekeeper.domain.searching import Sought, query_of
 from talekeeper.providers.scripted import Script
 from talekeeper.store import Reader, Store, Writer
@@ -22,7 +23,6 @@ from talekeeper.store.conversations import hold_conversation
 from talekeeper.store.indexing import (
     FORMAT,
     News,
-    conversations_behind,
     empty_index,
     enter_news,
     is_caught_up,
@@ -32,13 +32,14 @@ from talekeeper.store.indexing import (
     read_news,
 )
 from talekeeper.store.messages import add_message
+from talekeeper.store.places import logs_behind
 from talekeeper.store.searching import search_texts
 from talekeeper.store.statements import statement
 from talekeeper.store.verifying import verify
 from talekeeper.tasks import OwnTasks
 from tales import Table, a_table, an_account, new_id, opened, until
 
-_PLACES = statement("SELECT seq FROM search_places")
+_PLACES = statement("SELECT seq FROM places WHERE log_kind = 'conversation'")
 _LOSE = statement("DROP TABLE search_index")
 _MAKE_OLDER = statement("UPDATE search_state SET format = format - 1")
 _STATE = statement("SELECT format, is_caught_up FROM search_state")
@@ -118,9 +119,8 @@ async def test_a_send_writes_nothing_into_the_index(table: Table) -> None:
     before = await table.store.read(lambda tx: tx.all(_PLACES))
     await table.said("The ferryman wants two coins")
     assert await table.store.read(lambda tx: tx.all(_PLACES)) == before
-    assert await table.store.read(lambda tx: conversations_behind(tx, limit=9)) == [
-        table.conversation.id
-    ]
+    behind = await table.store.read(lambda tx: logs_behind(tx, "search", limit=9))
+    assert behind == [Log("conversation", table.conversation.id)]
     assert await _found(table, "ferryman") == []
 
 
@@ -171,7 +171,7 @@ async def test_news_are_read_in_steps_without_missing_any(table: Table) -> None:
     for number in range(12):
         await table.said(f"Lantern number {number} goes out")
     await table.store.write(prepare_index)
-    await enter_all(table.store, [table.conversation.id], characters=60)
+    await enter_all(table.store, [Log("conversation", table.conversation.id)], characters=60)
     assert await table.store.read(is_current)
     assert await table.store.read(misindexed) == []
     assert len(await _found(table, '"number 7 goes"')) == 2

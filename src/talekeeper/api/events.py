@@ -29,10 +29,12 @@ from talekeeper.api.stream_events import (
     AccountReady,
     ChangedConversation,
     ChangedMessage,
+    ChangedWork,
     ConversationReady,
     End,
     Followed,
     Named,
+    Work,
 )
 from talekeeper.conversations.following import (
     Begun,
@@ -43,6 +45,7 @@ from talekeeper.conversations.following import (
     Missed,
     Place,
     Told,
+    Worked,
     parsed_place,
 )
 from talekeeper.errors import InvalidInput, NotFound, Unauthenticated, trail
@@ -213,6 +216,8 @@ class AccountNames(Names):
                 self._seen[told.conversation_id] = told.place.seq
             case Gone():
                 self._seen.pop(told.conversation_id, None)
+            case Worked():
+                pass
         return self._place()
 
     def _place(self) -> str:
@@ -382,6 +387,17 @@ def _encoded(told: Told, event_id: str | None) -> bytes:
             return _event("resync", Named(told.conversation_id), event_id)
         case Gone():
             return _event("conversation.gone", Named(told.conversation_id), event_id)
+        case Worked(job=job):
+            work = Work(
+                id=job.id,
+                kind=job.kind,
+                conversation_id=job.conversation_id,
+                state=job.state,
+                progress=job.progress,
+                progress_of=job.progress_of,
+                error_code=job.error_code,
+            )
+            return _event("job.changed", ChangedWork(work), event_id)
 
 
 def _event(name: str, data: object, event_id: str | None) -> bytes:

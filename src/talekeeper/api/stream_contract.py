@@ -14,6 +14,7 @@ from talekeeper.api.stream_events import (
     AccountReady,
     ChangedConversation,
     ChangedMessage,
+    ChangedWork,
     ConversationReady,
     End,
     Followed,
@@ -95,6 +96,14 @@ class ConversationGoneEvent:
 
 
 @dataclass(frozen=True)
+class JobChangedEvent:
+    """Work that goes on by itself was added, began, came further or ended."""
+
+    event: Literal["job.changed"]
+    data: ChangedWork
+
+
+@dataclass(frozen=True)
 class HealthEvent:
     """Whether the server can keep what is said."""
 
@@ -125,7 +134,12 @@ ConversationEvent = Annotated[
 """Every event of one conversation's stream."""
 
 AccountEvent = Annotated[
-    AccountReadyEvent | FollowingEvent | _OfConversations | HealthEvent | EndEvent,
+    AccountReadyEvent
+    | FollowingEvent
+    | _OfConversations
+    | JobChangedEvent
+    | HealthEvent
+    | EndEvent,
     Field(discriminator="event"),
 ]
 """Every event of an account's stream."""

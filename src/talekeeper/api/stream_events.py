@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from talekeeper.domain.conversations import Conversation, Message
+from talekeeper.domain.jobs import JobKind, JobState
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,26 @@ class Named:
     """The conversation that the event is about."""
 
     conversation_id: str
+
+
+@dataclass(frozen=True)
+class Work:
+    """A job as its account sees it. `progress_of` is null while it is not known."""
+
+    id: str
+    kind: JobKind
+    conversation_id: str | None
+    state: JobState
+    progress: int
+    progress_of: int | None
+    error_code: str | None
+
+
+@dataclass(frozen=True)
+class ChangedWork:
+    """The job as it is now."""
+
+    job: Work
 
 
 @dataclass(frozen=True)

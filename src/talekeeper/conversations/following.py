@@ -16,7 +16,8 @@ import msgspec
 from msgspec.structs import replace
 
 from talekeeper.domain.conversations import IN_FLIGHT, Conversation, Message
-from talekeeper.domain.events import Recorded
+from talekeeper.domain.events import Announced, JobChanged, Recorded
+from talekeeper.domain.jobs import Job
 from talekeeper.errors import InvalidInput, NotFound
 from talekeeper.ids import AccountId, ConversationId, GenerationId, MessageId
 from talekeeper.live import Delta, Hub, Subscription
@@ -86,7 +87,15 @@ class Begun:
     conversation_id: ConversationId
 
 
-Told = Begun | Happened | Grew | Missed | Gone
+@dataclass(frozen=True, slots=True)
+class Worked:
+    """A job of the account was added, began, went on or ended."""
+
+    job: Job
+    place: None = None
+
+
+Told = Begun | Happened | Grew | Missed | Gone | Worked
 
 _NOWHERE: Final = Place(-1)
 
@@ -251,13 +260,18 @@ class Follower:
         state = self._followed[conversation_id] = _Followed(conversation_id, begun)
         return begun, _begun(state, snapshot, self._hub)
 
-    async def _told_of(self, item: Recorded | Delta) -> list[Told]:
+    async def _told_of(self, item: Announced | Delta) -> list[Told]:
+        if isinstance(item, JobChanged):
+            if item.owner_id != self.owner_id:
+                return []
+            self.heard += 1
+            return [Worked(item.job)]
         state = self._followed.get(item.conversation_id)
         if isinstance(item, Recorded):
             if item.owner_id != self.owner_id:
                 return []  # another account's, which was asked for
             self.heard += 1
-            if item.kind == "gone":
+            if item.kind == "conversation_gone":
                 self._followed.pop(item.conversation_id, None)
                 return [Gone(Place(item.seq), item.conversation_id)]
         try:
@@ -336,8 +350,11 @@ def _begun(state: _Followed, snapshot: _Snapshot, hub: Hub) -> list[Told]:
         # A place ahead of the log belongs to a database that was since restored.
         state.place = Place(snapshot.conversation.seq)
         told.append(Missed(state.place, state.id))
-    for seq, stored in snapshot.events:
+    for index, (seq, stored) in enumerate(snapshot.events):
         message = stored.message if stored else None
+        following = snapshot.events[index + 1 : index + 2]
+        if stored is None and following and following[0][1] is None:
+            continue  # the conversation is told as it is now: once in a row is enough
         state.place = replace(state.place, seq=seq)
         told.append(Happened(state.place, seq, snapshot.conversation, message))
     growing = snapshot.growing

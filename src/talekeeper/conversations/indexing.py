@@ -1,33 +1,36 @@
-"""Indexing: one task that keeps the search index up with the log.
+"""Indexing: one task that keeps the search index up with the logs.
 
-A send only names its conversation here, in memory. Half a second after something was said, the
-task reads what is new in the conversations that were named and enters it, in small writes between
-which others' messages come through. What nobody named (said before a crash, by another server, or
-to an index that was made anew) is looked for at the start, newest activity first, and on PostgreSQL
-again every minute.
+A send only names its conversation's log here, in memory. Half a second after something was said, the
+task reads what is new in the logs that were named and enters it, in small writes between which
+others' messages come through. The logs that were not named (of what was said before a crash or by
+another server, or when the index is empty) are looked for at the start, newest activity first, and
+on PostgreSQL again every minute.
 """
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
 from typing import Final
 
 import structlog
 
-from talekeeper.domain.events import Recorded
+from talekeeper.domain.events import Announced, Log, Recorded
 from talekeeper.errors import StoreError, trail
 from talekeeper.ids import ConversationId
 from talekeeper.store import Reader, Store, Writer
 from talekeeper.store.indexing import (
+    FOLLOWER,
     News,
-    conversations_behind,
     empty_index,
     enter_news,
+    forget_gone,
     is_current,
     mark_caught_up,
     prepare_index,
+    read_gone,
     read_news,
-    unread_and_all,
 )
+from talekeeper.store.places import logs_behind, unread_and_all
 from talekeeper.tasks import Duty, OwnTasks
 
 INTERVAL: Final = 0.5
@@ -39,7 +42,7 @@ LARGE_STEP: Final = 1_000_000
 _LOOK_AROUND: Final = 60.0
 _AGAIN: Final = 2.0
 _AT_ONCE: Final = 200
-"""Conversations that are looked for at once."""
+"""Logs that are looked for at once."""
 
 _DUTY: Final = Duty("indexing", "A search does not find what is said from now on.")
 
@@ -50,27 +53,29 @@ Told = Callable[[int, int], None]
 
 
 class Heard:
-    """The conversations in which something happened, until somebody takes their names."""
+    """The logs in which something happened since they were last taken."""
 
     def __init__(self) -> None:
-        self._names: dict[ConversationId, None] = {}
+        self._logs: dict[Log, None] = {}
         self.something = asyncio.Event()
 
-    def hear(self, events: Iterable[Recorded]) -> None:
+    def hear(self, events: Iterable[Announced]) -> None:
         """Called after the commit, on the event loop."""
         for event in events:
-            self._names[event.conversation_id] = None
-        self.something.set()
+            if isinstance(event, Recorded):
+                self._logs[event.log] = None
+        if self._logs:
+            self.something.set()
 
-    def take(self) -> list[ConversationId]:
-        names = list(self._names)
-        self._names.clear()
+    def take(self) -> list[Log]:
+        logs = list(self._logs)
+        self._logs.clear()
         self.something.clear()
-        return names
+        return logs
 
-    def give_back(self, names: Iterable[ConversationId]) -> None:
+    def give_back(self, logs: Iterable[Log]) -> None:
         """They could not be read: they are still to be."""
-        self._names = {**dict.fromkeys(names), **self._names}
+        self._logs = {**dict.fromkeys(logs), **self._logs}
 
 
 class Indexing:
@@ -103,18 +108,18 @@ class Indexing:
 
     async def _follow_forever(self) -> None:
         while True:
-            names: list[ConversationId] = []
+            logs: list[Log] = []
             try:
                 if self._is_to_look.is_set():
                     self._is_to_look.clear()
                     await self._catch_up()
                 await self._wait()
-                names = self._heard.take()
-                await enter_all(self._store, names)
+                logs = self._heard.take()
+                await enter_all(self._store, logs)
             except Exception as error:  # noqa: BLE001 - the follower outlives whatever the disk does
                 code = error.code if isinstance(error, StoreError) else "internal"
                 log.warning("indexing.failed", code=code, at=trail(error))
-                self._heard.give_back(names)
+                self._heard.give_back(logs)
                 self._heard.something.set()
                 self._is_to_look.set()
                 await asyncio.sleep(_AGAIN)
@@ -133,19 +138,22 @@ class Indexing:
     async def _catch_up(self) -> None:
         if await self._store.write(prepare_index):
             log.info("indexing.made_anew")
-        while names := await self._store.read(lambda tx: conversations_behind(tx, limit=_AT_ONCE)):
-            for name in names:
+        while logs := await self._store.read(
+            partial(logs_behind, follower=FOLLOWER, limit=_AT_ONCE)
+        ):
+            for each in logs:
                 if fresh := self._heard.take():
                     await enter_all(self._store, fresh)
-                await enter_all(self._store, [name])
+                await enter_all(self._store, [each])
         await self._store.write(mark_caught_up)
 
 
-async def enter_all(
-    store: Store, names: Collection[ConversationId], *, characters: int = STEP
-) -> None:
-    """Everything in these conversations that was said up to now is in the index."""
-    left: Sequence[ConversationId] = list(names)
+async def enter_all(store: Store, logs: Collection[Log], *, characters: int = STEP) -> None:
+    """Everything that these logs tell up to now is in the index."""
+    for each in logs:
+        if each.kind == "account":
+            await _forget_gone(store, each)
+    left = [ConversationId(each.id) for each in logs if each.kind == "conversation"]
     while left:
         now = left
 
@@ -170,17 +178,23 @@ async def enter_all(
         left = [*(each.conversation_id for each in news if not each.is_all), *left[len(news) :]]
 
 
+async def _forget_gone(store: Store, of: Log) -> None:
+    """The index follows no conversation whose end the account's log tells."""
+    while gone := await store.read(partial(read_gone, log=of)):
+        await store.write(partial(forget_gone, gone=gone))
+
+
 async def rebuild_index(store: Store, *, told: Told) -> None:
-    """The index is made anew, with nobody else at the store."""
+    """The index is made again, while nothing else uses the store."""
 
     def begin(tx: Writer) -> None:
         prepare_index(tx)
         empty_index(tx)
 
     await store.write(begin)
-    while names := await store.read(lambda tx: conversations_behind(tx, limit=_AT_ONCE)):
-        await enter_all(store, names, characters=LARGE_STEP)
-        unread, every = await store.read(unread_and_all)
+    while logs := await store.read(partial(logs_behind, follower=FOLLOWER, limit=_AT_ONCE)):
+        await enter_all(store, logs, characters=LARGE_STEP)
+        unread, every = await store.read(partial(unread_and_all, follower=FOLLOWER))
         told(every - unread, every)
     await store.write(mark_caught_up)
 
@@ -189,7 +203,7 @@ async def index_progress(store: Store) -> tuple[int, int, bool]:
     """How many events have been read, how many there are, and whether that is all."""
 
     def unit(tx: Reader) -> tuple[int, int, bool]:
-        unread, every = unread_and_all(tx)
+        unread, every = unread_and_all(tx, FOLLOWER)
         return every - unread, every, is_current(tx)
 
     return await store.read(unit)

@@ -1,7 +1,7 @@
 """Conversations, their messages and the generations that fill replies."""
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import msgspec
 
@@ -17,6 +17,10 @@ Purpose = Literal[
     "world_building",
     "character_background",
 ]
+PURPOSES: Final[frozenset[Purpose]] = frozenset(get_args(Purpose))
+ConversationRole = Literal["current_global"]
+"""A part that a conversation plays for its account."""
+CONVERSATION_ROLES: Final[frozenset[ConversationRole]] = frozenset(get_args(ConversationRole))
 MessageStatus = Literal["pending", "streaming", "complete", "stopped", "interrupted", "failed"]
 GenerationStatus = Literal["running", "finished", "stopped", "interrupted", "failed"]
 FinishReason = Literal["stop", "length", "filtered", "refused"]

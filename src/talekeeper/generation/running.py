@@ -99,16 +99,16 @@ class Generations:
         boot_id: BootId,
         tasks: OwnTasks,
         on_ended: OnEnded | None = None,
-        on_job: Callable[[], None] | None = None,
+        makes_titles: bool = False,
     ) -> None:
-        """`on_job` is called when a job is on disk; where it is None, titles are not asked for."""
+        """With `makes_titles` a first exchange is followed by a job that names the conversation."""
         self._store = store
         self._hub = hub
         self._reach = reach
         self._clock = clock
         self._boot_id = boot_id
         self._on_ended = on_ended
-        self._on_job = on_job
+        self._makes_titles = makes_titles
         self._growing: dict[GenerationId, Growing] = {}
         self._checkpoints = Checkpoints(store, self._growing.values, tasks=tasks)
         self._is_closing = False
@@ -267,7 +267,7 @@ class Generations:
         growing.model = reached.model
         growing.receipt = asked.receipt
         growing.wants_title = (
-            self._on_job is not None
+            self._makes_titles
             and asked.is_first_exchange
             and reached.provider.can_title(asked.request)
         )
@@ -372,8 +372,6 @@ class Generations:
                     conversation_id=held.id,
                     owner_id=held.owner_id,
                 )
-                if self._on_job is not None:
-                    tx.after_commit(self._on_job)
             return True
 
         def end_with_what_is_stored(tx: Writer) -> bool:

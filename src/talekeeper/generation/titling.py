@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from talekeeper.domain.conversations import Message
-from talekeeper.domain.jobs import Job
 from talekeeper.domain.replies import Provider, ReplyRequest, TakenBack, TextDelta
 from talekeeper.errors import NotFound
 from talekeeper.generation.requesting import Reach, Reached
-from talekeeper.ids import ConversationId
+from talekeeper.ids import AccountId, ConversationId
+from talekeeper.jobs import Assignment, Handler, Lane
 from talekeeper.prompts.titling import cleaned_title, title_request
 from talekeeper.store import Reader, Store, Writer
 from talekeeper.store.conversations import hold_conversation, title_giver
@@ -22,6 +22,9 @@ from talekeeper.store.walking import tree_page
 
 _LOOKED_AT: Final = 50
 """Messages among which the first exchange is looked for."""
+LANE: Final = Lane("titles", loss="Conversations get no titles made by their model.")
+LONGEST_SECONDS: Final = 60.0
+"""A model that has not answered by then is asked again later."""
 _ENOUGH: Final = 400
 """Characters of an answer that are waited for: a title stands in them, or it says none."""
 
@@ -32,18 +35,31 @@ class _Exchange:
     answer: Message
 
 
-async def make_title(store: Store, reach: Reach, job: Job) -> None:
+def titling(store: Store, reach: Reach, *, first_pause: float = 20.0) -> Handler:
+    """How the jobs are done that name conversations."""
+
+    async def work(assignment: Assignment) -> None:
+        job = assignment.job
+        assert job.conversation_id is not None
+        await make_title(store, reach, job.conversation_id, owner_id=job.owner_id)
+
+    return Handler(work=work, lane=LANE, time_limit=LONGEST_SECONDS, first_pause=first_pause)
+
+
+async def make_title(
+    store: Store, reach: Reach, conversation_id: ConversationId, *, owner_id: AccountId
+) -> None:
     """The conversation has a title that the model made of its first exchange, or keeps its own.
 
     Raises ProviderError when the model could not be asked, StoreError when nothing was written.
     """
 
     def unit(tx: Reader) -> tuple[_Exchange, Reached] | None:
-        exchange = _first_exchange(tx, job.conversation_id)
+        exchange = _first_exchange(tx, conversation_id)
         if exchange is None:
             return None
         provider, model = exchange.answer.provider or "", exchange.answer.model or ""
-        return exchange, reach(tx, job.owner_id, provider, model)
+        return exchange, reach(tx, owner_id, provider, model)
 
     found = await store.read(unit)
     if found is None:
@@ -58,7 +74,7 @@ async def make_title(store: Store, reach: Reach, job: Job) -> None:
 
     def name(tx: Writer) -> None:
         try:
-            held = hold_conversation(tx, job.conversation_id, owner_id=None)
+            held = hold_conversation(tx, conversation_id, owner_id=None)
         except NotFound:
             return
         if held.title_by != "first_words":
@@ -68,7 +84,7 @@ async def make_title(store: Store, reach: Reach, job: Job) -> None:
         held.happened("conversation", held.next_seq())
         held.save(tx)
 
-    await store.write(name, conversation_id=job.conversation_id)
+    await store.write(name, conversation_id=conversation_id)
 
 
 def _first_exchange(tx: Reader, conversation_id: ConversationId) -> _Exchange | None:

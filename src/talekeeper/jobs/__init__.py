@@ -1,5 +1,6 @@
-"""The runner of durable jobs: claim, do, settle. It knows the table by a protocol only."""
+"""The runner of durable jobs: claim, work, settle. It knows the table by a protocol only."""
 
-from talekeeper.jobs.runner import JobRunner, JobTable, Work
+from talekeeper.jobs.handling import Assignment, Handler, Lane, Work
+from talekeeper.jobs.runner import JobRunner, JobTable
 
-__all__ = ["JobRunner", "JobTable", "Work"]
+__all__ = ["Assignment", "Handler", "JobRunner", "JobTable", "Lane", "Work"]

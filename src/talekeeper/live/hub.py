@@ -5,7 +5,7 @@ from typing import Protocol
 
 import msgspec
 
-from talekeeper.domain.events import Recorded
+from talekeeper.domain.events import Announced
 from talekeeper.ids import AccountId, ConversationId, GenerationId, MessageId
 
 
@@ -26,7 +26,7 @@ class Delta(msgspec.Struct, frozen=True):
 class Subscription(Protocol):
     """One listener's place. What was published after it was made is kept until it is taken."""
 
-    async def take(self) -> Sequence[Recorded | Delta]:
+    async def take(self) -> Sequence[Announced | Delta]:
         """Everything that waits, in order; waits while there is nothing.
 
         Empty when the subscription is over (closed, or cut because its listener was too slow) and
@@ -53,8 +53,11 @@ class Subscription(Protocol):
 
 
 class Hub(Protocol):
-    def announce(self, events: Sequence[Recorded]) -> None:
-        """Tell who follows the conversation or its owner. Called after the commit, in order."""
+    def announce(self, events: Sequence[Announced]) -> None:
+        """Tell who follows the conversation or its owner; of a job, who follows its owner.
+
+        Called after the commit, in order.
+        """
         ...
 
     def grow(self, delta: Delta) -> None:

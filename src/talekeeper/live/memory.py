@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Collection, Sequence
 
-from talekeeper.domain.events import Recorded
+from talekeeper.domain.events import Announced, Recorded
 from talekeeper.ids import AccountId, ConversationId, GenerationId
 from talekeeper.live.hub import Delta, Subscription
 
@@ -16,13 +16,13 @@ class _MemorySubscription:
     def __init__(self, hub: "MemoryHub", topics: set[str]) -> None:
         self._hub = hub
         self.topics = topics
-        self._items: deque[Recorded | Delta] = deque()
+        self._items: deque[Announced | Delta] = deque()
         self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None
         self._is_woken = False
         self.is_over = False
 
-    def put(self, item: Recorded | Delta) -> None:
+    def put(self, item: Announced | Delta) -> None:
         if len(self._items) >= BACKLOG:
             self._items.clear()
             self.close()
@@ -30,7 +30,7 @@ class _MemorySubscription:
         self._items.append(item)
         self._wake()
 
-    async def take(self) -> Sequence[Recorded | Delta]:
+    async def take(self) -> Sequence[Announced | Delta]:
         while not (self._items or self.is_over or self._is_woken):
             self._waiter = self._loop.create_future()  # an Event would cost a system call a token
             await self._waiter
@@ -90,12 +90,13 @@ class MemoryHub:
     def followers(self) -> int:
         return len(self._subscriptions)
 
-    def announce(self, events: Sequence[Recorded]) -> None:
+    def announce(self, events: Sequence[Announced]) -> None:
         for event in events:
             self._announced[event.owner_id] = self.announced(event.owner_id) + 1
-            by_owner = self._listeners.get(event.owner_id, ())
-            by_conversation = self._listeners.get(event.conversation_id, ())
-            for listener in {*by_owner, *by_conversation}:
+            listeners = set(self._listeners.get(event.owner_id, ()))
+            if isinstance(event, Recorded):
+                listeners.update(self._listeners.get(event.conversation_id, ()))
+            for listener in listeners:
                 listener.put(event)
 
     def announced(self, account_id: AccountId) -> int:

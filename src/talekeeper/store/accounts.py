@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from talekeeper.clock import Millis
-from talekeeper.domain.accounts import Account, TokenKind
+from talekeeper.domain.accounts import TOKEN_KINDS, Account, TokenKind
+from talekeeper.domain.kinds import known
 from talekeeper.ids import AccountId, BootId, TokenId
 from talekeeper.store.statements import Row, statement
 from talekeeper.store.units import Reader, Writer
@@ -168,7 +169,7 @@ def add_token(
         _ADD_TOKEN,
         id=token_id,
         account_id=account_id,
-        kind=kind,
+        kind=known(kind, TOKEN_KINDS, what="kind of token"),
         hash=hash,
         created_at=tx.now(),
         expires_at=expires_at,

@@ -13,6 +13,7 @@ from talekeeper.ids import ConversationId
 from talekeeper.store.indexing import Entry, entries_of, forget_entries
 from talekeeper.store.removing import STEP, within_step
 from talekeeper.store.statements import Row, statement
+from talekeeper.store.tombstones import tell_emptied
 from talekeeper.store.units import Reader, Writer
 
 # The message `top` and all under it that is still there.
@@ -204,3 +205,4 @@ def empty_rows(tx: Writer, branch: OldBranch, entries: Mapping[int, Entry]) -> N
     tx.run_many(_FORGET_RECEIPTS, places)
     now = tx.now()
     tx.run_many(_EMPTY, [{**place, "now": now} for place in places])
+    tell_emptied(tx, branch.conversation_id, keys)

@@ -5,8 +5,11 @@ from typing import Any
 
 from talekeeper.clock import Millis
 from talekeeper.domain.conversations import (
+    CONVERSATION_ROLES,
+    PURPOSES,
     Conversation,
     ConversationPage,
+    ConversationRole,
     ConversationState,
     Message,
     Purpose,
@@ -14,6 +17,7 @@ from talekeeper.domain.conversations import (
     TitleBy,
 )
 from talekeeper.domain.events import EventKind, Recorded
+from talekeeper.domain.kinds import known
 from talekeeper.errors import IdReused, NotFound
 from talekeeper.ids import AccountId, ConversationId, GenerationId, MessageId
 from talekeeper.store.statements import Row, Statement, statement
@@ -37,7 +41,13 @@ CONVERSATIONS = f"SELECT {_COLUMNS} FROM {_JOINED} WHERE c.removed_at IS NULL"
 """All that there are, in rows that `conversation_in` reads."""
 
 _GET = statement(f"{CONVERSATIONS} AND c.id = :id AND c.owner_id = :owner_id")
-_IS_KNOWN = statement("SELECT id FROM conversations WHERE id = :id")
+_IS_KNOWN = statement(
+    """
+    SELECT id FROM conversations WHERE id = :id
+    UNION ALL
+    SELECT subject_id FROM events WHERE kind = 'conversation_gone' AND subject_id = :id
+    """
+)
 
 # Whoever will answer here, by the conversation's choice, else the account's, else the server's.
 _CHOSEN = "coalesce(c.provider, a.provider, :default_provider)"
@@ -155,7 +165,7 @@ class HeldConversation:
     was: Conversation
     """As it was when it was last looked at; `conversation` is as it is now."""
     owner_id: AccountId
-    role: str | None
+    role: ConversationRole | None
     epoch: int
     leaf_key: int | None
     title_by: TitleBy
@@ -335,7 +345,7 @@ def insert_conversation(
     owner_id: AccountId,
     title: str,
     purpose: Purpose,
-    role: str | None = None,
+    role: ConversationRole | None = None,
     provider: str | None = None,
     model: str | None = None,
     title_by: TitleBy | None = None,
@@ -347,8 +357,8 @@ def insert_conversation(
         owner_id=owner_id,
         title=title,
         title_by=title_by or ("person" if title else "first_words"),
-        purpose=purpose,
-        role=role,
+        purpose=known(purpose, PURPOSES, what="purpose"),
+        role=role and known(role, CONVERSATION_ROLES, what="role of a conversation"),
         provider=provider,
         model=model,
         now=tx.now(),
@@ -372,7 +382,10 @@ def find_conversation(
 
 
 def is_known(tx: Reader, conversation_id: ConversationId) -> bool:
-    """Whether a row has this id: anybody's, shown or not."""
+    """Whether a conversation has this id, or had it: any account's, shown or not.
+
+    An id is never given to a second conversation, so no log begins again at 1.
+    """
     return tx.first(_IS_KNOWN, id=conversation_id) is not None
 
 

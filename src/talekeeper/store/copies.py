@@ -30,7 +30,8 @@ _TREE = statement(
     """
     SELECT m.key, m.status, m.generation_id
     FROM events AS e JOIN messages AS m ON m.key = e.message_key
-    WHERE e.conversation_id = :conversation_id
+    WHERE e.log_kind = 'conversation'
+      AND e.log_id = :conversation_id
       AND e.kind = 'message_added'
       AND m.deleted_by IS NULL
     ORDER BY e.seq
@@ -55,7 +56,8 @@ _FIRST = statement(
     """
     SELECT m.id
     FROM events AS e JOIN messages AS m ON m.key = e.message_key
-    WHERE e.conversation_id = :conversation_id
+    WHERE e.log_kind = 'conversation'
+      AND e.log_id = :conversation_id
       AND e.kind = 'message_added'
       AND m.deleted_by IS NULL
     ORDER BY e.seq

@@ -1,4 +1,4 @@
-"""The event log: what happened in a conversation after a place that a follower has seen."""
+"""A conversation's log: what happened in it after a place that a follower has seen."""
 
 from talekeeper.ids import ConversationId
 from talekeeper.store.messages import (
@@ -13,9 +13,9 @@ _AFTER = statement(
     f"""
     SELECT {MESSAGE_COLUMNS}, e.seq AS event_seq
     FROM events AS e
-    LEFT JOIN messages AS m ON m.key = e.message_key
+    LEFT JOIN messages AS m ON m.key = e.message_key AND e.kind <> 'message_emptied'
     LEFT JOIN messages AS parent ON parent.key = m.parent_key
-    WHERE e.conversation_id = :conversation_id AND e.seq > :after
+    WHERE e.log_kind = 'conversation' AND e.log_id = :conversation_id AND e.seq > :after
     ORDER BY e.seq
     LIMIT :limit
     """
@@ -27,7 +27,8 @@ def events_after(
 ) -> list[tuple[int, StoredMessage | None]]:
     """Up to `limit` events with the message each names, in its present state.
 
-    An event that names no message tells that the conversation itself changed.
+    An event without a message tells that the conversation itself changed, or that a message which
+    was taken back long before was emptied.
     """
     rows = tx.all(_AFTER, conversation_id=conversation_id, after=after, limit=limit)
     return [(row.event_seq, None if row.key is None else stored_message(tx, row)) for row in rows]

@@ -15,8 +15,10 @@ candidate: whoever searches looks into the text itself. Three things follow from
   reads their state from their own rows.
 - Both engines find exactly the same, since the same function looks at the text in the end.
 
-What is removed for good leaves the index by `forget_entries` in the transaction that removes it,
-under the tokens that `entries_of` read before.
+What is removed for good, or emptied, leaves the index by `forget_entries` in the transaction that
+removes it, under the tokens that `entries_of` read before: SQLite's index erases an entry only by
+the tokens it was entered under, and they are known from the text alone. The tombstones in the logs
+come too late for that; at a conversation's end they tell that its place is no longer needed.
 """
 
 from collections.abc import Iterable
@@ -24,11 +26,22 @@ from dataclasses import dataclass
 from typing import Final
 
 from talekeeper.domain.conversations import IN_FLIGHT
+from talekeeper.domain.events import Log
 from talekeeper.domain.folding import composed, folded, token, tokens
 from talekeeper.ids import ConversationId
+from talekeeper.store.places import (
+    forget_place,
+    forget_places,
+    logs_behind,
+    move_place,
+    place_of,
+    read_log,
+)
 from talekeeper.store.statements import statement
 from talekeeper.store.units import Reader, Writer
 
+FOLLOWER: Final = "search"
+"""Under this name the index has its places in the logs."""
 FORMAT: Final = 2
 """How the tokens of a text are made. Count it up when that changes: every index is made anew."""
 
@@ -62,7 +75,6 @@ _EMPTY = statement(
     "INSERT INTO search_index (search_index) VALUES ('delete-all')",
     postgresql="TRUNCATE search_index",
 )
-_FORGET_PLACES = statement("DELETE FROM search_places")
 _STATE = statement("SELECT format, is_caught_up FROM search_state")
 _SET_STATE = statement("UPDATE search_state SET format = :made, is_caught_up = :caught_up")
 # Out of the messages, so that nothing is entered that was removed for good since it was read.
@@ -89,51 +101,19 @@ _ENTERED_AMONG = statement(
     """
 )
 
-_WITH_PLACES = """
-    conversations AS c LEFT JOIN search_places AS p ON p.conversation_id = c.id
-"""
-_PLACE = statement(
-    f"""
-    SELECT c.owner_id, c.seq, coalesce(p.seq, 0) AS place
-    FROM {_WITH_PLACES}
-    WHERE c.id = :conversation_id
+_CONVERSATION = statement(
+    """
+    SELECT owner_id, seq FROM conversations WHERE id = :conversation_id AND removed_at IS NULL
     """
 )
-_BEHIND = statement(
-    f"""
-    SELECT c.id FROM {_WITH_PLACES}
-    WHERE c.seq > coalesce(p.seq, 0)
-    ORDER BY c.activity DESC
-    LIMIT :limit
-    """
-)
-_COUNT_BEHIND = statement(
-    f"""
-    SELECT coalesce(sum(c.seq - coalesce(p.seq, 0)), 0) AS events
-    FROM {_WITH_PLACES}
-    WHERE c.seq > coalesce(p.seq, 0)
-    """
-)
-_COUNT_EVENTS = statement("SELECT coalesce(sum(seq), 0) AS events FROM conversations")
 _NEWS = statement(
     """
     SELECT e.seq, e.message_key, m.status, m.content
     FROM events AS e LEFT JOIN messages AS m ON m.key = e.message_key
-    WHERE e.conversation_id = :conversation_id AND e.seq > :after
+    WHERE e.log_kind = 'conversation' AND e.log_id = :conversation_id AND e.seq > :after
     ORDER BY e.seq
     LIMIT :limit
     """
-)
-# The place moves only from where it was read: of two servers that read the same news, one writes.
-_BEGIN_PLACE = statement(
-    """
-    INSERT INTO search_places (conversation_id, seq)
-    SELECT id, 0 FROM conversations WHERE id = :conversation_id
-    ON CONFLICT (conversation_id) DO NOTHING
-    """
-)
-_MOVE_PLACE = statement(
-    "UPDATE search_places SET seq = :after WHERE conversation_id = :of AND seq = :before"
 )
 _SAID = statement(
     """
@@ -168,13 +148,15 @@ _TO_BE_ENTERED = statement(
         c.owner_id, m.conversation_id, m.key, m.id, m.content, m.status,
         EXISTS (
             SELECT 1 FROM events AS e
-            WHERE e.conversation_id = m.conversation_id
+            WHERE e.log_kind = 'conversation'
+              AND e.log_id = m.conversation_id
               AND e.seq > p.seq
               AND e.message_key = m.key
         ) AS is_to_read
     FROM messages AS m
     JOIN conversations AS c ON c.id = m.conversation_id
-    JOIN search_places AS p ON p.conversation_id = c.id
+    JOIN places AS p
+        ON p.follower = 'search' AND p.log_kind = 'conversation' AND p.log_id = c.id
     WHERE m.content <> ''
     """
 )
@@ -252,18 +234,13 @@ def prepare_index(tx: Writer) -> bool:
 def empty_index(tx: Writer) -> None:
     """Nothing is in the index, and it knows that it has everything to read."""
     tx.run(_EMPTY)
-    tx.run(_FORGET_PLACES)
+    forget_places(tx, FOLLOWER)
     tx.run(_SET_STATE, made=FORMAT, caught_up=0)
 
 
 def mark_caught_up(tx: Writer) -> None:
     """All that was behind has been read: from now on only the newest news can be missing."""
     tx.run(_SET_STATE, made=FORMAT, caught_up=1)
-
-
-def conversations_behind(tx: Reader, *, limit: int) -> list[ConversationId]:
-    """Conversations with unread events, newest activity first. Looks at every conversation."""
-    return [ConversationId(row.id) for row in tx.all(_BEHIND, limit=limit)]
 
 
 def is_caught_up(tx: Reader) -> bool:
@@ -273,18 +250,10 @@ def is_caught_up(tx: Reader) -> bool:
 
 
 def is_current(tx: Reader) -> bool:
-    """Every event of every conversation has been read. Looks at every conversation."""
+    """Every event of every log has been read. Looks at every log."""
     row = tx.first(_STATE)
     is_ours = is_made(tx) and row is not None and row.format == FORMAT
-    return is_ours and not conversations_behind(tx, limit=1)
-
-
-def unread_and_all(tx: Reader) -> tuple[int, int]:
-    """How many events are unread, and how many there are."""
-    behind, events_ever = tx.first(_COUNT_BEHIND), tx.first(_COUNT_EVENTS)
-    assert behind is not None
-    assert events_ever is not None
-    return int(behind.events), int(events_ever.events)
+    return is_ours and not logs_behind(tx, FOLLOWER, limit=1)
 
 
 def read_news(tx: Reader, conversation_id: ConversationId, *, characters: int) -> News | None:
@@ -292,10 +261,10 @@ def read_news(tx: Reader, conversation_id: ConversationId, *, characters: int) -
 
     None where there is nothing. A reply that grows is left out: its end is an event, too.
     """
-    row = tx.first(_PLACE, conversation_id=conversation_id)
-    if row is None or row.seq <= row.place:
+    row = tx.first(_CONVERSATION, conversation_id=conversation_id)
+    before = place_of(tx, FOLLOWER, Log("conversation", conversation_id))
+    if row is None or row.seq <= before:
         return None
-    before: int = row.place
     scopes = (owner_token(row.owner_id), conversation_token(conversation_id))
     found: dict[int, str] = {}
     taken, after = 0, before
@@ -316,13 +285,42 @@ def enter_news(tx: Writer, news: Iterable[News]) -> None:
     """The entries are in the index and the places moved, unless another was faster."""
     entries: dict[int, Entry] = {}
     for each in sorted(news, key=lambda each: each.conversation_id):
-        if each.before == 0:
-            tx.run(_BEGIN_PLACE, conversation_id=each.conversation_id)
-        if tx.run(_MOVE_PLACE, of=each.conversation_id, before=each.before, after=each.after):
+        log = Log("conversation", each.conversation_id)
+        if move_place(tx, FOLLOWER, log, before=each.before, after=each.after):
             entries.update((entry.key, entry) for entry in each.entries)
     # By key: SQLite's index writes what comes out of order as a segment of its own.
     if entries:
         tx.run_many(_ENTER, [entries[key].for_engine(tx) for key in sorted(entries)])
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The conversations whose end an account's log tells between two places."""
+
+    log: Log
+    before: int
+    after: int
+    conversation_ids: tuple[str, ...]
+
+
+def read_gone(tx: Reader, log: Log) -> Gone | None:
+    """What the index has not read of an account's log yet; None where there is nothing."""
+    before = place_of(tx, FOLLOWER, log)
+    events = read_log(tx, log, after=before, limit=_EVENTS)
+    if not events:
+        return None
+    ids = (event.subject_id for event in events if event.kind == "conversation_gone")
+    return Gone(log, before, events[-1].seq, tuple(each for each in ids if each is not None))
+
+
+def forget_gone(tx: Writer, gone: Gone) -> None:
+    """The index has no place in their logs any more, unless another process was faster.
+
+    Of their messages nothing is in it: they left it together with their texts.
+    """
+    if move_place(tx, FOLLOWER, gone.log, before=gone.before, after=gone.after):
+        for each in gone.conversation_ids:
+            forget_place(tx, FOLLOWER, Log("conversation", each))
 
 
 def entries_of(tx: Reader, keys: Iterable[int]) -> dict[int, Entry]:

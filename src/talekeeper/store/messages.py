@@ -155,9 +155,10 @@ _COPY = statement(
 )
 _COPY_EVENT = statement(
     """
-    INSERT INTO events (conversation_id, seq, kind, message_key)
+    INSERT INTO events (log_kind, log_id, seq, at, kind, message_key)
     VALUES (
-        :conversation_id, :seq, 'message_added', (SELECT key FROM messages WHERE id = :added_id)
+        'conversation', :log_id, :seq, :at, 'message_added',
+        (SELECT key FROM messages WHERE id = :added_id)
     )
     """
 )
@@ -376,9 +377,10 @@ def add_copies(
     if not rows:
         return
     tx.run_many(_COPY, rows)
+    now = tx.now()
     tx.run_many(
         _COPY_EVENT,
-        [{"conversation_id": held.id, "seq": row["seq"], "added_id": row["id"]} for row in rows],
+        [{"log_id": held.id, "seq": row["seq"], "at": now, "added_id": row["id"]} for row in rows],
     )
     held.count(messages=len(copies), characters=sum(len(each.content) for each in copies))
     leaf = None if leaf_id is None else find_message(tx, leaf_id)

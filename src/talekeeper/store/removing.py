@@ -1,7 +1,8 @@
 """Removing for good: a conversation that was removed goes in steps, its youngest rows first.
 
-One commit hides it from every read; its rows follow in small transactions, so that other writers
-wait for none of them. If the process dies in between, the next start removes the rest.
+One commit hides it from every read and tells its end in the account's log; its rows follow in small
+transactions, so that other writers wait for none of them. If the process dies in between, the next
+start removes the rest. Its `seq` stays as it is to the last.
 
 A step first reads what it will remove, and with it the entries of the search index; the write that
 follows removes exactly that. Each message is
@@ -14,11 +15,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from talekeeper.clock import Millis
-from talekeeper.domain.events import Recorded
 from talekeeper.ids import AccountId, ConversationId
 from talekeeper.store.conversations import HeldConversation
 from talekeeper.store.indexing import Entry, entries_of, forget_entries
 from talekeeper.store.statements import Row, statement
+from talekeeper.store.tombstones import tell_gone
 from talekeeper.store.units import Reader, Writer
 
 _REMOVE = statement(
@@ -45,22 +46,22 @@ _LAST = statement(
     """
     SELECT e.seq, m.key, coalesce(length(m.content), 0) AS characters
     FROM events AS e
-    JOIN conversations AS c ON c.id = e.conversation_id
+    JOIN conversations AS c ON c.id = e.log_id
     LEFT JOIN messages AS m ON m.key = e.message_key AND e.kind = 'message_added'
-    WHERE e.conversation_id = :conversation_id AND c.removed_at IS NOT NULL
+    WHERE e.log_kind = 'conversation' AND e.log_id = :conversation_id AND c.removed_at IS NOT NULL
     ORDER BY e.seq DESC
     LIMIT :limit
     """
 )
 _REMOVE_MESSAGE = statement("DELETE FROM messages WHERE key = :at")
 _REMOVE_EVENTS = statement(
-    "DELETE FROM events WHERE conversation_id = :conversation_id AND seq >= :first"
+    """
+    DELETE FROM events
+    WHERE log_kind = 'conversation' AND log_id = :conversation_id AND seq >= :first
+    """
 )
 _IS_GOING = statement(
     "SELECT id FROM conversations WHERE id = :conversation_id AND removed_at IS NOT NULL"
-)
-_SHORTEN = statement(
-    "UPDATE conversations SET seq = :left WHERE id = :conversation_id AND seq > :left"
 )
 _REMOVE_ROW = statement(
     "DELETE FROM conversations WHERE id = :conversation_id AND removed_at IS NOT NULL"
@@ -86,8 +87,7 @@ class Removal:
 def remove_conversation(tx: Writer, held: HeldConversation) -> None:
     """It is there for nobody any more. Its rows go with `next_removal` and `remove_rows`."""
     tx.run(_REMOVE, conversation_id=held.id, now=tx.now())
-    conversation = held.conversation
-    tx.tell(Recorded(held.owner_id, held.id, conversation.seq, "gone", conversation))
+    tell_gone(tx, held)
 
 
 def next_removal(
@@ -117,7 +117,6 @@ def remove_rows(tx: Writer, removal: Removal) -> None:
     conversation_id = removal.conversation_id
     if tx.first(_IS_GOING, conversation_id=conversation_id) is None:
         return  # it is gone, and its id may be another conversation's
-    tx.run(_SHORTEN, conversation_id=conversation_id, left=removal.first - 1)
     forget_entries(tx, conversation_id, removal.entries)
     if removal.keys:
         tx.run_many(_REMOVE_MESSAGE, [{"at": key} for key in removal.keys])

@@ -115,8 +115,10 @@ _KEY = statement(
 _RECENT_PLACES = statement(
     """
     SELECT c.seq, coalesce(p.seq, 0) AS place
-    FROM conversations AS c LEFT JOIN search_places AS p ON p.conversation_id = c.id
-    WHERE c.owner_id = :owner_id
+    FROM conversations AS c
+    LEFT JOIN places AS p
+        ON p.follower = 'search' AND p.log_kind = 'conversation' AND p.log_id = c.id
+    WHERE c.owner_id = :owner_id AND c.removed_at IS NULL
     ORDER BY c.activity DESC
     LIMIT :limit
     """

@@ -72,8 +72,14 @@ class Sqlite:
 
     @property
     def begin_migration(self) -> tuple[str, ...]:
-        # Within the transaction: a newer version's database is left byte for byte as it was.
-        return ("BEGIN IMMEDIATE", f"PRAGMA application_id = {APPLICATION_ID}")
+        return (
+            # A table that is written again is dropped, and must not take along what refers to it.
+            # Only outside of a transaction can that be said; the connection serves for nothing else.
+            "PRAGMA foreign_keys = OFF",
+            "BEGIN IMMEDIATE",
+            # Within the transaction: a newer version's database is left byte for byte as it was.
+            f"PRAGMA application_id = {APPLICATION_ID}",
+        )
 
     def check_database(self, *, is_installed: bool) -> None:
         # Whoever opens a log first reads it whole. So the first connection stays until the writer's

@@ -10,7 +10,7 @@ from typing import TypeVar
 from zlib import crc32
 
 from talekeeper.clock import Clock, SystemClock
-from talekeeper.domain.events import Recorded
+from talekeeper.domain.events import Announced
 from talekeeper.errors import StoreError, StoreUnavailable
 from talekeeper.store.installing import Installation, opened_installation
 from talekeeper.store.reading import ReaderPool
@@ -166,5 +166,5 @@ def _seam(data_dir: Path, database_url: str | None) -> EngineSeam:
     return Postgresql(database_url)
 
 
-def _unheard(_events: Sequence[Recorded]) -> None:
+def _unheard(_events: Sequence[Announced]) -> None:
     """Nobody follows a store that is opened for a command."""

@@ -1,7 +1,8 @@
 """The schema, to be read from top to bottom.
 
 An account owns conversations; a conversation is a tree of messages; a generation fills a reply;
-chunks hold a reply's text while it grows; events are the conversation's log.
+chunks hold a reply's text while it grows; events are the logs, one of each conversation and one of
+each account; a place says how far a follower has read a log.
 
 A message has three numbers and each has one use. `id` is its name, made by the client, unique for
 good. `key` is its place on disk: the tree is linked by it (`parent_key`), because walking from a
@@ -11,7 +12,10 @@ conversation: the place of the event that added it, so the log is also the index
 tree in order.
 
 Columns are text and integers only, so both engines give back the same Python values: times are
-milliseconds since 1970, and what may be unset is NULL. A conversation's `leaf_key` has no foreign
+milliseconds since 1970, and what may be unset is NULL. A CHECK lists the values of an enumeration
+that is closed; of one that grows (purposes, roles, kinds of tokens, jobs, logs and events) the
+domain knows the values, which are checked when they are written and by `verifying`. A
+conversation's `leaf_key` has no foreign
 key, since each table would then have to be filled before the other; `verifying` checks it.
 """
 
@@ -29,7 +33,6 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
-    UniqueConstraint,
     event,
     text,
 )
@@ -83,6 +86,8 @@ accounts = Table(
     # The model that answers where a conversation chooses none; NULL: the server's own choice.
     Column("provider", Text),
     Column("model", Text),
+    # The place of the newest event of the account's log.
+    Column("seq", Whole, nullable=False, server_default=text("0")),
     Column("created_at", Whole, nullable=False),
     CheckConstraint("is_admin IN (0, 1)", name="is_admin"),
     sqlite_strict=True,
@@ -100,7 +105,6 @@ access_tokens = Table(
     Column("expires_at", Whole),
     Column("last_used_at", Whole),
     Column("used_at", Whole),
-    CheckConstraint("kind IN ('bearer', 'session', 'login', 'control')", name="kind"),
     sqlite_strict=True,
 )
 Index(None, access_tokens.c.account_id)  # an account's tokens, to list and to revoke
@@ -159,12 +163,6 @@ conversations = Table(
     Column("max_tokens", Whole),
     # Tokens of the talk that one request may take; NULL: the connection's or the server's setting.
     Column("longest_request", Whole),
-    CheckConstraint(
-        "purpose IN ('general', 'campaign_creation', 'session_planning', 'npc_generation',"
-        " 'world_building', 'character_background')",
-        name="purpose",
-    ),
-    CheckConstraint("role IN ('current_global')", name="role"),
     CheckConstraint("title_by IN ('first_words', 'model', 'person')", name="title_by"),
     CheckConstraint("pinned IN (0, 1)", name="pinned"),
     CheckConstraint("removed_at IS NULL OR deleted_at IS NOT NULL", name="removed_from_trash"),
@@ -353,44 +351,57 @@ Index(
     postgresql_where=text("status = 'running'"),
 )
 
-# Work that outlives the process: claimed under a lease, tried again, remembered when it is done.
+# Work that outlives the process: claimed under a lease, tried again, kept for a while when it ended.
 jobs = Table(
     "jobs",
     metadata,
     Column("id", Text, primary_key=True),
     Column("kind", Text, nullable=False),
-    # What the work is about: the same work is never asked for twice.
-    Column("unique_key", Text, nullable=False),
-    Column(
-        "conversation_id", Text, ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False
-    ),
     Column("owner_id", Text, ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False),
+    # The conversation that the work belongs to, and goes with; NULL: to none.
+    Column("conversation_id", Text, ForeignKey("conversations.id", ondelete="CASCADE")),
+    # While a job of this kind and key waits or runs, no second one is added. NULL: any number.
+    Column("unique_key", Text),
+    # What the work needs to know, and what it found: JSON objects, read by the kind's handler.
+    Column("payload", Text, nullable=False),
+    Column("result", Text),
     Column("state", Text, nullable=False),
+    # So many steps are done, of so many; NULL: how many there are is not known.
+    Column("progress", Whole, nullable=False),
+    Column("progress_of", Whole),
     # Counted when it is claimed, so that work which kills its process ends as well.
     Column("attempts", Whole, nullable=False),
     Column("run_at", Whole, nullable=False),
     Column("lease_until", Whole),
     Column("boot_id", Text),
+    # Set while the job runs: its process learns it when it renews the lease or reports progress.
+    Column("cancel_asked_at", Whole),
     Column("error_code", Text),
     Column("created_at", Whole, nullable=False),
     Column("updated_at", Whole, nullable=False),
-    CheckConstraint("kind IN ('title')", name="kind"),
-    CheckConstraint("state IN ('queued', 'running', 'done', 'failed')", name="state"),
+    CheckConstraint("state IN ('queued', 'running', 'done', 'failed', 'cancelled')", name="state"),
+    CheckConstraint("progress >= 0 AND progress <= progress_of", name="progress"),
     CheckConstraint(
         "(state = 'running') = (lease_until IS NOT NULL)"
         " AND (state = 'running') = (boot_id IS NOT NULL)",
         name="running_has_lease",
     ),
-    UniqueConstraint("kind", "unique_key", name="uq_jobs_kind_unique_key"),
     sqlite_strict=True,
 )
 # The next work to be done, and what a dead process left.
+_is_pending = text("state IN ('queued', 'running')")
+Index("ix_jobs_due", jobs.c.run_at, sqlite_where=_is_pending, postgresql_where=_is_pending)
 Index(
-    "ix_jobs_due",
-    jobs.c.run_at,
-    sqlite_where=text("state IN ('queued', 'running')"),
-    postgresql_where=text("state IN ('queued', 'running')"),
+    "uq_jobs_pending",
+    jobs.c.kind,
+    jobs.c.unique_key,
+    unique=True,
+    sqlite_where=_is_pending,
+    postgresql_where=_is_pending,
 )
+# What ended long ago.
+_has_ended = text("state NOT IN ('queued', 'running')")
+Index("ix_jobs_ended", jobs.c.updated_at, sqlite_where=_has_ended, postgresql_where=_has_ended)
 Index(None, jobs.c.conversation_id)  # what goes with a conversation that is removed
 
 # Checkpoints of a reply that grows, folded into its message when the generation ends.
@@ -406,37 +417,36 @@ chunks = Table(
     sqlite_with_rowid=False,
 )
 
-# The log: what happened in a conversation, in order and without gaps. It names what changed and
-# holds no copy of it; whoever follows reads the present state.
+# The logs: what happened in a conversation, or to what else an account has, in order and without
+# gaps. An event names what changed and holds no copy of it: followers read the present state. What
+# was removed or emptied has an event that says so. No foreign key to what a log is of, which is one
+# of several tables: the events of a conversation are removed before its row.
 events = Table(
     "events",
     metadata,
-    Column(
-        "conversation_id",
-        Text,
-        ForeignKey("conversations.id", ondelete="CASCADE"),
-        primary_key=True,
-    ),
+    Column("log_kind", Text, primary_key=True),
+    Column("log_id", Text, primary_key=True),
     Column("seq", Whole, primary_key=True),
+    Column("at", Whole, nullable=False),
     Column("kind", Text, nullable=False),
+    # What the event is about: a message of the conversation, or something that has an id.
     Column("message_key", Whole),
-    CheckConstraint("kind IN ('conversation', 'message_added', 'message_changed')", name="kind"),
-    CheckConstraint("(kind = 'conversation') = (message_key IS NULL)", name="kind_names_message"),
+    Column("subject_id", Text),
     sqlite_strict=True,
     sqlite_with_rowid=False,
 )
+# Whether a conversation was removed: its id is never given to another one.
+_is_gone = text("kind = 'conversation_gone'")
+Index("ix_events_gone", events.c.subject_id, sqlite_where=_is_gone, postgresql_where=_is_gone)
 
-# How far the search index has read each conversation's log. What is in `search_index` and the place
-# that says so are written together. No row: nothing of it has been read.
-search_places = Table(
-    "search_places",
+# How far a follower has read a log. The place is written in the transaction of what the follower
+# made of the events before it. No row: the follower has read nothing of the log.
+places = Table(
+    "places",
     metadata,
-    Column(
-        "conversation_id",
-        Text,
-        ForeignKey("conversations.id", ondelete="CASCADE"),
-        primary_key=True,
-    ),
+    Column("follower", Text, primary_key=True),
+    Column("log_kind", Text, primary_key=True),
+    Column("log_id", Text, primary_key=True),
     Column("seq", Whole, nullable=False),
     sqlite_strict=True,
     sqlite_with_rowid=False,

@@ -8,15 +8,16 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeVar
 
 from talekeeper.clock import Millis
-from talekeeper.domain.events import Recorded
+from talekeeper.domain.events import EVENT_KINDS, Announced, EventKind, Log, Recorded
+from talekeeper.domain.kinds import known
 from talekeeper.store.statements import Engine, Row, Statement, statement
 
 T = TypeVar("T")
 
 _APPEND_EVENT = statement(
     """
-    INSERT INTO events (conversation_id, seq, kind, message_key)
-    VALUES (:conversation_id, :seq, :kind, :message_key)
+    INSERT INTO events (log_kind, log_id, seq, at, kind, message_key, subject_id)
+    VALUES (:log_kind, :log_id, :seq, :at, :kind, :message_key, :subject_id)
     """
 )
 
@@ -70,7 +71,7 @@ class Writer(Reader):
     def __init__(self, cursor: Cursor, engine: Engine, *, now: Callable[[], Millis]) -> None:
         super().__init__(cursor, engine)
         self._now = now
-        self.recorded: list[Recorded] = []
+        self.recorded: list[Announced] = []
         self.callbacks: list[Callable[[], None]] = []
 
     def now(self) -> Millis:
@@ -87,16 +88,31 @@ class Writer(Reader):
 
     def record(self, event: Recorded, *, message_key: int | None = None) -> None:
         """Write `event` to its conversation's log; followers hear of it after the commit."""
-        self.run(
-            _APPEND_EVENT,
-            conversation_id=event.conversation_id,
-            seq=event.seq,
-            kind=event.kind,
-            message_key=message_key,
-        )
+        self.append(event.log, event.seq, event.kind, message_key=message_key)
         self.recorded.append(event)
 
-    def tell(self, event: Recorded) -> None:
+    def append(
+        self,
+        log: Log,
+        seq: int,
+        kind: EventKind,
+        *,
+        message_key: int | None = None,
+        subject_id: str | None = None,
+    ) -> None:
+        """Write an event to a log; `seq` is the place after the log's last one."""
+        self.run(
+            _APPEND_EVENT,
+            log_kind=log.kind,
+            log_id=log.id,
+            seq=seq,
+            at=self.now(),
+            kind=known(kind, EVENT_KINDS, what="kind of event"),
+            message_key=message_key,
+            subject_id=subject_id,
+        )
+
+    def tell(self, event: Announced) -> None:
         """Followers hear of `event` after the commit, and no log holds it."""
         self.recorded.append(event)
 

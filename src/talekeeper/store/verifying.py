@@ -6,25 +6,96 @@ are not repeated here, except where one engine could have been written to withou
 
 from typing import Final
 
+from talekeeper.domain.accounts import TOKEN_KINDS
+from talekeeper.domain.conversations import CONVERSATION_ROLES, PURPOSES
+from talekeeper.domain.events import EVENT_KINDS, LOG_KINDS, OF_MESSAGES
+from talekeeper.domain.jobs import JOB_KINDS
 from talekeeper.store.indexing import misindexed
+from talekeeper.store.places import FOLLOWERS
 from talekeeper.store.statements import Engine, Statement, statement
 from talekeeper.store.store import Store
 from talekeeper.store.units import Reader
 
+_LOGS: Final = """
+    SELECT log_kind, log_id, count(*) AS events, min(seq) AS first, max(seq) AS last
+    FROM events
+    GROUP BY log_kind, log_id
+"""
 _RULES: Final[tuple[tuple[str, Statement], ...]] = (
     (
         "conversation {}: its log does not run from 1 to its seq without a gap",
+        # The log of one that is going, or is being copied, goes or grows from its end.
+        statement(
+            f"""
+            SELECT c.id FROM conversations AS c
+            LEFT JOIN ({_LOGS}) AS log ON log.log_kind = 'conversation' AND log.log_id = c.id
+            WHERE coalesce(log.last, 0) > c.seq
+               OR coalesce(log.last, 0) != coalesce(log.events, 0)
+               OR coalesce(log.first, 1) != 1
+               OR (c.removed_at IS NULL AND coalesce(log.last, 0) != c.seq)
+            """
+        ),
+    ),
+    (
+        "account {}: its log does not run from 1 to its seq without a gap",
+        statement(
+            f"""
+            SELECT a.id FROM accounts AS a
+            LEFT JOIN ({_LOGS}) AS log ON log.log_kind = 'account' AND log.log_id = a.id
+            WHERE coalesce(log.last, 0) != a.seq
+               OR coalesce(log.events, 0) != a.seq
+               OR coalesce(log.first, 1) != 1
+            """
+        ),
+    ),
+    (
+        "log {}: it is of nothing that there is",
+        statement(
+            f"""
+            SELECT log.log_id AS id FROM ({_LOGS}) AS log
+            WHERE NOT EXISTS (
+                SELECT 1 FROM conversations AS c
+                WHERE log.log_kind = 'conversation' AND c.id = log.log_id
+            )
+            AND NOT EXISTS (
+                SELECT 1 FROM accounts AS a WHERE log.log_kind = 'account' AND a.id = log.log_id
+            )
+            """
+        ),
+    ),
+    (
+        "conversation {}: a log tells that it was removed, and it was not",
         statement(
             """
             SELECT c.id FROM conversations AS c
+            JOIN events AS e ON e.kind = 'conversation_gone' AND e.subject_id = c.id
+            WHERE c.removed_at IS NULL
+            """
+        ),
+    ),
+    (
+        "place in {}: it is ahead of its log",
+        statement(
+            """
+            SELECT p.log_id AS id FROM places AS p
+            LEFT JOIN conversations AS c ON p.log_kind = 'conversation' AND c.id = p.log_id
+            LEFT JOIN accounts AS a ON p.log_kind = 'account' AND a.id = p.log_id
+            WHERE p.seq > coalesce(c.seq, a.seq)
+            """
+        ),
+    ),
+    (
+        "message {}: it was emptied, and not exactly one event tells so",
+        statement(
+            """
+            SELECT m.id FROM messages AS m
+            JOIN conversations AS c ON c.id = m.conversation_id AND c.removed_at IS NULL
             LEFT JOIN (
-                SELECT conversation_id, count(*) AS events, min(seq) AS first, max(seq) AS last
-                FROM events
-                GROUP BY conversation_id
-            ) AS log ON log.conversation_id = c.id
-            WHERE coalesce(log.events, 0) != c.seq
-               OR coalesce(log.last, 0) != c.seq
-               OR coalesce(log.first, 1) != 1
+                SELECT message_key, count(*) AS events FROM events
+                WHERE kind = 'message_emptied'
+                GROUP BY message_key
+            ) AS emptied ON emptied.message_key = m.key
+            WHERE coalesce(emptied.events, 0) != CASE WHEN m.emptied_at IS NULL THEN 0 ELSE 1 END
             """
         ),
     ),
@@ -49,7 +120,8 @@ _RULES: Final[tuple[tuple[str, Statement], ...]] = (
             SELECT m.id FROM messages AS m
             WHERE NOT EXISTS (
                 SELECT 1 FROM events AS e
-                WHERE e.conversation_id = m.conversation_id
+                WHERE e.log_kind = 'conversation'
+                  AND e.log_id = m.conversation_id
                   AND e.seq = m.seq
                   AND e.kind = 'message_added'
                   AND e.message_key = m.key
@@ -251,6 +323,10 @@ _RULES: Final[tuple[tuple[str, Statement], ...]] = (
         ),
     ),
     (
+        "job {}: it has a result, and was not done",
+        statement("SELECT id FROM jobs WHERE result IS NOT NULL AND state != 'done'"),
+    ),
+    (
         "generation {}: it has ended, but its chunks were not folded",
         statement(
             """
@@ -283,6 +359,40 @@ _RULES: Final[tuple[tuple[str, Statement], ...]] = (
     ),
 )
 
+# Enumerations that grow, of which the database knows no list: every value that is stored.
+_VALUES: Final = statement(
+    """
+    SELECT 'purpose' AS what, purpose AS value FROM conversations
+    UNION SELECT 'role of a conversation', role FROM conversations WHERE role IS NOT NULL
+    UNION SELECT 'kind of token', kind FROM access_tokens
+    UNION SELECT 'kind of job', kind FROM jobs
+    UNION SELECT 'kind of log', log_kind FROM events
+    UNION SELECT 'kind of event', kind FROM events
+    UNION SELECT 'follower', follower FROM places
+    """
+)
+
+
+def _known_values() -> dict[str, frozenset[str]]:
+    return {
+        "purpose": PURPOSES,
+        "role of a conversation": CONVERSATION_ROLES,
+        "kind of token": TOKEN_KINDS,
+        "kind of job": JOB_KINDS,
+        "kind of log": LOG_KINDS,
+        "kind of event": EVENT_KINDS,
+        "follower": FOLLOWERS,
+    }
+
+
+# An event names a message of its conversation, or the id of something else, or the conversation.
+_EVENTS: Final = statement(
+    """
+    SELECT DISTINCT
+        log_kind, kind, message_key IS NOT NULL AS has_message, subject_id IS NOT NULL AS has_subject
+    FROM events
+    """
+)
 _FOREIGN_KEYS: Final = statement(sqlite="PRAGMA foreign_key_check")
 _INTEGRITY: Final = statement(sqlite="PRAGMA integrity_check")
 
@@ -295,6 +405,22 @@ async def verify(store: Store) -> list[str]:
 def violations(tx: Reader, engine: Engine) -> list[str]:
     """What `verify` finds, within a snapshot that stands."""
     found = [sentence.format(row.id) for sentence, rule in _RULES for row in tx.all(rule)]
+    known = _known_values()
+    found += [
+        f"{row.what} “{row.value}”: this version knows none of that name"
+        for row in tx.all(_VALUES)
+        if row.value not in known[row.what]
+    ]
+    found += [
+        f"events “{row.kind}”: some do not name what they are about, or stand in another's log"
+        for row in tx.all(_EVENTS)
+        if (row.log_kind == "account", bool(row.has_message), bool(row.has_subject))
+        != (
+            row.kind == "conversation_gone",
+            row.kind in OF_MESSAGES,
+            row.kind == "conversation_gone",
+        )
+    ]
     found += misindexed(tx)
     if engine == "sqlite":
         found += [f"table {row.table}: a row refers to nothing" for row in tx.all(_FOREIGN_KEYS)]

@@ -93,7 +93,8 @@ _TREE = statement(
     FROM events AS e
     JOIN messages AS m ON m.key = e.message_key
     LEFT JOIN messages AS parent ON parent.key = m.parent_key
-    WHERE e.conversation_id = :conversation_id
+    WHERE e.log_kind = 'conversation'
+      AND e.log_id = :conversation_id
       AND e.seq > :after
       AND e.kind = 'message_added'
       AND m.deleted_by IS NULL

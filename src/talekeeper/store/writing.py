@@ -38,7 +38,7 @@ from typing import Any, Final
 import structlog
 
 from talekeeper.clock import Millis
-from talekeeper.domain.events import Recorded
+from talekeeper.domain.events import Announced
 from talekeeper.errors import DatabaseDamaged, StoreBusy, StoreError, StoreUnavailable, trail
 from talekeeper.store.seam import DriverConnection, EngineSeam
 from talekeeper.store.units import Writer, WriteUnit
@@ -56,7 +56,7 @@ _IDLE: Final = 2.0
 _PROBE: Final = 1.0
 """Seconds after which a writer in trouble tries again by itself."""
 
-Announce = Callable[[Sequence[Recorded]], None]
+Announce = Callable[[Sequence[Announced]], None]
 
 
 @dataclass(eq=False, slots=True)
@@ -69,7 +69,7 @@ class _Waiting:
     deadline: float
     result: Any = None
     error: BaseException | None = None
-    recorded: list[Recorded] = field(default_factory=list[Recorded])
+    recorded: list[Announced] = field(default_factory=list[Announced])
     callbacks: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
     reruns: int = 0
 

@@ -35,6 +35,7 @@ const FIELDS = {
   delta: TEXT,
   resync: NAMED,
   'conversation.gone': NAMED,
+  'job.changed': { job: 'object' },
   health: { state: 'string', reasons: 'object' },
   end: { code: 'string', detail: 'string' },
 } as const satisfies { [Type in Written['event']]: Record<keyof DataOf<Type>, string> }
@@ -68,6 +69,7 @@ export function conversationOf(event: ServerEvent): string | null {
   switch (event.type) {
     case 'ready':
     case 'health':
+    case 'job.changed':
       return null
     case 'conversation.changed':
       return event.conversation.id

@@ -857,7 +857,7 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        AccountEvent: components["schemas"]["AccountReadyEvent"] | components["schemas"]["FollowingEvent"] | components["schemas"]["ConversationChangedEvent"] | components["schemas"]["MessageChangedEvent"] | components["schemas"]["SnapshotEvent"] | components["schemas"]["DeltaEvent"] | components["schemas"]["ResyncEvent"] | components["schemas"]["ConversationGoneEvent"] | components["schemas"]["HealthEvent"] | components["schemas"]["EndEvent"];
+        AccountEvent: components["schemas"]["AccountReadyEvent"] | components["schemas"]["FollowingEvent"] | components["schemas"]["ConversationChangedEvent"] | components["schemas"]["MessageChangedEvent"] | components["schemas"]["SnapshotEvent"] | components["schemas"]["DeltaEvent"] | components["schemas"]["ResyncEvent"] | components["schemas"]["ConversationGoneEvent"] | components["schemas"]["JobChangedEvent"] | components["schemas"]["HealthEvent"] | components["schemas"]["EndEvent"];
         /** AccountIn */
         AccountIn: {
             /** Name */
@@ -953,6 +953,13 @@ export interface components {
             seq: number;
             conversation: components["schemas"]["Conversation"];
             message: components["schemas"]["Message"];
+        };
+        /**
+         * ChangedWork
+         * @description The job as it is now.
+         */
+        ChangedWork: {
+            job: components["schemas"]["Work"];
         };
         /** ChosenIn */
         ChosenIn: {
@@ -1403,6 +1410,18 @@ export interface components {
             events: number;
             /** Is Current */
             is_current: boolean;
+        };
+        /**
+         * JobChangedEvent
+         * @description Work that goes on by itself was added, began, came further or ended.
+         */
+        JobChangedEvent: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "job.changed";
+            data: components["schemas"]["ChangedWork"];
         };
         /**
          * LoginLinkIn
@@ -1943,6 +1962,32 @@ export interface components {
             input?: unknown;
             /** Context */
             ctx?: Record<string, never>;
+        };
+        /**
+         * Work
+         * @description A job as its account sees it. `progress_of` is null while it is not known.
+         */
+        Work: {
+            /** Id */
+            id: string;
+            /**
+             * Kind
+             * @constant
+             */
+            kind: "title";
+            /** Conversation Id */
+            conversation_id: string | null;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "queued" | "running" | "done" | "failed" | "cancelled";
+            /** Progress */
+            progress: number;
+            /** Progress Of */
+            progress_of: number | null;
+            /** Error Code */
+            error_code: string | null;
         };
     };
     responses: never;

@@ -220,6 +220,7 @@ function withEvent(state: ConversationState, event: ServerEvent | Acknowledged):
       return state.gap ? state : { ...state, gap: true }
     case 'ready':
     case 'health':
+    case 'job.changed':
     case 'conversation.gone':
       return state
     default:
