@@ -28,6 +28,17 @@ from talekeeper.api.bodies import Body, Id
 from talekeeper.api.health import Health, HealthWatch, TheHealth
 from talekeeper.api.identity import Asking
 from talekeeper.api.resources import CurrentAccount, TheKeeper, resource
+from talekeeper.api.stream_events import (
+    AccountReady,
+    ChangedConversation,
+    ChangedMessage,
+    ChangedWork,
+    ConversationReady,
+    End,
+    Followed,
+    Named,
+    Work,
+)
 from talekeeper.conversations.following import (
     Begun,
     Follower,
@@ -385,7 +396,7 @@ async def follow_conversation(
             follows={ConversationId(conversation_id): place},
         )
     names = Names()
-    opening = _opening({"boot_id": keeper.boot_id}, names.opening(follower))
+    opening = _opening(ConversationReady(keeper.boot_id), names.opening(follower))
     hold = keeper.identities.held.hold(asking.token_id)
     return EventStream(follower, hold, opening=opening, names=names, on_end=leave)
 
@@ -419,11 +430,11 @@ async def follow_account(
         )
     names = AccountNames(keeper.boot_id, follower)
     stream_id = fresh_id()
-    ready = {
-        "boot_id": keeper.boot_id,
-        "stream_id": stream_id,
-        "missed": account_place != f"{keeper.boot_id}/{follower.heard}",
-    }
+    ready = AccountReady(
+        boot_id=keeper.boot_id,
+        stream_id=stream_id,
+        missed=account_place != f"{keeper.boot_id}/{follower.heard}",
+    )
     streams.add(stream_id, follower)
 
     def end() -> None:
@@ -485,44 +496,38 @@ def _follows(texts: list[str]) -> dict[ConversationId, Place | None]:
     return follows
 
 
-def _opening(ready: dict[str, Any], place: str) -> bytes:
+def _opening(ready: ConversationReady | AccountReady, place: str) -> bytes:
     return b"retry: 1000\n" + _event("ready", ready, place)
 
 
 def _encoded(told: Told, event_id: str | None) -> bytes:
     match told:
         case Begun(place=place):
-            data = {"conversation_id": told.conversation_id, "seq": place.seq}
-            return _event("following", data, event_id)
+            return _event("following", Followed(told.conversation_id, place.seq), event_id)
         case Grew(delta=delta, is_snapshot=is_snapshot):
             return _event("snapshot" if is_snapshot else "delta", delta, event_id)
         case Happened(message=None):
-            data = {"seq": told.seq, "conversation": told.conversation}
-            return _event("conversation.changed", data, event_id)
-        case Happened():
-            assert told.message is not None
-            data = {
-                "seq": told.seq,
-                "conversation": told.conversation,
-                "message": told.message,
-            }
-            return _event("message.changed", data, event_id)
+            change = ChangedConversation(told.seq, told.conversation)
+            return _event("conversation.changed", change, event_id)
+        case Happened(message=message):
+            assert message is not None
+            change = ChangedMessage(told.seq, told.conversation, message)
+            return _event("message.changed", change, event_id)
         case Missed():
-            return _event("resync", {"conversation_id": told.conversation_id}, event_id)
+            return _event("resync", Named(told.conversation_id), event_id)
         case Gone():
-            data = {"conversation_id": told.conversation_id}
-            return _event("conversation.gone", data, event_id)
+            return _event("conversation.gone", Named(told.conversation_id), event_id)
         case Worked(job=job):
-            data = {
-                "id": job.id,
-                "kind": job.kind,
-                "conversation_id": job.conversation_id,
-                "state": job.state,
-                "progress": job.progress,
-                "progress_of": job.progress_of,
-                "error_code": job.error_code,
-            }
-            return _event("job.changed", {"job": data}, event_id)
+            work = Work(
+                id=job.id,
+                kind=job.kind,
+                conversation_id=job.conversation_id,
+                state=job.state,
+                progress=job.progress,
+                progress_of=job.progress_of,
+                error_code=job.error_code,
+            )
+            return _event("job.changed", ChangedWork(work), event_id)
 
 
 def _event(name: str, data: object, event_id: str | None) -> bytes:
@@ -532,4 +537,4 @@ def _event(name: str, data: object, event_id: str | None) -> bytes:
 
 _NO_SUCH_STREAM: Final = "There is no such event stream here. Open another one."
 _TOO_MANY: Final = f"One stream follows {MOST_FOLLOWED} conversations at most."
-_LOGGED_OUT: Final = _event("end", {"code": Unauthenticated.code, "detail": ENDED}, None)
+_LOGGED_OUT: Final = _event("end", End(Unauthenticated.code, ENDED), None)

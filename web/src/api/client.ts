@@ -1,78 +1,53 @@
 /** Every request the page makes, one function a route. */
+import createClient from 'openapi-fetch'
 import { noteAccount, noteLogout } from './account'
 import { BASE } from './base'
 import { ApiError, problemOf, unreachable } from './problems'
 import { noteReach } from './reach'
-import type {
-  Cleared,
-  Connection,
-  ConnectionChange,
-  Connections,
-  Conversation,
-  ConversationChange,
-  Ended,
-  Found,
-  FoundServer,
-  Generation,
-  Health,
-  LocalModels,
-  Me,
-  Message,
-  Model,
-  NewConnection,
-  Page,
-  PathMessage,
-  Preset,
-  SearchAsked,
-  Sent,
-  Shelf,
-  Storage,
-  Thoughts,
-  Token,
-  TreePage,
-} from './types'
+import type { paths } from './schema'
+import type { ConnectionChange, ConversationChange, NewConnection, SearchAsked, Shelf } from './types'
 
 const PATIENCE = 20_000
 /** Asking a provider waits for a machine that is not ours. */
 const PROVIDER_PATIENCE = 60_000
-
 /** What is not saved by then is told as unsaved and tried again: it has an id, so it is never doubled. */
 const SAVING_PATIENCE = 5_000
 
-type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+/** A request is given up after so many milliseconds, its answer's body included. */
+function within(patience: number) {
+  return { fetch: (request: Request) => fetch(request, { signal: AbortSignal.timeout(patience) }) }
+}
 
-async function request<T>(method: Method, path: string, body?: unknown, patience = PATIENCE): Promise<T> {
-  const giveUp = new AbortController()
-  const timer = setTimeout(() => giveUp.abort(), patience)
-  try {
-    const response = await fetch(BASE + path, {
-      method,
-      signal: giveUp.signal,
-      headers: {
-        Accept: 'application/json',
-        ...(method === 'GET' ? {} : { 'Content-Type': 'application/json' }),
-      },
-      body: body === undefined ? undefined : JSON.stringify(body),
-      cache: 'no-store',
-    })
+const wire = createClient<paths>({
+  baseUrl: location.origin + BASE,
+  headers: { Accept: 'application/json' },
+  cache: 'no-store',
+  ...within(PATIENCE),
+})
+
+wire.use({
+  onRequest: ({ request }) => {
+    // The server asks for it even where there is no body: a page of another site cannot set it.
+    if (request.method !== 'GET') request.headers.set('Content-Type', 'application/json')
+  },
+  onResponse: async ({ response }) => {
     noteReach(response.status === 401 ? 'stranger' : 'here')
     if (!response.ok) throw await problemOf(response)
-    if (response.status === 204) return undefined as T
-    return (await response.json()) as T
+  },
+})
+
+/** What the server answered; throws ApiError, also where no answer came. */
+async function answer<Answer extends { data?: unknown }>(
+  asking: Promise<Answer>,
+): Promise<Exclude<Answer['data'], undefined>> {
+  try {
+    const { data } = await asking
+    return data as Exclude<Answer['data'], undefined>
   } catch (error) {
     if (error instanceof ApiError) throw error
     noteReach('away')
     throw unreachable()
-  } finally {
-    clearTimeout(timer)
   }
-}
-
-function query(values: Record<string, string | number | boolean | null | undefined>): string {
-  const given = Object.entries(values).filter(([, value]) => value !== null && value !== undefined)
-  return given.length === 0
-    ? ''
-    : `?${new URLSearchParams(given.map(([key, value]) => [key, String(value)]))}`
 }
 
 export interface MessageDraft {
@@ -81,97 +56,170 @@ export interface MessageDraft {
   parent_id: string | null
 }
 
+const conversation = (conversation_id: string) => ({ path: { conversation_id } })
+const message = (message_id: string) => ({ path: { message_id } })
+const generation = (generation_id: string) => ({ path: { generation_id } })
+const connection = (connection_id: string) => ({ path: { connection_id } })
+
 export const api = {
   me: async () => {
-    const me = await request<Me>('GET', '/api/me')
+    const me = await answer(wire.GET('/api/me'))
     noteAccount(me.id)
     return me
   },
   logout: async () => {
-    await request<void>('POST', '/api/logout', {})
+    await answer(wire.POST('/api/logout'))
     noteLogout()
   },
+  tokens: () => answer(wire.GET('/api/tokens')),
+  revokeToken: async (id: string) => {
+    await answer(wire.DELETE('/api/tokens/{token_id}', { params: { path: { token_id: id } } }))
+  },
 
-  health: () => request<Health>('GET', '/api/health'),
-
-  conversations: (cursor: string | null, limit = 40) =>
-    request<Page<Conversation>>('GET', `/api/conversations${query({ cursor, limit })}`),
-  openConversation: () => request<Conversation>('POST', '/api/conversations', {}),
-  currentConversation: () => request<Conversation>('POST', '/api/conversations/current', {}),
-  conversation: (id: string) => request<Conversation>('GET', `/api/conversations/${id}`),
-  changeConversation: (id: string, change: ConversationChange) =>
-    request<Conversation>('PATCH', `/api/conversations/${id}`, change),
-
-  messages: (id: string, place: { leaf_id?: string; before?: string; after?: string; limit?: number } = {}) =>
-    request<Page<PathMessage>>('GET', `/api/conversations/${id}/messages${query(place)}`),
-  send: (conversationId: string, draft: MessageDraft) =>
-    request<Sent>('POST', `/api/conversations/${conversationId}/messages`, draft, SAVING_PATIENCE),
-  setBookmark: (messageId: string, bookmark: string | null) =>
-    request<Message>('PATCH', `/api/messages/${messageId}`, { bookmark }),
-  setHidden: (messageId: string, hidden: boolean) =>
-    request<Message>('PATCH', `/api/messages/${messageId}`, { hidden_from_ai: hidden }),
-  reasoning: (messageId: string, position: number, after: number) =>
-    request<Thoughts>('GET', `/api/messages/${messageId}/reasoning/${position}${query({ after })}`),
-  deleteBranch: (messageId: string) => request<Conversation>('DELETE', `/api/messages/${messageId}`, {}),
-  restoreBranch: (messageId: string) =>
-    request<Conversation>('POST', `/api/messages/${messageId}/restore`, {}),
-  regenerate: (messageId: string, id: string) =>
-    request<Sent>('POST', `/api/messages/${messageId}/regenerate`, { id }),
-  continueReply: (messageId: string, id: string) =>
-    request<Sent>('POST', `/api/messages/${messageId}/continue`, { id }),
-  stop: (generationId: string) => request<Message>('POST', `/api/generations/${generationId}/stop`, {}),
-
-  connections: () => request<Connections>('GET', '/api/connections'),
-  presets: () => request<{ items: Preset[] }>('GET', '/api/connections/presets'),
-  addConnection: (made: NewConnection) => request<Connection>('POST', '/api/connections', made),
-  changeConnection: (id: string, change: ConnectionChange) =>
-    request<Connection>('PATCH', `/api/connections/${id}`, change),
-  removeConnection: (id: string) => request<void>('DELETE', `/api/connections/${id}`, {}),
-  chooseConnection: (connection_id: string, model?: string | null) =>
-    request<Connections>('PUT', '/api/connections/chosen', { connection_id, model }),
-  testConnection: (id: string) =>
-    request<Connection>('POST', `/api/connections/${id}/test`, {}, PROVIDER_PATIENCE),
-  foundServers: () => request<{ items: FoundServer[] }>('GET', '/api/connections/found'),
-  models: (id: string) =>
-    request<{ items: Model[] }>('GET', `/api/connections/${id}/models`, undefined, PROVIDER_PATIENCE),
-
-  localModels: () => request<LocalModels>('GET', '/api/models'),
-  addLocalModel: (source: string) => request<LocalModels>('POST', '/api/models', { source }),
-  stopLocalModel: (name: string) =>
-    request<LocalModels>('POST', `/api/models/${encodeURIComponent(name)}/stop`, {}),
-  removeLocalModel: (name: string) => request<void>('DELETE', `/api/models/${encodeURIComponent(name)}`, {}),
-
-  conversationsIn: (state: Shelf, cursor: string | null, limit = 40) =>
-    request<Page<Conversation>>('GET', `/api/conversations${query({ state, cursor, limit })}`),
-  archiveBefore: (before: number) =>
-    request<{ count: number }>('POST', '/api/conversations/archive', { before }),
-  endConversation: (id: string, next: string) =>
-    request<Ended>('POST', `/api/conversations/${id}/end`, { id: next }),
-  clearConversation: (id: string, next: string) =>
-    request<Cleared>('POST', `/api/conversations/${id}/clear`, { id: next }),
-  /** The whole tree, or only the path to a leaf. */
-  copyConversation: (id: string, copy: string, leafId?: string) =>
-    request<Conversation>('POST', `/api/conversations/${id}/copy`, {
-      id: copy,
-      ...(leafId !== undefined && { leaf_id: leafId }),
-    }),
-  deleteConversation: (id: string) => request<Conversation>('DELETE', `/api/conversations/${id}`),
-  deleteForGood: (id: string) => request<void>('DELETE', `/api/conversations/${id}?for_good=true`),
-  restoreConversation: (id: string, replaces?: string) =>
-    request<Conversation>('POST', `/api/conversations/${id}/restore`, replaces ? { replaces } : {}),
-  tree: (id: string, after: number, limit: number) =>
-    request<TreePage>('GET', `/api/conversations/${id}/tree${query({ after, limit })}`),
-  bookmarks: (id: string) => request<{ items: Message[] }>('GET', `/api/conversations/${id}/bookmarks`),
-  generation: (id: string) => request<Generation>('GET', `/api/generations/${id}`),
+  health: () => answer(wire.GET('/api/health')),
+  storage: () => answer(wire.GET('/api/storage')),
   search: (asked: SearchAsked, cursor: string | null, limit = 20) =>
-    request<Found>('GET', `/api/search${query({ ...asked, cursor, limit })}`),
-  storage: () => request<Storage>('GET', '/api/storage'),
-
+    answer(wire.GET('/api/search', { params: { query: { ...asked, cursor, limit } } })),
   /** What the open event stream follows besides (`ID@SEQ`), and no more. */
   changeFollowing: (stream: string, change: { follow: string[]; unfollow: string[] }) =>
-    request<{ following: string[] }>('PATCH', `/api/events/${stream}`, change),
-  tokens: () => request<{ items: Token[] }>('GET', '/api/tokens'),
-  revokeToken: (id: string) => request<void>('DELETE', `/api/tokens/${encodeURIComponent(id)}`, {}),
+    answer(wire.PATCH('/api/events/{stream_id}', { params: { path: { stream_id: stream } }, body: change })),
+
+  conversationsIn: (state: Shelf, cursor: string | null, limit = 40) =>
+    answer(wire.GET('/api/conversations', { params: { query: { state, cursor, limit } } })),
+  openConversation: () => answer(wire.POST('/api/conversations', { body: {} })),
+  currentConversation: () => answer(wire.POST('/api/conversations/current')),
+  archiveBefore: (before: number) => answer(wire.POST('/api/conversations/archive', { body: { before } })),
+  conversation: (id: string) =>
+    answer(wire.GET('/api/conversations/{conversation_id}', { params: conversation(id) })),
+  changeConversation: (id: string, change: ConversationChange) =>
+    answer(
+      wire.PATCH('/api/conversations/{conversation_id}', {
+        params: conversation(id),
+        body: change,
+      }),
+    ),
+  endConversation: (id: string, next: string) =>
+    answer(
+      wire.POST('/api/conversations/{conversation_id}/end', {
+        params: conversation(id),
+        body: { id: next },
+      }),
+    ),
+  clearConversation: (id: string, next: string) =>
+    answer(
+      wire.POST('/api/conversations/{conversation_id}/clear', {
+        params: conversation(id),
+        body: { id: next },
+      }),
+    ),
+  /** The whole tree, or only the path to a leaf. */
+  copyConversation: (id: string, copy: string, leafId?: string) =>
+    answer(
+      wire.POST('/api/conversations/{conversation_id}/copy', {
+        params: conversation(id),
+        body: { id: copy, ...(leafId !== undefined && { leaf_id: leafId }) },
+      }),
+    ),
+  deleteConversation: (id: string) =>
+    answer(wire.DELETE('/api/conversations/{conversation_id}', { params: conversation(id) })),
+  deleteForGood: async (id: string) => {
+    await answer(
+      wire.DELETE('/api/conversations/{conversation_id}', {
+        params: { ...conversation(id), query: { for_good: true } },
+      }),
+    )
+  },
+  restoreConversation: (id: string, replaces?: string) =>
+    answer(
+      wire.POST('/api/conversations/{conversation_id}/restore', {
+        params: conversation(id),
+        body: replaces ? { replaces } : {},
+      }),
+    ),
+
+  messages: (id: string, place: { leaf_id?: string; before?: string; after?: string; limit?: number } = {}) =>
+    answer(
+      wire.GET('/api/conversations/{conversation_id}/messages', {
+        params: { ...conversation(id), query: place },
+      }),
+    ),
+  tree: (id: string, after: number, limit: number) =>
+    answer(
+      wire.GET('/api/conversations/{conversation_id}/tree', {
+        params: { ...conversation(id), query: { after, limit } },
+      }),
+    ),
+  bookmarks: (id: string) =>
+    answer(wire.GET('/api/conversations/{conversation_id}/bookmarks', { params: conversation(id) })),
+  send: (conversationId: string, draft: MessageDraft) =>
+    answer(
+      wire.POST('/api/conversations/{conversation_id}/messages', {
+        params: conversation(conversationId),
+        body: draft,
+        ...within(SAVING_PATIENCE),
+      }),
+    ),
+  setBookmark: (messageId: string, bookmark: string | null) =>
+    answer(wire.PATCH('/api/messages/{message_id}', { params: message(messageId), body: { bookmark } })),
+  setHidden: (messageId: string, hidden: boolean) =>
+    answer(
+      wire.PATCH('/api/messages/{message_id}', {
+        params: message(messageId),
+        body: { hidden_from_ai: hidden },
+      }),
+    ),
+  reasoning: (messageId: string, position: number, after: number) =>
+    answer(
+      wire.GET('/api/messages/{message_id}/reasoning/{position}', {
+        params: { path: { message_id: messageId, position }, query: { after } },
+      }),
+    ),
+  deleteBranch: (messageId: string) =>
+    answer(wire.DELETE('/api/messages/{message_id}', { params: message(messageId) })),
+  restoreBranch: (messageId: string) =>
+    answer(wire.POST('/api/messages/{message_id}/restore', { params: message(messageId) })),
+  regenerate: (messageId: string, id: string) =>
+    answer(wire.POST('/api/messages/{message_id}/regenerate', { params: message(messageId), body: { id } })),
+  continueReply: (messageId: string, id: string) =>
+    answer(wire.POST('/api/messages/{message_id}/continue', { params: message(messageId), body: { id } })),
+  generation: (id: string) =>
+    answer(wire.GET('/api/generations/{generation_id}', { params: generation(id) })),
+  stop: (id: string) =>
+    answer(wire.POST('/api/generations/{generation_id}/stop', { params: generation(id) })),
+
+  connections: () => answer(wire.GET('/api/connections')),
+  presets: () => answer(wire.GET('/api/connections/presets')),
+  foundServers: () => answer(wire.GET('/api/connections/found')),
+  addConnection: (made: NewConnection) => answer(wire.POST('/api/connections', { body: made })),
+  changeConnection: (id: string, change: ConnectionChange) =>
+    answer(wire.PATCH('/api/connections/{connection_id}', { params: connection(id), body: change })),
+  removeConnection: async (id: string) => {
+    await answer(wire.DELETE('/api/connections/{connection_id}', { params: connection(id) }))
+  },
+  chooseConnection: (connection_id: string, model?: string | null) =>
+    answer(wire.PUT('/api/connections/chosen', { body: { connection_id, model } })),
+  testConnection: (id: string) =>
+    answer(
+      wire.POST('/api/connections/{connection_id}/test', {
+        params: connection(id),
+        ...within(PROVIDER_PATIENCE),
+      }),
+    ),
+  models: (id: string) =>
+    answer(
+      wire.GET('/api/connections/{connection_id}/models', {
+        params: connection(id),
+        ...within(PROVIDER_PATIENCE),
+      }),
+    ),
+
+  localModels: () => answer(wire.GET('/api/models')),
+  addLocalModel: (source: string) => answer(wire.POST('/api/models', { body: { source } })),
+  stopLocalModel: (name: string) =>
+    answer(wire.POST('/api/models/{name}/stop', { params: { path: { name } } })),
+  removeLocalModel: async (name: string) => {
+    await answer(wire.DELETE('/api/models/{name}', { params: { path: { name } } }))
+  },
 }
 
 export type Api = typeof api

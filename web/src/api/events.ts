@@ -1,56 +1,56 @@
-/** What the server tells on its streams, as values. */
-import type { Conversation, Health, Message } from './types'
+/** The events of the server's streams, as values: their types are those of the contract. */
+import type { components } from './schema'
 
-export interface TextEvent {
-  conversation_id: string
-  message_id: string
-  generation_id: string
-  offset: number
-  text: string
+type Written = components['schemas']['AccountEvent']
+
+/** The event's name as its `type`, beside what it carries. */
+type Flat<Event> = Event extends { event: infer Type; data: infer Data } ? { type: Type } & Data : never
+
+type DataOf<Type> = Extract<Written, { event: Type }>['data']
+
+/** What comes over the stream. */
+export type StreamEvent = Flat<Written>
+
+/** What the stream tells of the account; the rest is between the server and who holds the stream. */
+export type ServerEvent = Exclude<StreamEvent, { type: 'following' | 'end' }>
+
+export type TextEvent = components['schemas']['ReplyText']
+
+const TEXT = {
+  conversation_id: 'string',
+  message_id: 'string',
+  generation_id: 'string',
+  offset: 'number',
+  text: 'string',
+} as const
+const NAMED = { conversation_id: 'string' } as const
+
+/** What an event must have to be one; the contract's fields, by the kind of their values. */
+const FIELDS = {
+  ready: { boot_id: 'string', stream_id: 'string', missed: 'boolean' },
+  following: { conversation_id: 'string', seq: 'number' },
+  'conversation.changed': { seq: 'number', conversation: 'object' },
+  'message.changed': { seq: 'number', conversation: 'object', message: 'object' },
+  snapshot: TEXT,
+  delta: TEXT,
+  resync: NAMED,
+  'conversation.gone': NAMED,
+  'job.changed': { job: 'object' },
+  health: { state: 'string', reasons: 'object' },
+  end: { code: 'string', detail: 'string' },
+} as const satisfies { [Type in Written['event']]: Record<keyof DataOf<Type>, string> }
+
+function isEvent(type: string): type is Written['event'] {
+  return Object.hasOwn(FIELDS, type)
 }
 
-export type ServerEvent =
-  /** `missed`: something may have happened to the account's conversations that was not told. */
-  | { type: 'ready'; boot_id: string; stream_id: string; missed: boolean }
-  | { type: 'conversation.changed'; seq: number; conversation: Conversation }
-  | {
-      type: 'message.changed'
-      seq: number
-      conversation_id: string
-      conversation: Conversation | null
-      message: Message
-    }
-  | ({ type: 'snapshot' } & TextEvent)
-  | ({ type: 'delta' } & TextEvent)
-  | { type: 'resync'; conversation_id: string }
-  | { type: 'conversation.gone'; conversation_id: string }
-  | { type: 'health'; health: Health }
-
-/** What the stream tells of itself, beside what happened. */
-export type StreamEvent =
-  | ServerEvent
-  /** It follows one more conversation, and tells what happened after that place. */
-  | { type: 'following'; conversation_id: string; seq: number }
-  /** The last event: why the server ends it. */
-  | { type: 'end'; code: string; detail: string }
-
-type Loose = Record<string, unknown>
-
-function isRecord(value: unknown): value is Loose {
+function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null
-}
-
-function isText(data: Loose): boolean {
-  return (
-    typeof data.conversation_id === 'string' &&
-    typeof data.message_id === 'string' &&
-    typeof data.offset === 'number' &&
-    typeof data.text === 'string'
-  )
 }
 
 /** The event a frame carries, or null for what this page does not know. */
 export function parsedEvent(type: string, raw: string): StreamEvent | null {
+  if (!isEvent(type)) return null
   let data: unknown
   try {
     data = JSON.parse(raw)
@@ -58,38 +58,10 @@ export function parsedEvent(type: string, raw: string): StreamEvent | null {
     return null
   }
   if (!isRecord(data)) return null
-  switch (type) {
-    case 'ready':
-      return {
-        type,
-        boot_id: String(data.boot_id ?? ''),
-        stream_id: String(data.stream_id ?? ''),
-        missed: data.missed !== false,
-      }
-    case 'following':
-      return { type, conversation_id: String(data.conversation_id ?? ''), seq: Number(data.seq) }
-    case 'end':
-      return { type, code: String(data.code ?? ''), detail: String(data.detail ?? '') }
-    case 'conversation.changed':
-      if (!isRecord(data.conversation)) return null
-      return { type, seq: Number(data.seq), conversation: data.conversation as unknown as Conversation }
-    case 'message.changed': {
-      if (!isRecord(data.message)) return null
-      const message = data.message as unknown as Message
-      const conversation = isRecord(data.conversation) ? (data.conversation as unknown as Conversation) : null
-      return { type, seq: Number(data.seq), conversation_id: message.conversation_id, conversation, message }
-    }
-    case 'snapshot':
-    case 'delta':
-      return isText(data) ? { type, ...(data as unknown as TextEvent) } : null
-    case 'resync':
-    case 'conversation.gone':
-      return { type, conversation_id: String(data.conversation_id ?? '') }
-    case 'health':
-      return { type, health: { reasons: [], ...data } as unknown as Health }
-    default:
-      return null
+  for (const [name, kind] of Object.entries(FIELDS[type])) {
+    if (typeof data[name] !== kind || data[name] === null) return null
   }
+  return { ...data, type } as StreamEvent
 }
 
 /** The conversation an event is about; null where it is about the stream itself. */
@@ -97,9 +69,12 @@ export function conversationOf(event: ServerEvent): string | null {
   switch (event.type) {
     case 'ready':
     case 'health':
+    case 'job.changed':
       return null
     case 'conversation.changed':
       return event.conversation.id
+    case 'message.changed':
+      return event.message.conversation_id
     default:
       return event.conversation_id
   }

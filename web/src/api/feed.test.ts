@@ -54,7 +54,7 @@ function feed(place: string | null = null) {
     },
     following: (id: string, seq: number) => frame('following', { conversation_id: id, seq }),
     changed: (id: string, seq: number) =>
-      frame('message.changed', { seq, message: { id: 'm', conversation_id: id } }),
+      frame('message.changed', { seq, conversation: { id }, message: { id: 'm', conversation_id: id } }),
   }
 }
 

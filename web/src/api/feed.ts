@@ -12,8 +12,7 @@
  */
 import { BASE } from './base'
 import { api } from './client'
-import type { ServerEvent } from './events'
-import { parsedEvent } from './events'
+import { parsedEvent, type ServerEvent } from './events'
 import { ApiError } from './problems'
 import { type Frame, openStream } from './sse'
 
@@ -181,7 +180,7 @@ export class Feed {
         this.begun(event.conversation_id, 0)
         break
       case 'message.changed':
-        this.told(event.conversation_id, event.seq)
+        this.told(event.message.conversation_id, event.seq)
         break
       case 'conversation.changed':
         this.told(event.conversation.id, event.seq)

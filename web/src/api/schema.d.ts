@@ -298,8 +298,8 @@ export interface paths {
          * Change Following
          * @description The stream follows what is asked for, from the places given on, and no more of the rest.
          *
-         *     What it followed already is told again from its place. 404 where the stream has ended, or
-         *     another process holds it: open another one then.
+         *     What it followed already is told again from its place. 404 where the stream has ended, or the
+         *     process that holds it does not answer: open another one then.
          */
         patch: operations["change_following_api_events__stream_id__patch"];
         trace?: never;
@@ -360,9 +360,29 @@ export interface paths {
         head?: never;
         /**
          * Change One
-         * @description Bookmark it, with a note or without one.
+         * @description Bookmark it, or leave it out of what models are told.
          */
         patch: operations["change_one_api_messages__message_id__patch"];
+        trace?: never;
+    };
+    "/api/messages/{message_id}/reasoning/{position}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show Reasoning
+         * @description What the model thought: the text of the reasoning at that place among the message's parts.
+         */
+        get: operations["show_reasoning_api_messages__message_id__reasoning__position__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/messages/{message_id}/restore": {
@@ -568,6 +588,70 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show Local Models
+         * @description The models of the server's machine. While one is fetched, ask again for its progress.
+         */
+        get: operations["show_local_models_api_models_get"];
+        put?: never;
+        /**
+         * Add Local Model
+         * @description The server fetches the model, on from where an earlier attempt ended, whoever looks on.
+         */
+        post: operations["add_local_model_api_models_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/{name}/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Stop Local Model
+         * @description The server does not fetch the model any more. What came of it is kept.
+         */
+        post: operations["stop_local_model_api_models__name__stop_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove Local Model
+         * @description Neither the model nor a part of it is here any more.
+         */
+        delete: operations["remove_local_model_api_models__name__delete"];
         options?: never;
         head?: never;
         patch?: never;
@@ -885,6 +969,7 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        AccountEvent: components["schemas"]["AccountReadyEvent"] | components["schemas"]["FollowingEvent"] | components["schemas"]["ConversationChangedEvent"] | components["schemas"]["MessageChangedEvent"] | components["schemas"]["SnapshotEvent"] | components["schemas"]["DeltaEvent"] | components["schemas"]["ResyncEvent"] | components["schemas"]["ConversationGoneEvent"] | components["schemas"]["JobChangedEvent"] | components["schemas"]["HealthEvent"] | components["schemas"]["EndEvent"];
         /** AccountIn */
         AccountIn: {
             /** Name */
@@ -898,6 +983,32 @@ export interface components {
             name: string;
             /** Is Admin */
             is_admin: boolean;
+        };
+        /**
+         * AccountReady
+         * @description The stream stands; `stream_id` is how requests name it.
+         *
+         *     `missed`: lists that were fetched before this may lack something.
+         */
+        AccountReady: {
+            /** Boot Id */
+            boot_id: string;
+            /** Stream Id */
+            stream_id: string;
+            /** Missed */
+            missed: boolean;
+        };
+        /**
+         * AccountReadyEvent
+         * @description The first event.
+         */
+        AccountReadyEvent: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "ready";
+            data: components["schemas"]["AccountReady"];
         };
         /** AccountsOut */
         AccountsOut: {
@@ -931,10 +1042,68 @@ export interface components {
             /** Count */
             count: number;
         };
+        /**
+         * Audience
+         * @description Everybody, the game master alone, or the game master and the characters named.
+         *
+         *     Two equal audiences are equal values: `character_ids` are sorted and unique, there are some
+         *     exactly where `to` is characters. `audience_of` makes them so.
+         */
+        Audience: {
+            /**
+             * To
+             * @enum {string}
+             */
+            to: "everybody" | "game_master" | "characters";
+            /**
+             * Character Ids
+             * @default []
+             */
+            character_ids: string[];
+        };
+        /**
+         * AudienceIn
+         * @description Who may see it. `character_ids` are named exactly where it is for some characters.
+         */
+        AudienceIn: {
+            /**
+             * To
+             * @enum {string}
+             */
+            to: "everybody" | "game_master" | "characters";
+            /** Character Ids */
+            character_ids?: string[];
+        };
         /** Bookmarks */
         Bookmarks: {
             /** Items */
             items: components["schemas"]["Message"][];
+        };
+        /**
+         * ChangedConversation
+         * @description The conversation as it is after its event `seq`.
+         */
+        ChangedConversation: {
+            /** Seq */
+            seq: number;
+            conversation: components["schemas"]["Conversation"];
+        };
+        /**
+         * ChangedMessage
+         * @description The message that was added or changed, and its conversation, as they are after the event `seq`.
+         */
+        ChangedMessage: {
+            /** Seq */
+            seq: number;
+            conversation: components["schemas"]["Conversation"];
+            message: components["schemas"]["Message"];
+        };
+        /**
+         * ChangedWork
+         * @description The job as it is now.
+         */
+        ChangedWork: {
+            job: components["schemas"]["Work"];
         };
         /** ChosenIn */
         ChosenIn: {
@@ -955,6 +1124,29 @@ export interface components {
             connection_id: string;
             /** Model */
             model: string | null;
+        };
+        /**
+         * Citation
+         * @description A quotation that the message rests on: of another message, of a record, or of neither.
+         */
+        Citation: {
+            /** Quote */
+            quote: string;
+            /** Message Id */
+            message_id: string | null;
+            /** Record Id */
+            record_id: string | null;
+        };
+        /** Citations */
+        Citations: {
+            /** Items */
+            items: components["schemas"]["Citation"][];
+            /**
+             * Kind
+             * @default citations
+             * @constant
+             */
+            kind: "citations";
         };
         /**
          * Cleared
@@ -993,8 +1185,8 @@ export interface components {
              */
             state: "unknown" | "answering" | "failing";
             /** At */
-            at?: number | null;
-            error?: components["schemas"]["ReplyError"] | null;
+            at: number | null;
+            error: components["schemas"]["ReplyError"] | null;
         };
         /**
          * ConnectionIn
@@ -1148,6 +1340,31 @@ export interface components {
             pinned?: boolean | null;
         };
         /**
+         * ConversationChangedEvent
+         * @description The conversation itself changed, or, where it is not followed, something in it.
+         */
+        ConversationChangedEvent: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "conversation.changed";
+            data: components["schemas"]["ChangedConversation"];
+        };
+        ConversationEvent: components["schemas"]["ConversationReadyEvent"] | components["schemas"]["ConversationChangedEvent"] | components["schemas"]["MessageChangedEvent"] | components["schemas"]["SnapshotEvent"] | components["schemas"]["DeltaEvent"] | components["schemas"]["ResyncEvent"] | components["schemas"]["ConversationGoneEvent"] | components["schemas"]["EndEvent"];
+        /**
+         * ConversationGoneEvent
+         * @description The conversation does not exist any more, or never did for this account.
+         */
+        ConversationGoneEvent: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "conversation.gone";
+            data: components["schemas"]["Named"];
+        };
+        /**
          * ConversationIn
          * @description `id` is a UUID made by the client: asking again with it never opens a second one.
          */
@@ -1161,7 +1378,7 @@ export interface components {
              * @default general
              * @enum {string}
              */
-            purpose: "general" | "campaign_creation" | "session_planning" | "npc_generation" | "world_building" | "character_background";
+            purpose?: "general" | "campaign_creation" | "session_planning" | "npc_generation" | "world_building" | "character_background";
             /** Connection Id */
             connection_id?: string | null;
             /** Model */
@@ -1178,6 +1395,26 @@ export interface components {
             next: string | null;
         };
         /**
+         * ConversationReady
+         * @description The stream stands. `boot_id` names the server process that writes it.
+         */
+        ConversationReady: {
+            /** Boot Id */
+            boot_id: string;
+        };
+        /**
+         * ConversationReadyEvent
+         * @description The first event.
+         */
+        ConversationReadyEvent: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "ready";
+            data: components["schemas"]["ConversationReady"];
+        };
+        /**
          * CopyIn
          * @description Without `leaf_id` the whole tree is copied.
          */
@@ -1189,6 +1426,72 @@ export interface components {
             id: string;
             /** Leaf Id */
             leaf_id?: string | null;
+        };
+        /**
+         * DeltaEvent
+         * @description The running reply grew.
+         */
+        DeltaEvent: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "delta";
+            data: components["schemas"]["ReplyText"];
+        };
+        /**
+         * Dice
+         * @description A roll: `2d6+3`, what each die showed, and the sum.
+         */
+        Dice: {
+            /** Notation */
+            notation: string;
+            /** Rolls */
+            rolls: number[];
+            /** Total */
+            total: number;
+            /**
+             * Kind
+             * @default dice
+             * @constant
+             */
+            kind: "dice";
+        };
+        /**
+         * Drafts
+         * @description Drafts of records that the message proposes.
+         */
+        Drafts: {
+            /** Draft Ids */
+            draft_ids: string[];
+            /**
+             * Kind
+             * @default drafts
+             * @constant
+             */
+            kind: "drafts";
+        };
+        /**
+         * End
+         * @description Why the server ends the stream.
+         */
+        End: {
+            /** Code */
+            code: string;
+            /** Detail */
+            detail: string;
+        };
+        /**
+         * EndEvent
+         * @description The last event.
+         */
+        EndEvent: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "end";
+            data: components["schemas"]["End"];
         };
         /**
          * Ended
@@ -1238,12 +1541,34 @@ export interface components {
             unfollow?: string[];
         };
         /**
+         * Followed
+         * @description The stream follows one more conversation; what happened after `seq` comes next.
+         */
+        Followed: {
+            /** Conversation Id */
+            conversation_id: string;
+            /** Seq */
+            seq: number;
+        };
+        /**
          * Following
          * @description What the stream follows now.
          */
         Following: {
             /** Following */
             following: string[];
+        };
+        /**
+         * FollowingEvent
+         * @description A conversation is followed from now on.
+         */
+        FollowingEvent: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "following";
+            data: components["schemas"]["Followed"];
         };
         /** FoundListOut */
         FoundListOut: {
@@ -1296,7 +1621,7 @@ export interface components {
         };
         /**
          * GenerationOut
-         * @description `receipt` is exactly what the model was told, part by part; null until it was asked.
+         * @description `receipt` is exactly what the model was told, section by section; null until it was asked.
          *
          *     The times are milliseconds since it began, and null, like the counts, until it has ended or
          *     where they were not told.
@@ -1322,10 +1647,7 @@ export interface components {
             provider: string;
             /** Model */
             model: string;
-            /** Receipt */
-            receipt: {
-                [key: string]: unknown;
-            } | null;
+            receipt: components["schemas"]["Receipt"] | null;
             /** First Token Ms */
             first_token_ms: number | null;
             /** Duration Ms */
@@ -1351,7 +1673,19 @@ export interface components {
              */
             state: "available" | "degraded" | "unavailable";
             /** Reasons */
-            reasons?: components["schemas"]["Reason"][];
+            reasons: components["schemas"]["Reason"][];
+        };
+        /**
+         * HealthEvent
+         * @description Whether the server can keep what is said.
+         */
+        HealthEvent: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "health";
+            data: components["schemas"]["Health"];
         };
         /**
          * Holding
@@ -1389,6 +1723,18 @@ export interface components {
             is_current: boolean;
         };
         /**
+         * JobChangedEvent
+         * @description Work that goes on by itself was added, began, came further or ended.
+         */
+        JobChangedEvent: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "job.changed";
+            data: components["schemas"]["ChangedWork"];
+        };
+        /**
          * Limited
          * @description Why a message that was stored got no reply: a limit of this server.
          *
@@ -1402,6 +1748,21 @@ export interface components {
             code: "too_often" | "too_many_at_once";
             /** Retry After */
             retry_after: number;
+        };
+        /**
+         * LocalModelsOut
+         * @description Bytes of memory and disk, null where they are not known, and every model that is here, being
+         *     fetched, or offered.
+         */
+        LocalModelsOut: {
+            /** Memory */
+            memory: number;
+            /** Free Memory */
+            free_memory: number | null;
+            /** Free Disk */
+            free_disk: number | null;
+            /** Items */
+            items: components["schemas"]["ShelvedModel"][];
         };
         /**
          * LoginLinkIn
@@ -1433,6 +1794,9 @@ export interface components {
          *     end or whose provider gave no reason, and for what a person wrote.
          *     `bookmark` is a person's note on it, empty for a mark without one, null without a mark.
          *     `deleted_at` says when it was taken back; everything under it is hidden with it.
+         *     `speaker` is null where the account itself or its assistant speaks. `mode` is about or speak, and
+         *     `audience` says who may see it. `hidden_from_ai`: it is shown, and no model is sent it.
+         *     `parts` are what it holds beside its text, in order.
          */
         Message: {
             /** Id */
@@ -1462,36 +1826,76 @@ export interface components {
             /** Updated At */
             updated_at: number;
             /** Generation Id */
-            generation_id?: string | null;
+            generation_id: string | null;
             /** Provider */
-            provider?: string | null;
+            provider: string | null;
             /** Model */
-            model?: string | null;
+            model: string | null;
             /** Input Tokens */
-            input_tokens?: number | null;
+            input_tokens: number | null;
             /** Output Tokens */
-            output_tokens?: number | null;
+            output_tokens: number | null;
             /** Finish Reason */
-            finish_reason?: ("stop" | "length" | "filtered" | "refused") | null;
-            error?: components["schemas"]["ReplyError"] | null;
+            finish_reason: ("stop" | "length" | "filtered" | "refused") | null;
+            error: components["schemas"]["ReplyError"] | null;
             /** Bookmark */
-            bookmark?: string | null;
+            bookmark: string | null;
             /** Deleted At */
-            deleted_at?: number | null;
+            deleted_at: number | null;
+            speaker: components["schemas"]["Speaker"] | null;
+            /**
+             * Mode
+             * @default about
+             * @enum {string}
+             */
+            mode: "about" | "speak";
+            /**
+             * @default {
+             *       "to": "game_master",
+             *       "character_ids": []
+             *     }
+             */
+            audience: components["schemas"]["Audience"];
+            /**
+             * Hidden From Ai
+             * @default false
+             */
+            hidden_from_ai: boolean;
+            /**
+             * Parts
+             * @default []
+             */
+            parts: (components["schemas"]["Reasoning"] | components["schemas"]["Citations"] | components["schemas"]["Drafts"] | components["schemas"]["Picture"] | components["schemas"]["Dice"])[];
         };
         /**
          * MessageChange
-         * @description An empty `bookmark` is a mark without a note; null takes the mark away.
+         * @description What is left out stays. An empty `bookmark` is a mark without a note; null takes it away.
+         *     With `hidden_from_ai` the message is shown, and no model is sent it.
          */
         MessageChange: {
             /** Bookmark */
-            bookmark: string | null;
+            bookmark?: string | null;
+            /** Hidden From Ai */
+            hidden_from_ai?: boolean | null;
+        };
+        /**
+         * MessageChangedEvent
+         * @description A message was added or changed.
+         */
+        MessageChangedEvent: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "message.changed";
+            data: components["schemas"]["ChangedMessage"];
         };
         /**
          * MessageIn
          * @description `id` is a UUID made by the client: sending it again never makes a second message.
          *
-         *     Without `parent_id` the message goes under the active leaf; null makes a new root.
+         *     Without `parent_id` the message goes under the active leaf; null makes a new root. Without
+         *     `audience` it is for the game master alone.
          */
         MessageIn: {
             /**
@@ -1507,13 +1911,21 @@ export interface components {
              * Reply
              * @default true
              */
-            reply: boolean;
+            reply?: boolean;
             /**
              * Role
              * @default user
              * @enum {string}
              */
-            role: "user" | "assistant" | "system";
+            role?: "user" | "assistant" | "system";
+            speaker?: components["schemas"]["SpeakerIn"] | null;
+            /**
+             * Mode
+             * @default about
+             * @enum {string}
+             */
+            mode?: "about" | "speak";
+            audience?: components["schemas"]["AudienceIn"] | null;
         };
         /**
          * Model
@@ -1528,17 +1940,37 @@ export interface components {
             /** Name */
             name: string;
             /** Context Length */
-            context_length?: number | null;
+            context_length: number | null;
             /**
              * Abilities
              * @default []
              */
             abilities: ("images" | "tools" | "json" | "reasoning")[];
         };
+        /**
+         * ModelIn
+         * @description `source`: a name of the list, an address, or the path of a .gguf file on the server's machine.
+         *
+         *     `sha256` is what the file is compared with, where the list does not say it.
+         */
+        ModelIn: {
+            /** Source */
+            source: string;
+            /** Sha256 */
+            sha256?: string | null;
+        };
         /** ModelsOut */
         ModelsOut: {
             /** Items */
             items: components["schemas"]["Model"][];
+        };
+        /**
+         * Named
+         * @description The conversation that the event is about.
+         */
+        Named: {
+            /** Conversation Id */
+            conversation_id: string;
         };
         /**
          * NewId
@@ -1596,22 +2028,46 @@ export interface components {
             /** Updated At */
             updated_at: number;
             /** Generation Id */
-            generation_id?: string | null;
+            generation_id: string | null;
             /** Provider */
-            provider?: string | null;
+            provider: string | null;
             /** Model */
-            model?: string | null;
+            model: string | null;
             /** Input Tokens */
-            input_tokens?: number | null;
+            input_tokens: number | null;
             /** Output Tokens */
-            output_tokens?: number | null;
+            output_tokens: number | null;
             /** Finish Reason */
-            finish_reason?: ("stop" | "length" | "filtered" | "refused") | null;
-            error?: components["schemas"]["ReplyError"] | null;
+            finish_reason: ("stop" | "length" | "filtered" | "refused") | null;
+            error: components["schemas"]["ReplyError"] | null;
             /** Bookmark */
-            bookmark?: string | null;
+            bookmark: string | null;
             /** Deleted At */
-            deleted_at?: number | null;
+            deleted_at: number | null;
+            speaker: components["schemas"]["Speaker"] | null;
+            /**
+             * Mode
+             * @default about
+             * @enum {string}
+             */
+            mode: "about" | "speak";
+            /**
+             * @default {
+             *       "to": "game_master",
+             *       "character_ids": []
+             *     }
+             */
+            audience: components["schemas"]["Audience"];
+            /**
+             * Hidden From Ai
+             * @default false
+             */
+            hidden_from_ai: boolean;
+            /**
+             * Parts
+             * @default []
+             */
+            parts: (components["schemas"]["Reasoning"] | components["schemas"]["Citations"] | components["schemas"]["Drafts"] | components["schemas"]["Picture"] | components["schemas"]["Dice"])[];
             /**
              * Sibling Ids
              * @default []
@@ -1629,6 +2085,31 @@ export interface components {
             items: components["schemas"]["PathMessage"][];
             /** Next */
             next: string | null;
+        };
+        /**
+         * Picture
+         * @description A picture, named by the SHA-256 of its bytes in hexadecimal. `caption` says what it shows.
+         */
+        Picture: {
+            /** Sha256 */
+            sha256: string;
+            /** Mime */
+            mime: string;
+            /** Width */
+            width: number | null;
+            /** Height */
+            height: number | null;
+            /**
+             * Caption
+             * @default
+             */
+            caption: string;
+            /**
+             * Kind
+             * @default picture
+             * @constant
+             */
+            kind: "picture";
         };
         /**
          * PresetOut
@@ -1675,7 +2156,7 @@ export interface components {
                 [key: string]: string;
             };
             /** Warnings */
-            warnings?: string[];
+            warnings: string[];
         };
         /**
          * Reason
@@ -1686,6 +2167,131 @@ export interface components {
             code: string;
             /** Message */
             message: string;
+        };
+        /**
+         * Reasoning
+         * @description What the model thought before it answered. No model is ever sent it again.
+         *
+         *     `ms` is how long it thought; null while it thinks, and where that is not known.
+         */
+        Reasoning: {
+            /** Characters */
+            characters: number;
+            /** Ms */
+            ms: number | null;
+            /**
+             * Kind
+             * @default reasoning
+             * @constant
+             */
+            kind: "reasoning";
+        };
+        /**
+         * Receipt
+         * @description What the model was told: the sections, and the turns to the letter.
+         *
+         *     `connection` is the name of the connection that was asked; null where none was written down.
+         */
+        Receipt: {
+            /** Version */
+            version: number;
+            /** Connection */
+            connection: string | null;
+            /** Model */
+            model: string;
+            sampling: components["schemas"]["ReceiptSampling"];
+            window: components["schemas"]["ReceiptWindow"];
+            /** Sections */
+            sections: components["schemas"]["ReceiptSection"][];
+            /** Turns */
+            turns: components["schemas"]["ReceiptTurn"][];
+        };
+        /**
+         * ReceiptSampling
+         * @description How the reply was wished for; null: the provider's own way. `unheeded` were refused.
+         */
+        ReceiptSampling: {
+            /** Temperature */
+            temperature: number | null;
+            /** Top P */
+            top_p: number | null;
+            /** Max Tokens */
+            max_tokens: number | null;
+            /**
+             * Unheeded
+             * @default []
+             */
+            unheeded: ("temperature" | "top_p" | "max_tokens")[];
+        };
+        /**
+         * ReceiptSection
+         * @description `share` is the part of the window that it may take, null where it has none; `room` is what it
+         *     could have in this request, and `used` what it took, in tokens.
+         */
+        ReceiptSection: {
+            /** Name */
+            name: string;
+            /** Share */
+            share: number | null;
+            /** Room */
+            room: number | null;
+            /** Used */
+            used: number;
+            /** Texts */
+            texts: components["schemas"]["ReceiptText"][];
+        };
+        /**
+         * ReceiptText
+         * @description One text of a section: what it is, what it cost, and why it went in or stayed out.
+         *
+         *     `message_id` and `characters` name a message and how much of it was told.
+         */
+        ReceiptText: {
+            /** Source */
+            source: string;
+            /** Tokens */
+            tokens: number;
+            /** Included */
+            included: boolean;
+            /** Why */
+            why: string;
+            /** Message Id */
+            message_id: string | null;
+            /** Characters */
+            characters: number | null;
+        };
+        /** ReceiptTurn */
+        ReceiptTurn: {
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "user" | "assistant" | "system";
+            /** Content */
+            content: string;
+        };
+        /**
+         * ReceiptWindow
+         * @description What a request could take, in tokens.
+         *
+         *     `room` is the smaller of the model's window less the room for the reply, and of the longest
+         *     request; `named_by` says which. `window` is null where it is not known, and `assumed_window` is
+         *     then what it was taken for. `left_out_by` is the limit that left messages out, if any were.
+         *     Null throughout for replies that were made before this was written down.
+         */
+        ReceiptWindow: {
+            /** Room */
+            room: number | null;
+            /** Named By */
+            named_by: ("window" | "assumed_window" | "longest_request") | null;
+            /** Window */
+            window: number | null;
+            /** Assumed Window */
+            assumed_window: number | null;
+            /** Longest Request */
+            longest_request: number | null;
+            /** Left Out By */
+            left_out_by: ("window" | "longest_request") | null;
         };
         /**
          * Replacing
@@ -1707,7 +2313,35 @@ export interface components {
             /** Retryable */
             retryable: boolean;
             /** Retry After */
-            retry_after?: number | null;
+            retry_after: number | null;
+        };
+        /**
+         * ReplyText
+         * @description Text of a running reply. `offset` counts the characters before it in the message.
+         */
+        ReplyText: {
+            /** Conversation Id */
+            conversation_id: string;
+            /** Message Id */
+            message_id: string;
+            /** Generation Id */
+            generation_id: string;
+            /** Offset */
+            offset: number;
+            /** Text */
+            text: string;
+        };
+        /**
+         * ResyncEvent
+         * @description Too much was missed: fetch the conversation again.
+         */
+        ResyncEvent: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "resync";
+            data: components["schemas"]["Named"];
         };
         /**
          * Sampling
@@ -1719,13 +2353,13 @@ export interface components {
          */
         Sampling: {
             /** Temperature */
-            temperature?: number | null;
+            temperature: number | null;
             /** Top P */
-            top_p?: number | null;
+            top_p: number | null;
             /** Max Tokens */
-            max_tokens?: number | null;
+            max_tokens: number | null;
             /** Longest Request */
-            longest_request?: number | null;
+            longest_request: number | null;
         };
         /**
          * SamplingIn
@@ -1757,7 +2391,58 @@ export interface components {
             generation_id: string | null;
             /** Branched */
             branched: boolean;
-            limited?: components["schemas"]["Limited"] | null;
+            limited: components["schemas"]["Limited"] | null;
+        };
+        /**
+         * ShelvedModel
+         * @description A model in one line. Sizes are in bytes, None where they are not known.
+         *
+         *     `done` of `size` bytes are here. `trouble` says why it failed or cannot be used. `checked` says
+         *     whose SHA-256 its file was compared with, None for none.
+         */
+        ShelvedModel: {
+            /** Name */
+            name: string;
+            /** Title */
+            title: string;
+            /** State */
+            state: ("offered" | "kept" | "broken") | ("waiting" | "downloading" | "checking" | "trying" | "stopped" | "failed");
+            /** Parameters */
+            parameters: string | null;
+            /** Licence */
+            licence: string | null;
+            /** Address */
+            address: string | null;
+            /** Size */
+            size: number | null;
+            /** Done */
+            done: number;
+            /** Memory */
+            memory: number | null;
+            /** Window */
+            window: number | null;
+            /** Fit */
+            fit: ("well" | "tight" | "too_large") | null;
+            /** Checked */
+            checked: ("list" | "person" | "server") | null;
+            /** Trouble */
+            trouble: string | null;
+            /** Is Listed */
+            is_listed: boolean;
+            /** Is Built In */
+            is_built_in: boolean;
+        };
+        /**
+         * SnapshotEvent
+         * @description The text of the running reply from `offset` on, up to now.
+         */
+        SnapshotEvent: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "snapshot";
+            data: components["schemas"]["ReplyText"];
         };
         /** SnippetPart */
         SnippetPart: {
@@ -1765,6 +2450,26 @@ export interface components {
             text: string;
             /** Is Match */
             is_match: boolean;
+        };
+        /**
+         * Speaker
+         * @description Who speaks in a message: the name as it was then, and the record, where there is one.
+         */
+        Speaker: {
+            /** Name */
+            name: string;
+            /** Id */
+            id: string | null;
+        };
+        /**
+         * SpeakerIn
+         * @description Who speaks: the name as it is now, and the id of the record, where there is one.
+         */
+        SpeakerIn: {
+            /** Name */
+            name: string;
+            /** Id */
+            id?: string | null;
         };
         /**
          * Storage
@@ -1788,6 +2493,18 @@ export interface components {
             largest: components["schemas"]["Conversation"][];
             /** Oldest */
             oldest: components["schemas"]["Conversation"][];
+        };
+        /**
+         * Thoughts
+         * @description The text of a reasoning part from character `offset` on, and whether it may still grow.
+         */
+        Thoughts: {
+            /** Offset */
+            offset: number;
+            /** Text */
+            text: string;
+            /** Is Growing */
+            is_growing: boolean;
         };
         /**
          * TokenOut
@@ -1839,6 +2556,32 @@ export interface components {
             input?: unknown;
             /** Context */
             ctx?: Record<string, never>;
+        };
+        /**
+         * Work
+         * @description A job as its account sees it. `progress_of` is null while it is not known.
+         */
+        Work: {
+            /** Id */
+            id: string;
+            /**
+             * Kind
+             * @constant
+             */
+            kind: "title";
+            /** Conversation Id */
+            conversation_id: string | null;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "queued" | "running" | "done" | "failed" | "cancelled";
+            /** Progress */
+            progress: number;
+            /** Progress Of */
+            progress_of: number | null;
+            /** Error Code */
+            error_code: string | null;
         };
     };
     responses: never;
@@ -2641,6 +3384,40 @@ export interface operations {
             };
         };
     };
+    show_reasoning_api_messages__message_id__reasoning__position__get: {
+        parameters: {
+            query?: {
+                after?: number;
+            };
+            header?: never;
+            path: {
+                message_id: string;
+                position: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Thoughts"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     restore_one_api_messages__message_id__restore_post: {
         parameters: {
             query?: never;
@@ -3017,6 +3794,123 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["ModelsOut"];
                 };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    show_local_models_api_models_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LocalModelsOut"];
+                };
+            };
+        };
+    };
+    add_local_model_api_models_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ModelIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LocalModelsOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    stop_local_model_api_models__name__stop_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Nothing"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LocalModelsOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    remove_local_model_api_models__name__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Validation Error */
             422: {

@@ -28,7 +28,7 @@ export function AwayBanner() {
     <div
       role="status"
       data-persistence={state}
-      className={`flex flex-wrap items-center justify-center gap-x-4 gap-y-1 bg-leaf px-4 py-2 text-[0.9375rem] ${
+      className={`flex flex-wrap items-center justify-center gap-x-4 gap-y-1 bg-leaf px-4 py-2 text-label ${
         state === 'unavailable' ? 'border-b-2 border-accent' : 'border-b border-rule'
       }`}
     >
@@ -37,7 +37,7 @@ export function AwayBanner() {
           <strong className="font-semibold">{headline}</strong> {advice}
         </p>
         {reasons.length > 0 && (
-          <details className="text-sm text-quiet">
+          <details className="text-note text-quiet">
             <summary className="cursor-pointer">More</summary>
             <ul>
               {reasons.map((reason) => (

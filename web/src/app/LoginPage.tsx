@@ -5,7 +5,7 @@ import { Fleuron } from '../ui/Fleuron'
 import { Wordmark } from '../ui/Wordmark'
 
 /** The token in what was pasted, be it the whole link or the token alone. */
-export function tokenIn(pasted: string): string {
+function tokenIn(pasted: string): string {
   const text = pasted.trim()
   return /[?&]token=([^&#\s]+)/.exec(text)?.[1] ?? encodeURIComponent(text)
 }
@@ -19,7 +19,7 @@ export function LoginPage() {
           <Wordmark large />
         </h1>
         <Fleuron className="mx-auto my-7" />
-        <p className="font-tale text-lg leading-relaxed text-quiet">
+        <p className="font-tale text-reading leading-relaxed text-quiet">
           Open the link that the server printed when it started. It works once, and lets this browser in.
         </p>
         <form
@@ -29,7 +29,7 @@ export function LoginPage() {
             if (pasted.trim() !== '') location.assign(`${BASE}/login?token=${tokenIn(pasted)}`)
           }}
         >
-          <label htmlFor="token" className="mb-1.5 block text-[0.9375rem] text-quiet">
+          <label htmlFor="token" className="mb-1.5 block text-label text-quiet">
             Or paste the link here
           </label>
           <div className="flex gap-2">
@@ -46,9 +46,9 @@ export function LoginPage() {
             </Button>
           </div>
         </form>
-        <p className="mt-6 text-left text-[0.9375rem] leading-relaxed text-faint">
+        <p className="mt-6 text-left text-label leading-relaxed text-faint">
           The link is used up, or scrolled away? On the machine where Talekeeper runs,{' '}
-          <code className="font-code text-[0.875em] text-quiet">talekeeper login-link</code> prints a new one.
+          <code className="font-code text-code text-quiet">talekeeper login-link</code> prints a new one.
         </p>
       </div>
     </main>

@@ -10,7 +10,7 @@ export function NotFound() {
       </div>
       <div>
         <Fleuron className="mx-auto mb-6" />
-        <h1 className="font-tale text-2xl">This page is not in the book.</h1>
+        <h1 className="font-tale text-title">This page is not in the book.</h1>
         <p className="mt-3 text-quiet">
           The address leads nowhere, or to something that is not yours.{' '}
           <Link to="/" className="text-accent underline underline-offset-3">

@@ -16,7 +16,7 @@ interface RailProps {
 }
 
 const entry =
-  'flex w-full items-center gap-2.5 rounded-corner px-2.5 py-1.5 text-left text-[0.9375rem] hover:bg-wash pointer-coarse:min-h-11'
+  'flex w-full items-center gap-2.5 rounded-corner px-2.5 py-1.5 text-left text-label hover:bg-wash pointer-coarse:min-h-11'
 
 const feet: ReadonlyArray<{ to: '/archive' | '/storage' | '/settings'; words: string; icon: LucideIcon }> = [
   { to: '/archive', words: 'Archive and trash', icon: Archive },
@@ -47,7 +47,7 @@ export function Rail({ onFold, onOpened, onFind }: RailProps) {
         <button type="button" onClick={onFind} className={`${entry} text-quiet hover:text-ink`}>
           <Search size={17} strokeWidth={1.75} className="text-faint" aria-hidden="true" />
           <span className="flex-1">Find</span>
-          <span aria-hidden="true" className="text-sm text-faint pointer-coarse:hidden">
+          <span aria-hidden="true" className="text-note text-faint pointer-coarse:hidden">
             {keycaps(SHORTCUTS.switcher.keys).join(' ')}
           </span>
         </button>
@@ -61,7 +61,7 @@ export function Rail({ onFold, onOpened, onFind }: RailProps) {
           New conversation
         </button>
         {open.isError && (
-          <p role="alert" className="px-2.5 text-sm text-accent">
+          <p role="alert" className="px-2.5 text-note text-accent">
             {open.error.message}
           </p>
         )}

@@ -24,7 +24,7 @@ export function RailList({ onOpened }: { onOpened: () => void }) {
   // What is known stays, also when asking again has failed.
   if (data === undefined) {
     return (
-      <div role="alert" className="px-4 py-2 text-[0.9375rem] text-quiet">
+      <div role="alert" className="px-4 py-2 text-label text-quiet">
         <p className="mb-2">The list could not be loaded. {error?.message}</p>
         <Button onClick={() => refetch()}>Retry</Button>
       </div>
@@ -32,7 +32,7 @@ export function RailList({ onOpened }: { onOpened: () => void }) {
   }
   const conversations = data.pages.flatMap((page) => page.items)
   if (conversations.length === 0) {
-    return <p className="px-4.5 py-2 text-[0.9375rem] text-faint">None at hand. Begin one above.</p>
+    return <p className="px-4.5 py-2 text-label text-faint">None at hand. Begin one above.</p>
   }
   return (
     <ul

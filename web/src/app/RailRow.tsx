@@ -35,7 +35,7 @@ export function RailRow({ conversation, isAfterPinned, onOpened }: RailRowProps)
           conversation={conversation}
           rename={rename}
           onEnd={end}
-          className="px-2 py-1.5 text-[0.9375rem]"
+          className="px-2 py-1.5 text-label"
         />
       </li>
     )
@@ -51,7 +51,7 @@ export function RailRow({ conversation, isAfterPinned, onOpened }: RailRowProps)
         params={{ id: conversation.id }}
         onClick={onOpened}
         data-rail-link=""
-        className="flex items-center rounded-corner border-l-2 border-transparent py-1.5 pr-9 pl-2.5 text-[0.9375rem] text-quiet hover:bg-wash hover:text-ink pointer-coarse:min-h-11 pointer-coarse:pr-12"
+        className="flex items-center rounded-corner border-l-2 border-transparent py-1.5 pr-9 pl-2.5 text-label text-quiet hover:bg-wash hover:text-ink pointer-coarse:min-h-11 pointer-coarse:pr-12"
         activeOptions={{ includeSearch: false }}
         activeProps={{
           className: '!border-accent !rounded-l-none font-semibold !text-ink bg-wash',
@@ -87,7 +87,7 @@ export function RailRow({ conversation, isAfterPinned, onOpened }: RailRowProps)
         )}
       </MenuButton>
       {rename.isError && (
-        <p role="alert" className="px-2.5 pb-1 text-sm text-accent">
+        <p role="alert" className="px-2.5 pb-1 text-note text-accent">
           Not renamed. {rename.error.message}
         </p>
       )}

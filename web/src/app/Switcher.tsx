@@ -1,17 +1,15 @@
 import { useNavigate } from '@tanstack/react-router'
-import { Archive, Pin, Search } from 'lucide-react'
+import { Search } from 'lucide-react'
 import { Fragment, type KeyboardEvent, type ReactNode, useEffect, useId, useRef, useState } from 'react'
-import type { Conversation, Hit } from '../api/types'
 import { useTitles } from '../lists/useTitles'
-import { Snippet } from '../search/Snippet'
 import { useDebounced } from '../search/useDebounced'
 import { useSearch } from '../search/useSearch'
-import { dayOf } from '../ui/dates'
 import { Modal } from '../ui/Modal'
-import { titleOf } from '../ui/titles'
 import { searchable } from '../writing/keepable'
 import { mended } from '../writing/mending'
+import { HitChoice } from './HitChoice'
 import { ranked } from './ranking'
+import { TitleChoice } from './TitleChoice'
 
 const MOST_TITLES = 12
 const MOST_HITS = 6
@@ -21,33 +19,6 @@ interface Choice {
   group: string
   what: ReactNode
   go: () => void
-}
-
-function TitleChoice({ conversation }: { conversation: Conversation }) {
-  const isAway = conversation.archived_at !== null
-  return (
-    <>
-      <span dir="auto" className="min-w-0 flex-1 truncate">
-        {titleOf(conversation)}
-      </span>
-      {conversation.pinned && <Pin size={13} className="text-faint" role="img" aria-label="pinned" />}
-      {isAway && <Archive size={14} className="text-faint" role="img" aria-label="in the archive" />}
-      <span className="text-sm text-faint">{dayOf(conversation.updated_at)}</span>
-    </>
-  )
-}
-
-function HitChoice({ hit }: { hit: Hit }) {
-  return (
-    <span className="min-w-0 flex-1">
-      <Snippet pieces={hit.snippet} className="line-clamp-2 font-tale" />
-      <span className="block truncate text-sm text-faint">
-        <span dir="auto">{titleOf(hit.conversation)}</span> · {hit.message.role === 'user' ? 'you' : 'reply'}{' '}
-        · {dayOf(hit.message.created_at)}
-        {!hit.on_active_path && ' · on another branch'}
-      </span>
-    </span>
-  )
 }
 
 /** Where to? Titles as one types, and under them what was said anywhere. */
@@ -149,12 +120,12 @@ export function Switcher({ onClose }: { onClose: () => void }) {
           autoComplete="off"
           spellCheck={false}
           enterKeyHint="go"
-          className="min-w-0 flex-1 bg-transparent py-3.5 text-[1.0625rem] outline-none!"
+          className="min-w-0 flex-1 bg-transparent py-3.5 text-reading outline-none!"
         />
         <button
           type="button"
           onClick={onClose}
-          className="rounded-corner px-2.5 py-1.5 text-[0.9375rem] text-faint hover:text-ink pointer-coarse:min-h-11"
+          className="rounded-corner px-2.5 py-1.5 text-label text-faint hover:text-ink pointer-coarse:min-h-11"
         >
           Close
         </button>
@@ -182,14 +153,14 @@ export function Switcher({ onClose }: { onClose: () => void }) {
               data-place={index}
               onClick={choice.go}
               onPointerMove={() => setAt(index)}
-              className={`flex cursor-pointer items-center gap-2.5 border-l-2 px-3.5 py-1.5 text-[0.9375rem] pointer-coarse:min-h-11 ${index === place ? 'border-accent bg-wash text-ink' : 'border-transparent text-quiet'}`}
+              className={`flex cursor-pointer items-center gap-2.5 border-l-2 px-3.5 py-1.5 text-label pointer-coarse:min-h-11 ${index === place ? 'border-accent bg-wash text-ink' : 'border-transparent text-quiet'}`}
             >
               {choice.what}
             </div>
           </Fragment>
         ))}
       </div>
-      <div role="status" className="px-4 text-sm text-faint not-empty:pb-3">
+      <div role="status" className="px-4 text-note text-faint not-empty:pb-3">
         {titles.isPending && 'Loading the titles…'}
         {titles.isError && `The titles could not be loaded. ${titles.error.message}`}
         {text !== '' && search.isError && `What was said could not be searched. ${search.error.message}`}

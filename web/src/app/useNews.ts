@@ -33,9 +33,9 @@ export function useNews(): void {
     const leave = [
       live.subscribe((event) => {
         if (event.type === 'conversation.changed') noteConversation(event.conversation)
-        if (event.type === 'message.changed' && event.conversation) noteConversation(event.conversation)
+        if (event.type === 'message.changed') noteConversation(event.conversation)
         if (event.type === 'conversation.gone') forgetConversation(event.conversation_id)
-        if (event.type === 'health') health.write(event.health)
+        if (event.type === 'health') health.write({ state: event.state, reasons: event.reasons })
         if (event.type === 'ready' && event.missed) refetch()
       }),
       health.subscribe(() => {

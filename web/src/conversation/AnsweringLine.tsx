@@ -41,7 +41,7 @@ export function AnsweringLine({ conversation, onChoose }: AnsweringLineProps) {
   const label = connection === null ? 'nothing' : [connection.name, model].filter(Boolean).join(' · ')
 
   return (
-    <div className="flex min-h-6 flex-wrap items-baseline gap-x-2 px-1 text-[0.8125rem] leading-6 text-faint">
+    <div className="flex min-h-6 flex-wrap items-baseline gap-x-2 px-1 text-caption leading-6 text-faint">
       <button
         ref={anchor}
         type="button"

@@ -44,7 +44,7 @@ export function BookmarkMark({ message }: { message: Message }) {
 
   return (
     <div
-      className={`mt-1 flex gap-2 text-[0.9375rem] text-quiet ${isNoting ? 'items-start [&>svg]:mt-2.5' : 'items-center'}`}
+      className={`mt-1 flex gap-2 text-label text-quiet ${isNoting ? 'items-start [&>svg]:mt-2.5' : 'items-center'}`}
     >
       <Bookmark size={14} className="shrink-0 fill-current text-accent" aria-hidden="true" />
       {isNoting ? (

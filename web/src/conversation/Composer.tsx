@@ -76,7 +76,7 @@ export function Composer(props: ComposerProps) {
       }}
     >
       {editing !== null && (
-        <div className="flex items-center justify-between text-[0.9375rem] text-quiet">
+        <div className="flex items-center justify-between text-label text-quiet">
           <span>Another version of what you said. The first one stays.</span>
           <IconButton icon={X} label="Leave editing" onClick={onLeaveEditing} />
         </div>
@@ -105,7 +105,7 @@ export function Composer(props: ComposerProps) {
           onPaste={(event) => pasteMended(event, withLineEnds)}
           onKeyDown={onKeyDown}
           enterKeyHint="send"
-          className="max-h-[40dvh] min-h-9 min-w-0 flex-1 resize-none bg-transparent px-2 py-1.5 font-tale text-base leading-normal outline-none!"
+          className="max-h-[40dvh] min-h-9 min-w-0 flex-1 resize-none bg-transparent px-2 py-1.5 font-tale text-body leading-normal outline-none!"
         />
         {isAnswering && (
           <IconButton

@@ -60,7 +60,7 @@ export function ConversationHead({ conversation, isPanelOpen, panelButton, onPan
         }
       />
       {rename.isError && (
-        <p role="alert" className="border-b border-rule px-4 py-1.5 text-center text-sm text-accent">
+        <p role="alert" className="border-b border-rule px-4 py-1.5 text-center text-note text-accent">
           Not renamed. {rename.error.message}
         </p>
       )}

@@ -1,31 +1,26 @@
 import { useRouterState } from '@tanstack/react-router'
-import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from 'react'
+import { lazy, Suspense, useCallback, useEffect, useMemo, useState } from 'react'
 import { account as ofPage } from '../api/account'
 import { NotFound } from '../app/NotFound'
-import { useShortcuts } from '../keyboard/useShortcuts'
 import { shelfOf } from '../lists/ordering'
 import { useStore } from '../stores/store'
 import { Boundary } from '../ui/Boundary'
-import { Button } from '../ui/Button'
 import { CannotBeShown } from '../ui/CannotBeShown'
-import { keep, useKept } from '../ui/kept'
 import { titleOf } from '../ui/titles'
-import { useRoom } from '../ui/useWide'
 import { AnsweringLine } from './AnsweringLine'
 import { Composer } from './Composer'
 import { ConversationHead } from './ConversationHead'
 import { EmptyConversation } from './EmptyConversation'
 import { FinishedReplies } from './FinishedReplies'
-import { LimitNotice } from './LimitNotice'
 import { LoadingColumn } from './LoadingColumn'
 import { LoadingFailed } from './LoadingFailed'
 import { MessageList } from './MessageList'
-import { Notice } from './Notice'
 import { replyLimit } from './replyLimit'
-import { isRunning } from './state'
 import { type Editing, TalkContext } from './TalkContext'
+import { TalkNotices } from './TalkNotices'
 import { useConversation } from './useConversation'
-import type { SaidLine } from './view'
+import { useSidePanel } from './useSidePanel'
+import { useTalkShortcuts } from './useTalkShortcuts'
 
 // Fetched once they are wanted.
 const Sheet = lazy(() => import('../ui/Sheet').then(({ Sheet }) => ({ default: Sheet })))
@@ -42,7 +37,7 @@ interface ConversationPageProps {
 
 export function ConversationPage({ id, messageId }: ConversationPageProps) {
   const snapshot = useConversation(id)
-  const { phase, problem, reference, state, view, notice, runtime } = snapshot
+  const { phase, problem, state, view, runtime } = snapshot
   const [editing, setEditing] = useState<Editing | null>(null)
   const [noted, noteBookmark] = useState<string | null>(null)
   const account = useStore(ofPage)
@@ -54,23 +49,14 @@ export function ConversationPage({ id, messageId }: ConversationPageProps) {
     [runtime, isAnswering, mayAsk, noted],
   )
 
-  // A panel beside the text stays open from one conversation to the next; a sheet over it does not.
-  const isRoomy = useRoom('76rem')
-  const isKeptOpen = useKept('panel') === 'open'
-  const [isSheetOpen, setSheetOpen] = useState(false)
-  const isPanelOpen = isRoomy ? isKeptOpen : isSheetOpen
-  const panelButton = useRef<HTMLButtonElement>(null)
-  const turnPanel = (open: boolean) => {
-    if (isRoomy) keep('panel', open ? 'open' : null)
-    else setSheetOpen(open)
-    if (!open) panelButton.current?.focus()
-  }
+  const side = useSidePanel()
+  const { leaveSheet } = side
   const jump = useCallback(
     (to: string) => {
-      setSheetOpen(false)
+      leaveSheet()
       void runtime.reading.jumpTo(to)
     },
-    [runtime],
+    [runtime, leaveSheet],
   )
 
   // The same link may be followed twice.
@@ -80,42 +66,7 @@ export function ConversationPage({ id, messageId }: ConversationPageProps) {
     if (messageId !== null) void runtime.reading.jumpTo(messageId)
   }, [messageId, runtime, visit])
 
-  const last = view.lines.findLast((line): line is SaidLine => line.kind === 'said')
-  const step = (by: 1 | -1) => {
-    const sibling = last?.siblings[last.siblings.indexOf(last.id) + by]
-    if (sibling === undefined) return false
-    void runtime.reading.switchTo(sibling)
-  }
-  const editLast = () => {
-    const own = view.lines.findLast(
-      (line): line is SaidLine => line.kind === 'said' && line.message.role === 'user',
-    )
-    if (own === undefined || editing !== null) return false
-    setEditing({ id: own.id, parentId: own.message.parent_id, content: own.message.content })
-  }
-  const leave = () => {
-    // What has the focus goes first.
-    if (isRoomy && isPanelOpen && document.activeElement?.closest('[data-panel]')) turnPanel(false)
-    else if (editing !== null) setEditing(null)
-    else if (isAnswering) void runtime.stop()
-    else if (notice !== null) runtime.forgetNotice()
-    else return false
-  }
-  useShortcuts({
-    edit: editLast,
-    before: () => step(-1),
-    after: () => step(1),
-    regenerate: () => {
-      if (last === undefined || !mayAsk || last.message.role === 'system') return false
-      void runtime.regenerate(last.id)
-    },
-    continue: () => {
-      if (last === undefined || !mayAsk || last.message.role !== 'assistant' || last.text === '') return false
-      if (!isRunning(last.message)) void runtime.continueReply(last.id)
-    },
-    panel: () => turnPanel(!isPanelOpen),
-    leave,
-  })
+  useTalkShortcuts({ snapshot, runtime, panel: side, mayAsk, editing, onEdit: setEditing })
 
   if (phase === 'missing') return <NotFound />
   if (phase === 'failed') return <LoadingFailed problem={problem ?? ''} onRetry={() => void runtime.load()} />
@@ -127,14 +78,14 @@ export function ConversationPage({ id, messageId }: ConversationPageProps) {
     if (isTaken) setEditing(null)
     return isTaken
   }
-  const panel = conversation !== null && isPanelOpen && (
+  const panel = conversation !== null && side.isOpen && (
     <Boundary of={id} fallback={(error) => <CannotBeShown what="This panel" error={error} />}>
       <BranchPanel
         conversation={conversation}
         state={state}
         runtime={runtime}
         onJump={jump}
-        onClose={() => turnPanel(false)}
+        onClose={() => side.turn(false)}
       />
     </Boundary>
   )
@@ -150,9 +101,9 @@ export function ConversationPage({ id, messageId }: ConversationPageProps) {
             <>
               <ConversationHead
                 conversation={conversation}
-                isPanelOpen={isPanelOpen}
-                panelButton={panelButton}
-                onPanel={() => turnPanel(!isPanelOpen)}
+                isPanelOpen={side.isOpen}
+                panelButton={side.button}
+                onPanel={() => side.turn(!side.isOpen)}
               />
               {conversation !== null && shelfOf(conversation) !== 'active' && (
                 <Suspense>
@@ -164,26 +115,7 @@ export function ConversationPage({ id, messageId }: ConversationPageProps) {
           )}
           <footer className="border-t border-rule pt-2 pb-[max(0.5rem,env(safe-area-inset-bottom))]">
             <div className="column">
-              {view.running?.isElsewhere && (
-                <p className="mb-1.5 text-[0.9375rem] text-quiet">
-                  The AI is answering on another branch of this conversation.
-                </p>
-              )}
-              {view.newerElsewhere !== null && (
-                <p role="status" className="mb-1.5 flex items-center gap-3 text-[0.9375rem] text-quiet">
-                  Newer messages stand on another branch.
-                  <Button
-                    className="pointer-coarse:min-h-11"
-                    onClick={() => void runtime.reading.goToNewer()}
-                  >
-                    Go there
-                  </Button>
-                </p>
-              )}
-              {limit !== null && !(last && view.unanswered.has(last.id)) && <LimitNotice limit={limit} />}
-              {notice !== null && (
-                <Notice text={notice} reference={reference} onClose={() => runtime.forgetNotice()} />
-              )}
+              <TalkNotices snapshot={snapshot} runtime={runtime} />
               <Composer
                 key={editing?.id ?? (isLoading || account === null ? 'loading' : 'draft')}
                 conversationId={id}
@@ -204,7 +136,7 @@ export function ConversationPage({ id, messageId }: ConversationPageProps) {
             </div>
           </footer>
         </div>
-        {panel && isRoomy && (
+        {panel && side.isRoomy && (
           <aside
             aria-label="Branches and bookmarks"
             data-panel=""
@@ -213,9 +145,9 @@ export function ConversationPage({ id, messageId }: ConversationPageProps) {
             <Suspense>{panel}</Suspense>
           </aside>
         )}
-        {panel && !isRoomy && (
+        {panel && !side.isRoomy && (
           <Suspense>
-            <Sheet open onOpenChange={turnPanel} title="Branches and bookmarks" side="right">
+            <Sheet open onOpenChange={side.turn} title="Branches and bookmarks" side="right">
               {panel}
             </Sheet>
           </Suspense>

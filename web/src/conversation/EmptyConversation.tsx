@@ -17,7 +17,7 @@ export function EmptyConversation() {
       ) : (
         <div className="max-w-md text-center">
           <Fleuron className="mx-auto mb-6" />
-          <p className="font-tale text-lg leading-relaxed text-quiet">
+          <p className="font-tale text-reading leading-relaxed text-quiet">
             Say what your table needs, a scene, a name, a rumour; every word of the answer is kept.
           </p>
         </div>

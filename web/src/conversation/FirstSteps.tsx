@@ -73,8 +73,8 @@ export function FirstSteps({ onDone }: { onDone: () => void }) {
         <p className="small-caps text-faint">
           {at + 1} of {steps.length}
         </p>
-        <h2 className="mt-1 font-tale text-xl">{step?.title}</h2>
-        <p className="mt-2.5 font-tale text-[1.0625rem] leading-relaxed text-quiet">{step?.text}</p>
+        <h2 className="mt-1 font-tale text-heading">{step?.title}</h2>
+        <p className="mt-2.5 font-tale text-reading leading-relaxed text-quiet">{step?.text}</p>
       </div>
       <div className="mt-4 flex items-center justify-center gap-4">
         {!isLast && (

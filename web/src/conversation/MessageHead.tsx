@@ -6,12 +6,12 @@ export function MessageHead({ message }: { message: Message }) {
   return (
     <>
       {message.speaker !== null && (
-        <p dir="auto" className="text-[0.9375rem] font-semibold text-quiet wrap-anywhere">
+        <p dir="auto" className="text-label font-semibold text-quiet wrap-anywhere">
           {message.speaker.name}
         </p>
       )}
       {message.hidden_from_ai && (
-        <p className="flex items-center gap-1.5 text-[0.9375rem] text-quiet">
+        <p className="flex items-center gap-1.5 text-label text-quiet">
           <EyeOff size={15} className="shrink-0 text-accent" aria-hidden="true" />
           Left out of what the AI is told
         </p>

@@ -147,7 +147,7 @@ export function MessageList({ view, loadingOlder, loadingNewer, target, runtime 
         className="h-full overflow-y-auto overscroll-contain -outline-offset-2 [overflow-anchor:none]"
       >
         <div className="relative" style={{ height: virtualizer.getTotalSize() }}>
-          <div className="absolute inset-x-0 top-0 grid h-18 place-items-center text-sm text-faint">
+          <div className="absolute inset-x-0 top-0 grid h-18 place-items-center text-note text-faint">
             {view.older === null ? <Fleuron /> : <span role="status">Loading older messages…</span>}
           </div>
           {rows.map((row) => {

@@ -114,7 +114,7 @@ export function ModelChoice({ anchor, connections, conversation, onChoose, onClo
             // The button closes what it opened.
             if (anchor.current?.contains(event.target as Node)) event.preventDefault()
           }}
-          className="z-30 flex max-h-[min(28rem,var(--radix-popover-content-available-height))] w-96 max-w-[92vw] flex-col rounded-corner border border-edge bg-raised text-[0.9375rem] shadow-lg shadow-shade/20"
+          className="z-30 flex max-h-[min(28rem,var(--radix-popover-content-available-height))] w-96 max-w-[92vw] flex-col rounded-corner border border-edge bg-raised text-label shadow-lg shadow-shade/20"
         >
           <input
             role="combobox"
@@ -151,7 +151,7 @@ export function ModelChoice({ anchor, connections, conversation, onChoose, onClo
                 <div key={connection.id} role="group" aria-label={connection.name}>
                   <div role="presentation" className="px-4 pt-2.5 pb-0.5">
                     <span className="small-caps text-faint">{connection.name}</span>
-                    <span className="ml-2 text-sm text-faint">
+                    <span className="ml-2 text-note text-faint">
                       {host === null ? 'stays on the server’s machine' : `sends your messages to ${host}`}
                     </span>
                   </div>
@@ -161,7 +161,7 @@ export function ModelChoice({ anchor, connections, conversation, onChoose, onClo
                     return <Fragment key={key}>{option && row(option)}</Fragment>
                   })}
                   {(more > 0 || models?.isPending || models?.isError) && (
-                    <div role="presentation" className="px-4 py-1 text-sm text-faint">
+                    <div role="presentation" className="px-4 py-1 text-note text-faint">
                       {more > 0 && `${more} more: type to narrow them. `}
                       {models?.isPending && 'Asking for its models… '}
                       {models?.isError && `Its models cannot be listed. ${models.error.message}`}

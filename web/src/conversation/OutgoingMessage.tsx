@@ -19,7 +19,7 @@ export function OutgoingMessage({ entry }: { entry: OutboxEntry }) {
         role={isHeld ? 'alert' : undefined}
       >
         <SaveMark state={entry.state} />
-        {entry.problem !== null && <span className="text-[0.9375rem] text-quiet">{entry.problem}</span>}
+        {entry.problem !== null && <span className="text-label text-quiet">{entry.problem}</span>}
         {isHeld && (
           <span className="flex gap-2">
             <Button onClick={() => outbox.retry(entry.id)}>Retry</Button>

@@ -11,7 +11,7 @@ export function PutAwayNotice({ conversation }: { conversation: Conversation }) 
   const days = useTrashDays()
   return (
     <div className="border-b border-rule bg-leaf">
-      <div className="column flex flex-wrap items-center gap-x-4 gap-y-1 py-1.5 text-[0.9375rem] text-quiet">
+      <div className="column flex flex-wrap items-center gap-x-4 gap-y-1 py-1.5 text-label text-quiet">
         <p className="min-w-0 flex-1 basis-60">
           {deleted_at !== null
             ? `In the trash since ${dayOf(deleted_at)}${days === undefined ? '' : `, ${leftInWords(deleted_at, days)}`}.`

@@ -25,7 +25,7 @@ function Fold({ message, position, label }: { message: Message; position: number
         type="button"
         aria-expanded={isOpen}
         onClick={() => setIsOpen(!isOpen)}
-        className="-ml-1 flex items-center gap-1 rounded-corner px-1 text-[0.9375rem] text-faint hover:text-ink pointer-coarse:min-h-11"
+        className="-ml-1 flex items-center gap-1 rounded-corner px-1 text-label text-faint hover:text-ink pointer-coarse:min-h-11"
       >
         <ChevronRight
           size={15}

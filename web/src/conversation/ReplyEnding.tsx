@@ -12,7 +12,7 @@ interface EndingProps {
 
 function Ending({ icon: Icon, children }: EndingProps) {
   return (
-    <div className="mt-3 flex flex-wrap items-center gap-x-3 gap-y-2 border-t border-rule pt-3 text-[0.9375rem] text-quiet">
+    <div className="mt-3 flex flex-wrap items-center gap-x-3 gap-y-2 border-t border-rule pt-3 text-label text-quiet">
       <Icon size={17} strokeWidth={1.75} className="shrink-0 text-accent" aria-hidden="true" />
       {children}
     </div>

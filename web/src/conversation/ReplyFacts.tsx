@@ -37,7 +37,7 @@ export function ReplyFacts({ message, onClose }: { message: Message; onClose: ()
   return (
     <section
       aria-label="How this reply was made"
-      className="mt-2 flex items-start gap-2 border-l-2 border-rule pl-3 text-sm text-quiet"
+      className="mt-2 flex items-start gap-2 border-l-2 border-rule pl-3 text-note text-quiet"
     >
       <div className="min-w-0 flex-1">
         <dl className="flex flex-wrap gap-x-5 gap-y-1">

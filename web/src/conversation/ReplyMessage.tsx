@@ -36,7 +36,7 @@ export function ReplyMessage({ line, isLast }: ReplyMessageProps) {
         <Markdown text={text} growing={isGrowing} dimmed={message.hidden_from_ai} />
       )}
       {isGrowing && text === '' && message.parts.length === 0 && (
-        <p className="mt-1 text-[0.9375rem] text-faint">Waiting for the first words</p>
+        <p className="mt-1 text-label text-faint">Waiting for the first words</p>
       )}
       <ReplyEnding message={message} />
       <Suspense>

@@ -48,7 +48,7 @@ export function ReplySettings({ anchor, sampling, onChange, onClose }: ReplySett
             // The button closes what it opened.
             if (anchor.current?.contains(event.target as Node)) event.preventDefault()
           }}
-          className="z-30 max-h-[80vh] w-80 max-w-[92vw] overflow-y-auto rounded-corner border border-edge bg-raised p-4 text-[0.9375rem] shadow-lg shadow-shade/20"
+          className="z-30 max-h-[80vh] w-80 max-w-[92vw] overflow-y-auto rounded-corner border border-edge bg-raised p-4 text-label shadow-lg shadow-shade/20"
         >
           <form
             noValidate
@@ -73,7 +73,7 @@ export function ReplySettings({ anchor, sampling, onChange, onClose }: ReplySett
                 'as the server is set',
               )}
             </fieldset>
-            <p role="alert" className="mt-2 text-sm text-accent empty:hidden">
+            <p role="alert" className="mt-2 text-note text-accent empty:hidden">
               {Object.keys(problems).length > 0 ? 'Not kept: see what is said below the fields.' : ''}
             </p>
             <div className="mt-3 flex flex-wrap justify-end gap-2">

@@ -17,14 +17,14 @@ export function RunningHead({ title, tools, naming }: RunningHeadProps) {
         <OpenRailButton />
       </div>
       {naming ? (
-        <div className="relative mx-auto min-w-0 max-w-md flex-1 font-tale text-[0.9375rem] text-quiet">
+        <div className="relative mx-auto min-w-0 max-w-md flex-1 font-tale text-label text-quiet">
           <h1 className="sr-only">{title}</h1>
           {naming}
         </div>
       ) : (
         <h1
           dir="auto"
-          className="min-w-0 flex-1 truncate text-center font-tale text-[0.9375rem] text-quiet italic"
+          className="min-w-0 flex-1 truncate text-center font-tale text-label text-quiet italic"
           title={title}
         >
           {title || <span className="sr-only">Conversation</span>}

@@ -19,7 +19,7 @@ export function SaveMark({ state }: { state: OutboxEntry['state'] | 'saved' }) {
   const { icon: Icon, word, title, isLoud } = marks[state]
   return (
     <span
-      className={`inline-flex items-center gap-1 text-sm ${isLoud ? 'font-semibold text-accent' : 'text-faint'}`}
+      className={`inline-flex items-center gap-1 text-note ${isLoud ? 'font-semibold text-accent' : 'text-faint'}`}
       title={title}
     >
       <Icon size={isLoud ? 15 : 13} aria-hidden="true" />

@@ -15,7 +15,7 @@ export function SiblingArrows({ id, siblings, onSwitch }: SiblingArrowsProps) {
   const after = siblings[at + 1]
   return (
     // biome-ignore lint/a11y/useSemanticElements: a fieldset would make a form of three words
-    <span role="group" aria-label="Branches" className="inline-flex items-center text-sm text-faint">
+    <span role="group" aria-label="Branches" className="inline-flex items-center text-note text-faint">
       <IconButton
         icon={ChevronLeft}
         label="The branch before"

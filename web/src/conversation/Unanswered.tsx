@@ -10,7 +10,7 @@ export function Unanswered({ messageId }: { messageId: string }) {
   const { runtime } = useTalk()
   const limit = useStore(replyLimit)
   return (
-    <div className="mt-1 flex items-center gap-3 text-[0.9375rem] text-quiet">
+    <div className="mt-1 flex items-center gap-3 text-label text-quiet">
       {limit === null ? (
         <>
           Not answered yet.

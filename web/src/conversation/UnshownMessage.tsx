@@ -9,7 +9,7 @@ interface UnshownMessageProps {
 export function UnshownMessage({ label, text }: UnshownMessageProps) {
   return (
     <article aria-label={label}>
-      <p className="text-sm text-faint">This message could not be formatted:</p>
+      <p className="text-note text-faint">This message could not be formatted:</p>
       <div className="tale">
         <p dir="auto">{text}</p>
       </div>

@@ -5,15 +5,8 @@
 import { describe, expect, it } from 'vitest'
 import type { ServerEvent, TextEvent } from '../api/events'
 import type { Conversation, Message, PathMessage } from '../api/types'
-import {
-  applyEvent,
-  applyFetched,
-  type ConversationState,
-  goneToLeaf,
-  isLacking,
-  isRunning,
-  nothingKnown,
-} from './state'
+import { applyFetched } from './pages'
+import { applyEvent, type ConversationState, goneToLeaf, isLacking, isRunning, nothingKnown } from './state'
 import { type Line, type View, viewOf } from './view'
 
 interface Fetch {
@@ -41,7 +34,7 @@ function eventsOf({ events, conversations, messages }: Vector): ServerEvent[] {
     const conversation = each.conversation === undefined ? undefined : conversations[each.conversation]
     return {
       ...each,
-      ...(message !== undefined && { message, conversation_id: message.conversation_id }),
+      ...(message !== undefined && { message }),
       ...(conversation !== undefined && { conversation }),
     } as ServerEvent
   })

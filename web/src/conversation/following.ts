@@ -10,9 +10,10 @@ import type { Message, Sent } from '../api/types'
 import type { Outbox } from '../outbox/outbox'
 import { FrameQueue } from './frames'
 import { newestPage, pageTo } from './loading'
+import { applyFetched, applyPage } from './pages'
 import { noteSent } from './replyLimit'
 import { type Screen, STILL_ANSWERING } from './screen'
-import { applyEvent, applyFetched, applyPage, applySent, goneToLeaf, isLacking } from './state'
+import { type Acknowledged, applyEvent, applySent, goneToLeaf, isLacking } from './state'
 
 export interface Tools {
   api: Api
@@ -111,7 +112,9 @@ export class Following {
         if (entry.isHere) this.stored(sent)
         else {
           noteSent(sent)
-          this.apply([sent.message, sent.reply].flatMap((each) => (each === null ? [] : [added(each)])))
+          this.apply(
+            [sent.message, sent.reply].flatMap((each) => (each === null ? [] : [acknowledged(each)])),
+          )
         }
       }),
       contact.subscribe(() => {
@@ -194,7 +197,7 @@ export class Following {
     this.unfollow = null
   }
 
-  private apply(events: readonly ServerEvent[]): void {
+  private apply(events: readonly (ServerEvent | Acknowledged)[]): void {
     this.screen.state = events.reduce(applyEvent, this.screen.state)
     this.screen.change()
     this.recoverLacking()
@@ -209,13 +212,6 @@ export class Following {
   }
 }
 
-/** An acknowledgement that another tab got, as the stream would tell it. */
-function added(message: Message): ServerEvent {
-  return {
-    type: 'message.changed',
-    seq: message.seq,
-    conversation_id: message.conversation_id,
-    conversation: null,
-    message,
-  }
+function acknowledged(message: Message): Acknowledged {
+  return { type: 'message.changed', seq: message.seq, conversation: null, message }
 }

@@ -2,7 +2,8 @@
 import type { Api } from '../api/client'
 import { ApiError } from '../api/problems'
 import type { Conversation } from '../api/types'
-import type { FetchedPage, FetchedStretch, NewerPage, OlderPage } from './state'
+import type { FetchedPage, FetchedStretch } from './pages'
+import type { NewerPage, OlderPage } from './state'
 
 const PAGE = 50
 /** Messages above and below the one that somebody wants to see. */

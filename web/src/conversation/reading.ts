@@ -6,8 +6,9 @@ import type { Conversation } from '../api/types'
 import type { Attempt } from './attempting'
 import type { Following } from './following'
 import { newerPage, newestPage, olderPage, stretchAround } from './loading'
+import { applyFetched, applyNewer, applyPage, applyStretch } from './pages'
 import type { Screen } from './screen'
-import { applyFetched, applyNewer, applyPage, applyStretch, goneToLeaf, goneToTip } from './state'
+import { goneToLeaf, goneToTip } from './state'
 
 /** The message at the top of the view, and where every row stood then. */
 export interface ReadingPlace {

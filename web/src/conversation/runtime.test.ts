@@ -136,7 +136,6 @@ describe('an open conversation', () => {
       tell({
         type: 'message.changed',
         seq: message.seq,
-        conversation_id: 'c',
         conversation: after,
         message,
       })
@@ -214,7 +213,6 @@ describe('an open conversation', () => {
     tell({
       type: 'message.changed',
       seq: 6,
-      conversation_id: 'c',
       conversation: { ...conversation, seq: 6, generation_id: null },
       message: done,
     })

@@ -12,9 +12,10 @@ import { OutboxFull } from '../outbox/limits'
 import type { Readable } from '../stores/store'
 import { type Attempt, attempting } from './attempting'
 import { Following, type Tools } from './following'
+import { applyFetched } from './pages'
 import { Reading } from './reading'
 import { Screen, type Snapshot } from './screen'
-import { applyFetched, applyMessage, expecting, goneToTip } from './state'
+import { applyMessage, expecting, goneToTip } from './state'
 
 export class ConversationRuntime {
   readonly shown: Readable<Snapshot>

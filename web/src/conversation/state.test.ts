@@ -2,13 +2,11 @@ import { describe, expect, it } from 'vitest'
 import type { ServerEvent } from '../api/events'
 import type { Conversation, Message, PathMessage } from '../api/types'
 import type { OutboxEntry } from '../outbox/entries'
+import { applyFetched, applyNewer, applyPage, applyStretch } from './pages'
 import {
+  type Acknowledged,
   applyEvent,
-  applyFetched,
-  applyNewer,
-  applyPage,
   applySent,
-  applyStretch,
   type ConversationState,
   expecting,
   goneToLeaf,
@@ -78,18 +76,12 @@ const onPath = (each: Message, siblings: string[] = [each.id]): PathMessage => (
   sibling_ids: siblings,
 })
 
-function told(each: Message, seq: number) {
-  return {
-    type: 'message.changed' as const,
-    seq,
-    conversation_id: C,
-    conversation: null as Conversation | null,
-    message: each,
-  }
+function told(each: Message, seq: number): Acknowledged {
+  return { type: 'message.changed', seq, conversation: null, message: each }
 }
 
 /** As the event tells it that added it. */
-function changed(each: Message): ServerEvent {
+function changed(each: Message): Acknowledged {
   return told(each, each.seq)
 }
 
@@ -205,7 +197,7 @@ describe('another branch', () => {
     const event = { ...told(beside, 3), conversation: conversation(3, 'r2') }
     const state = applyEvent(expecting(answering(), 'r2'), event)
     expect(shown(state)).toEqual(['q', 'r2'])
-    const sent = { message: asked, reply: beside, generation_id: null, branched: true }
+    const sent = { message: asked, reply: beside, generation_id: null, branched: true, limited: null }
     expect(shown(applySent(applyEvent(answering(), event), sent))).toEqual(['q', 'r2'])
   })
 
@@ -392,6 +384,7 @@ describe('messages', () => {
       }),
       generation_id: 'g2',
       branched: false,
+      limited: null,
     }
     const state = applySent(answering(), sent)
     expect(shown(state)).toEqual(['q', 'r', 'q2', 'r2'])

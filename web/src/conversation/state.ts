@@ -2,7 +2,7 @@
  * What the page knows of one conversation, and how it changes.
  *
  * Messages stand by id; the path on screen is followed from its lower end through `parent_id`, never
- * stored. Everything that arrives (pages, answers to requests, events) goes through the functions here.
+ * stored. Everything that arrives goes through the functions here and, where it is pages, in `pages.ts`.
  * Each is total and idempotent, and events applied to what was fetched before give what would be fetched
  * now, or say that something is lacking: whole states carry a revision or a place, and the larger one wins.
  *
@@ -19,7 +19,7 @@
  * one is shown until a final status settles it.
  */
 import type { ServerEvent, TextEvent } from '../api/events'
-import type { Conversation, Message, PathMessage, Sent } from '../api/types'
+import type { Conversation, Message, Sent } from '../api/types'
 import { characters, withoutFirst } from './text'
 
 export interface LiveText {
@@ -73,7 +73,7 @@ export const nothingKnown: ConversationState = {
   gap: false,
 }
 
-const ROOT = 'root'
+export const ROOT = 'root'
 
 export function parentKey(parentId: string | null): string {
   return parentId ?? ROOT
@@ -125,7 +125,7 @@ function withSibling(state: ConversationState, message: Message, isAdded: boolea
 }
 
 /** `isAdded`: nothing can stand under it yet that has not been or will not be told. */
-function withMessage(state: ConversationState, message: Message, isAdded: boolean): ConversationState {
+export function withMessage(state: ConversationState, message: Message, isAdded: boolean): ConversationState {
   const known = state.messages.get(message.id)
   if (known !== undefined && known.revision >= message.revision) return state
   let next: ConversationState = { ...state, messages: new Map(state.messages).set(message.id, message) }
@@ -152,7 +152,7 @@ function withMessage(state: ConversationState, message: Message, isAdded: boolea
   return goesAlong ? { ...next, tip: message.id } : next
 }
 
-function withConversation(state: ConversationState, conversation: Conversation): ConversationState {
+export function withConversation(state: ConversationState, conversation: Conversation): ConversationState {
   if (state.conversation !== null && state.conversation.seq > conversation.seq) return state
   const leaf =
     conversation.seq >= state.leaf.seq ? { id: conversation.leaf_id, seq: conversation.seq } : state.leaf
@@ -160,7 +160,7 @@ function withConversation(state: ConversationState, conversation: Conversation):
 }
 
 /** The reader goes along where the leaf stands under what is read; elsewhere he stays. */
-function alongWithLeaf(state: ConversationState): ConversationState {
+export function alongWithLeaf(state: ConversationState): ConversationState {
   if (state.tip === state.leaf.id || state.tip === null || state.leaf.id === null) return state
   return isUnder(state, state.leaf.id, state.tip) ? { ...state, tip: state.leaf.id } : state
 }
@@ -195,11 +195,14 @@ function withText(state: ConversationState, event: TextEvent, replaces: boolean)
   return { ...state, live: new Map(state.live).set(event.message_id, next) }
 }
 
-export function applyEvent(state: ConversationState, event: ServerEvent): ConversationState {
+/** A message that the server has acknowledged to another tab; its conversation is not told with it. */
+export type Acknowledged = { type: 'message.changed'; seq: number; conversation: null; message: Message }
+
+export function applyEvent(state: ConversationState, event: ServerEvent | Acknowledged): ConversationState {
   return settled(withEvent(state, event))
 }
 
-function withEvent(state: ConversationState, event: ServerEvent): ConversationState {
+function withEvent(state: ConversationState, event: ServerEvent | Acknowledged): ConversationState {
   switch (event.type) {
     case 'conversation.changed':
       return withConversation(state, event.conversation)
@@ -217,6 +220,7 @@ function withEvent(state: ConversationState, event: ServerEvent): ConversationSt
       return state.gap ? state : { ...state, gap: true }
     case 'ready':
     case 'health':
+    case 'job.changed':
     case 'conversation.gone':
       return state
     default:
@@ -242,7 +246,7 @@ export function isWindow(state: ConversationState): boolean {
 }
 
 /** The same state, on screen what is known of it. */
-function settled(state: ConversationState): ConversationState {
+export function settled(state: ConversationState): ConversationState {
   if (state.shown === state.tip || isWindow(state)) return state
   return isConnected(state, state.tip) ? { ...state, shown: state.tip } : state
 }
@@ -253,92 +257,6 @@ function settled(state: ConversationState): ConversationState {
  */
 export function isLacking(state: ConversationState): boolean {
   return state.gap || (state.shown !== state.tip && !isWindow(state))
-}
-
-export interface FetchedPage {
-  /** The leaf the page was asked for. */
-  leaf: string
-  items: readonly PathMessage[]
-  next: string | null
-}
-
-function withItems(state: ConversationState, items: readonly PathMessage[]): ConversationState {
-  let next = state
-  for (const { sibling_ids: ids, ...message } of items) {
-    const key = parentKey(message.parent_id)
-    // What was told after the page was read stays; what was taken out is not in it.
-    const later = (next.siblings.get(key) ?? []).filter((id) => {
-      const known = ids.includes(id) ? undefined : next.messages.get(id)
-      return known !== undefined && !isDeleted(known)
-    })
-    next = { ...next, siblings: new Map(next.siblings).set(key, [...ids, ...later]) }
-    next = { ...withMessage(next, message, false), tip: state.tip, leaf: state.leaf }
-  }
-  return next
-}
-
-/** A stretch of a path, with all siblings of each of its messages. */
-export function applyPage(state: ConversationState, page: FetchedPage): ConversationState {
-  const next = withItems(state, page.items)
-  const first = page.items[0]
-  if (first === undefined || page.next === null) return settled(next)
-  const older = new Map(next.older).set(first.id, { leaf: page.leaf, before: page.next })
-  return settled({ ...next, older })
-}
-
-/** What stands above a message, as far as it is known, with the message itself. */
-function knownAbove(state: ConversationState, from: string | null): Set<string> {
-  const found = new Set<string>()
-  for (let id = from; id !== null && !found.has(id); id = state.messages.get(id)?.parent_id ?? null) {
-    if (!state.messages.has(id)) break
-    found.add(id)
-  }
-  return found
-}
-
-/** Only what is still true for certain once `page` has been fetched at `seq`. */
-function withoutTheForgotten(state: ConversationState, page: FetchedPage, seq: number): ConversationState {
-  const kept = new Set([
-    ...page.items.map((each) => each.id),
-    ...knownAbove(state, page.items[0]?.id ?? null),
-    ...knownAbove(state, state.shown),
-    ...knownAbove(state, state.tip),
-  ])
-  const messages = new Map([...state.messages].filter(([id, each]) => kept.has(id) || each.seq > seq))
-  const parents = new Set([...messages.values()].map((each) => parentKey(each.parent_id)))
-  const siblings = new Map<string, readonly string[]>()
-  for (const [key, ids] of state.siblings) {
-    if (parents.has(key) || messages.has(key)) siblings.set(key, ids)
-  }
-  return { ...state, messages, siblings }
-}
-
-/**
- * The conversation as fetched, with the newest page of the path to its leaf (null while it is empty or
- * nothing but the conversation was asked for). The first one takes the reader to the leaf.
- */
-export function applyFetched(
-  state: ConversationState,
-  conversation: Conversation,
-  page: FetchedPage | null,
-): ConversationState {
-  const isFirst = state.conversation === null
-  const isCurrent = state.leaf.seq <= conversation.seq
-  let next = withConversation({ ...state, gap: false }, conversation)
-  if (page !== null) {
-    next = withItems(withoutTheForgotten(next, page, conversation.seq), page.items)
-    if (isCurrent && page.leaf === conversation.leaf_id && !next.siblings.has(page.leaf)) {
-      next = { ...next, siblings: new Map(next.siblings).set(page.leaf, []) }
-    }
-    const first = page.items[0]
-    if (first !== undefined && page.next !== null) {
-      next = { ...next, older: new Map(next.older).set(first.id, { leaf: page.leaf, before: page.next }) }
-    }
-  } else if (conversation.leaf_id === null && isCurrent && !next.siblings.has(ROOT)) {
-    next = { ...next, siblings: new Map(next.siblings).set(ROOT, []) }
-  }
-  if (isFirst || next.tip === null) next = { ...next, tip: next.leaf.id }
-  return settled(alongWithLeaf(next))
 }
 
 /** The reader goes to the server's active leaf. */
@@ -354,43 +272,6 @@ export function goneToTip(state: ConversationState): ConversationState {
 /** This reader is about to make that message and will go along with it. */
 export function expecting(state: ConversationState, id: string): ConversationState {
   return { ...state, expected: new Set(state.expected).add(id) }
-}
-
-/** The stretch of a path that surrounds a message. */
-export interface FetchedStretch {
-  leaf: string
-  /** Ends with the message. */
-  above: FetchedPage
-  /** What follows it; `next` is the `after` of the page below. */
-  below: FetchedPage
-}
-
-/** The reader looks at a stretch of the path to `leaf`, however far above it. */
-export function applyStretch(state: ConversationState, stretch: FetchedStretch): ConversationState {
-  const { leaf, above, below } = stretch
-  let next = applyPage({ ...state, tip: leaf }, above)
-  next = withItems(next, below.items)
-  const end = (below.items.at(-1) ?? above.items.at(-1))?.id
-  if (end === undefined) return settled(next)
-  if (below.next === null) return settled({ ...next, newer: new Map(), ...childless(next, end) })
-  const newer = new Map([[end, { leaf, after: below.next }]])
-  return settled({ ...next, newer, shown: end })
-}
-
-/** The page below the stretch on screen. */
-export function applyNewer(state: ConversationState, page: FetchedPage): ConversationState {
-  const from = state.shown
-  const next = withItems(state, page.items)
-  const end = page.items.at(-1)?.id ?? from
-  // The reader may have gone somewhere else while it was fetched.
-  if (from === null || end === null || !state.newer.has(from) || !isUnder(next, end, from))
-    return settled(next)
-  if (page.next === null) return settled({ ...next, newer: new Map(), shown: end, ...childless(next, end) })
-  return settled({ ...next, newer: new Map([[end, { leaf: page.leaf, after: page.next }]]), shown: end })
-}
-
-function childless(state: ConversationState, leaf: string): Pick<ConversationState, 'siblings'> {
-  return { siblings: state.siblings.has(leaf) ? state.siblings : new Map(state.siblings).set(leaf, []) }
 }
 
 /** What a send, a regenerate or a continue stored; the reader goes along to the end of it. */

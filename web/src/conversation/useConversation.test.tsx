@@ -26,6 +26,8 @@ vi.mock('../api/live', () => ({
 const message = (id: string, content: string, revision = 1) =>
   ({ id: `m${id}`, conversation_id: id, seq: 1, parent_id: null, content, revision, role: 'user' }) as Message
 
+const conversation = (id: string) => ({ id, seq: 1, leaf_id: `m${id}`, generation_id: null }) as Conversation
+
 function Shown({ id, name }: { id: string; name: string }) {
   const { view } = useConversation(id)
   return (
@@ -44,15 +46,13 @@ function tell(id: string, content: string): void {
   revision += 1
   const changed = message(id, content, revision)
   for (const listener of listeners)
-    listener({ type: 'message.changed', seq: 2, conversation_id: id, conversation: null, message: changed })
+    listener({ type: 'message.changed', seq: 2, conversation: conversation(id), message: changed })
 }
 
 describe('one conversation in two places', () => {
   beforeEach(() => {
     forgetRuntimes()
-    vi.spyOn(api, 'conversation').mockImplementation(
-      async (id) => ({ id, seq: 1, leaf_id: `m${id}`, generation_id: null }) as Conversation,
-    )
+    vi.spyOn(api, 'conversation').mockImplementation(async (id) => conversation(id))
     vi.spyOn(api, 'messages').mockImplementation(async (id) => ({
       items: [{ ...message(id, 'We knock.'), sibling_ids: [`m${id}`] } as unknown as PathMessage],
       next: null,

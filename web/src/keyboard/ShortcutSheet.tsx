@@ -25,13 +25,13 @@ export function ShortcutSheet({ onClose }: { onClose: () => void }) {
                       {keycaps(keys).map((cap) => (
                         <kbd
                           key={cap}
-                          className="inline-block min-w-6 rounded-corner border border-edge bg-raised px-1.5 text-center font-plain text-sm"
+                          className="inline-block min-w-6 rounded-corner border border-edge bg-raised px-1.5 text-center font-plain text-note"
                         >
                           {cap}
                         </kbd>
                       ))}
                     </dt>
-                    <dd className="text-[0.9375rem] text-quiet">{does}</dd>
+                    <dd className="text-label text-quiet">{does}</dd>
                   </div>
                 ))}
             </dl>

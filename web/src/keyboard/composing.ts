@@ -12,7 +12,7 @@ const TAKEN = 229
  * Whether an input method has taken the press. Safari ends the composition first and tells the press that
  * ended it afterwards, with `isComposing` false: only `keyCode`, deprecated and still there, says it.
  */
-export function isTakenByInputMethod(event: KeyboardEvent): boolean {
+function isTakenByInputMethod(event: KeyboardEvent): boolean {
   return event.isComposing || event.keyCode === TAKEN
 }
 

@@ -105,7 +105,7 @@ const WIDGETS =
   '[role="menu"], [role="listbox"], [role="tree"], [role="tablist"], [role="radiogroup"], fieldset, pre, .table'
 
 /** Where the keyboard is; null under a dialog, which keeps all keys to itself. */
-export function placeOf(target: EventTarget | null): Place | null {
+function placeOf(target: EventTarget | null): Place | null {
   if (!(target instanceof Element)) return 'page'
   if (target.closest('[role="dialog"], [role="alertdialog"], [role="menu"]')) return null
   if (target instanceof HTMLTextAreaElement && target.dataset.composer !== undefined) {

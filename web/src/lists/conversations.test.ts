@@ -1,7 +1,7 @@
 import { InfiniteQueryObserver, QueryClient } from '@tanstack/react-query'
 import { describe, expect, it, vi } from 'vitest'
 import { api } from '../api/client'
-import type { Conversation, Page } from '../api/types'
+import type { Conversation, ConversationPage } from '../api/types'
 import { CONVERSATIONS, forgetConversation, listOf, noteConversation, shelfKey } from './conversations'
 import { one } from './conversations.fixture'
 import type { Pages } from './ordering'
@@ -17,7 +17,7 @@ describe('a list that is being fetched', () => {
     if (known !== null) {
       client.setQueryData(CONVERSATIONS, { pages: [{ items: known, next: null }], pageParams: [null] })
     }
-    let arrive = (_: Page<Conversation>) => {}
+    let arrive = (_: ConversationPage) => {}
     vi.spyOn(api, 'conversationsIn').mockReturnValue(new Promise((resolve) => (arrive = resolve)))
     const list = new InfiniteQueryObserver(client, listOf('active'))
     const leave = list.subscribe(() => {})

@@ -1,8 +1,8 @@
 /** The account's lists of conversations, in the order in which the server gives them. */
 import type { InfiniteData } from '@tanstack/react-query'
-import type { Conversation, Page, Shelf } from '../api/types'
+import type { Conversation, ConversationPage, Shelf } from '../api/types'
 
-export type Pages = InfiniteData<Page<Conversation>, string | null>
+export type Pages = InfiniteData<ConversationPage, string | null>
 
 export const SHELVES = ['active', 'archived', 'trash'] as const satisfies readonly Shelf[]
 

@@ -37,7 +37,7 @@ export function BookmarkList({ conversation, onJump, onRemove }: BookmarkListPro
           onRetry={() => void bookmarks.refetch()}
         />
       ) : bookmarks.data.items.length === 0 ? (
-        <p className="pt-3 text-[0.9375rem] leading-relaxed text-quiet">
+        <p className="pt-3 text-label leading-relaxed text-quiet">
           None yet. A message is bookmarked by its own menu, with a note if you like, and is found again here.
         </p>
       ) : (
@@ -49,7 +49,7 @@ export function BookmarkList({ conversation, onJump, onRemove }: BookmarkListPro
                 <button
                   type="button"
                   onClick={() => onJump(message.id)}
-                  className="min-w-0 flex-1 rounded-corner py-1 text-left text-[0.9375rem] hover:text-accent"
+                  className="min-w-0 flex-1 rounded-corner py-1 text-left text-label hover:text-accent"
                 >
                   {message.bookmark && (
                     <span dir="auto" className="block font-semibold wrap-anywhere">
@@ -59,7 +59,7 @@ export function BookmarkList({ conversation, onJump, onRemove }: BookmarkListPro
                   <span dir="auto" className="line-clamp-2 font-tale text-quiet">
                     {words}
                   </span>
-                  <span className="text-sm text-faint">
+                  <span className="text-note text-faint">
                     {message.role === 'user' ? 'you' : 'reply'} · {dayOf(message.created_at)}
                   </span>
                 </button>

@@ -49,11 +49,11 @@ function MessageWords({ row, isHere }: { row: Extract<MapRow, { kind: 'message' 
         <Bookmark size={13} className="shrink-0 fill-current text-accent" aria-hidden="true" />
       )}
       {siblings > 1 && (
-        <span className="shrink-0 text-[0.8125rem] text-faint">
+        <span className="shrink-0 text-caption text-faint">
           {place}/{siblings}
         </span>
       )}
-      {isHere && <span className="small-caps shrink-0 text-[0.8125rem] text-accent">here</span>}
+      {isHere && <span className="small-caps shrink-0 text-caption text-accent">here</span>}
     </>
   )
 }
@@ -163,7 +163,7 @@ export function BranchMap({ nodes, tip, onJump }: BranchMapProps) {
               aria-label={named(row, tip)}
               title={row.kind === 'message' ? row.node.bookmark || undefined : undefined}
               onClick={() => enter(row)}
-              className={`absolute inset-x-0 top-0 flex cursor-pointer items-center gap-1.5 border-l-2 pr-3 text-[0.9375rem] hover:bg-wash ${row.isOnPath ? 'border-accent text-ink' : 'border-transparent text-quiet'} ${index === at ? 'group-focus-visible/tree:bg-wash group-focus-visible/tree:outline group-focus-visible/tree:-outline-offset-1 group-focus-visible/tree:outline-accent' : ''}`}
+              className={`absolute inset-x-0 top-0 flex cursor-pointer items-center gap-1.5 border-l-2 pr-3 text-label hover:bg-wash ${row.isOnPath ? 'border-accent text-ink' : 'border-transparent text-quiet'} ${index === at ? 'group-focus-visible/tree:bg-wash group-focus-visible/tree:outline group-focus-visible/tree:-outline-offset-1 group-focus-visible/tree:outline-accent' : ''}`}
               style={{
                 height: size,
                 transform: `translateY(${start}px)`,
@@ -173,7 +173,7 @@ export function BranchMap({ nodes, tip, onJump }: BranchMapProps) {
               {row.kind === 'run' ? (
                 <>
                   <ChevronRight size={14} className="w-4 shrink-0 text-faint" aria-hidden="true" />
-                  <span className="text-sm text-faint">{counted(row.count, 'message')}</span>
+                  <span className="text-note text-faint">{counted(row.count, 'message')}</span>
                 </>
               ) : (
                 <>

@@ -19,28 +19,28 @@ interface BranchPanelProps {
 }
 
 const tab =
-  'border-b-2 border-transparent px-1 pt-3 pb-2 text-[0.9375rem] text-quiet hover:text-ink data-[state=active]:border-accent data-[state=active]:font-semibold data-[state=active]:text-ink pointer-coarse:min-h-11'
+  'border-b-2 border-transparent px-1 pt-3 pb-2 text-label text-quiet hover:text-ink data-[state=active]:border-accent data-[state=active]:font-semibold data-[state=active]:text-ink pointer-coarse:min-h-11'
 
 function WholeMap({ conversation, state, onJump }: Omit<BranchPanelProps, 'onClose' | 'runtime'>) {
   const tree = useTree(conversation, state)
   return (
     <>
       {tree.nodes.size === 0 && !tree.isLoading && tree.problem === null ? (
-        <p className="px-4 pt-3 text-[0.9375rem] leading-relaxed text-quiet">
+        <p className="px-4 pt-3 text-label leading-relaxed text-quiet">
           Nothing was said yet. Each other reply and each edit begins a branch, and all of them stand here.
         </p>
       ) : (
         <BranchMap nodes={tree.nodes} tip={state.tip} onJump={onJump} />
       )}
       {tree.isLoading && (
-        <p role="status" className="border-t border-rule px-4 py-2 text-sm text-faint">
+        <p role="status" className="border-t border-rule px-4 py-2 text-note text-faint">
           {tree.nodes.size === 0
             ? 'Loading the map…'
             : `${tree.nodes.size.toLocaleString('en')} messages so far…`}
         </p>
       )}
       {tree.problem !== null && (
-        <p role="alert" className="flex items-center gap-3 border-t border-rule px-4 py-2 text-[0.9375rem]">
+        <p role="alert" className="flex items-center gap-3 border-t border-rule px-4 py-2 text-label">
           <span className="flex-1">The map could not be loaded whole. {tree.problem}</span>
           <Button onClick={tree.retry}>Retry</Button>
         </p>

@@ -43,7 +43,13 @@ function browser() {
         post: async (_, { id, content }): Promise<Sent> => {
           if (isAway) throw unreachable()
           stored.set(id, `${account}: ${content}`)
-          return { message: { id } as Message, reply: null, generation_id: null, branched: false }
+          return {
+            message: { id } as Message,
+            reply: null,
+            generation_id: null,
+            branched: false,
+            limited: null,
+          }
         },
         whoAmI: async () => account,
         knownAccount: () => account,

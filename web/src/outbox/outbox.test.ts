@@ -12,6 +12,7 @@ const sent = (draft: MessageDraft): Sent => ({
   reply: null,
   generation_id: null,
   branched: false,
+  limited: null,
 })
 
 const refusal = new ApiError(422, 'too_large', 'A message has at most 200,000 characters.', false)

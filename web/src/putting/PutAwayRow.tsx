@@ -35,7 +35,7 @@ export function PutAwayRow({ conversation }: { conversation: Conversation }) {
         >
           {title}
         </Link>
-        <p className="text-sm text-faint">{facts.join(' · ')}</p>
+        <p className="text-note text-faint">{facts.join(' · ')}</p>
       </div>
       <div className="flex gap-2">
         <Button

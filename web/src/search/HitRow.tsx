@@ -22,20 +22,20 @@ export function HitRow({ hit }: { hit: Hit }) {
         data-hit=""
         className="-mx-3 block rounded-corner px-3 py-3 hover:bg-wash"
       >
-        <span className="flex items-baseline justify-between gap-3 text-[0.9375rem]">
+        <span className="flex items-baseline justify-between gap-3 text-label">
           <span dir="auto" className="truncate font-semibold">
             {titleOf(conversation)}
           </span>
           <time
             dateTime={new Date(message.created_at).toISOString()}
             title={momentOf(message.created_at)}
-            className="shrink-0 text-sm text-faint"
+            className="shrink-0 text-note text-faint"
           >
             {dayOf(message.created_at)}
           </time>
         </span>
         <Snippet pieces={snippet} className="mt-1 line-clamp-3 font-tale leading-relaxed text-quiet" />
-        <span className="mt-1 block text-sm text-faint">{facts.join(' · ')}</span>
+        <span className="mt-1 block text-note text-faint">{facts.join(' · ')}</span>
       </Link>
     </li>
   )

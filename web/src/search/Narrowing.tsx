@@ -14,7 +14,7 @@ const control =
 export function Narrowing({ place, onChange }: NarrowingProps) {
   const id = useId()
   return (
-    <fieldset className="mt-3 grid grid-cols-2 gap-x-5 gap-y-3 border-l-2 border-rule pl-4 text-[0.9375rem] text-quiet">
+    <fieldset className="mt-3 grid grid-cols-2 gap-x-5 gap-y-3 border-l-2 border-rule pl-4 text-label text-quiet">
       <legend className="sr-only">Narrow the search</legend>
       <label>
         Who said it

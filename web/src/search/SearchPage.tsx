@@ -73,14 +73,14 @@ export function SearchPage() {
               autoComplete="off"
               spellCheck={false}
               enterKeyHint="search"
-              className="min-w-0 flex-1 bg-transparent py-2.5 pr-3 text-[1.0625rem] outline-none!"
+              className="min-w-0 flex-1 bg-transparent py-2.5 pr-3 text-reading outline-none!"
             />
           </div>
           <button
             type="button"
             aria-expanded={isNarrowing}
             onClick={() => setNarrowing(!isNarrowing)}
-            className="mt-2 inline-flex items-center gap-1 rounded-corner py-1 text-[0.9375rem] text-quiet hover:text-ink pointer-coarse:min-h-11"
+            className="mt-2 inline-flex items-center gap-1 rounded-corner py-1 text-label text-quiet hover:text-ink pointer-coarse:min-h-11"
           >
             <ChevronDown
               size={16}
@@ -93,7 +93,7 @@ export function SearchPage() {
         </search>
 
         {isBehind && (
-          <p className="mt-4 border-l-2 border-accent bg-leaf py-1.5 pl-3 text-[0.9375rem] text-quiet">
+          <p className="mt-4 border-l-2 border-accent bg-leaf py-1.5 pl-3 text-label text-quiet">
             Some of what was said is still being indexed, and may be missing here for a moment.
           </p>
         )}
@@ -124,7 +124,7 @@ export function SearchPage() {
         ) : (
           <>
             {isPartial && (
-              <p className="mt-4 text-[0.9375rem] text-quiet">
+              <p className="mt-4 text-label text-quiet">
                 Only the newest texts were looked through so far
                 {hits.length === 0 ? ', and none of them has it' : ''}.
               </p>

@@ -7,7 +7,7 @@ export function AccountSection({ name }: { name: string | null }) {
   const logout = useMutation({ mutationFn: api.logout, onSuccess: () => location.assign(`${BASE}/`) })
   return (
     <section aria-labelledby="account">
-      <h2 id="account" className="mb-3 font-tale text-2xl">
+      <h2 id="account" className="mb-3 font-tale text-title">
         Account
       </h2>
       <div className="flex flex-wrap items-center justify-between gap-3">
@@ -18,7 +18,7 @@ export function AccountSection({ name }: { name: string | null }) {
           Log out
         </Button>
       </div>
-      <p role="status" className="mt-2 text-[0.9375rem] text-faint">
+      <p role="status" className="mt-2 text-label text-faint">
         {logout.isError
           ? `Still logged in. ${logout.error.message}`
           : 'To come back you need a new link from the server. What you wrote stays there.'}

@@ -63,7 +63,7 @@ export function AddConnection({ onAdded, onClose }: AddConnectionProps) {
         }}
       >
         <div>
-          <label htmlFor={select} className="mb-1 block text-[0.9375rem] text-quiet">
+          <label htmlFor={select} className="mb-1 block text-label text-quiet">
             To what
           </label>
           <select
@@ -86,7 +86,7 @@ export function AddConnection({ onAdded, onClose }: AddConnectionProps) {
             ))}
           </select>
           {presets.isError && (
-            <p role="alert" className="mt-1 text-sm text-accent">
+            <p role="alert" className="mt-1 text-note text-accent">
               The list could not be loaded. {presets.error.message}
             </p>
           )}
@@ -117,7 +117,7 @@ export function AddConnection({ onAdded, onClose }: AddConnectionProps) {
             />
           </>
         )}
-        <p role="alert" className="text-[0.9375rem] text-accent empty:hidden">
+        <p role="alert" className="text-label text-accent empty:hidden">
           {add.isError && `Not added. ${add.error.message}`}
         </p>
         <div className="flex flex-wrap justify-end gap-2">

@@ -27,7 +27,7 @@ export function AddModel() {
         </Button>
       </Field>
       {add.isError && (
-        <p role="alert" className="mt-1 text-[0.9375rem] text-accent">
+        <p role="alert" className="mt-1 text-label text-accent">
           Not added. {add.error.message}
         </p>
       )}

@@ -45,11 +45,11 @@ export function ConnectionEntry({ connection, chosen, startsOpen }: ConnectionEn
           />
           <span className="min-w-0">
             <span className="block font-semibold wrap-anywhere">{connection.name}</span>
-            <span className="block text-sm text-faint wrap-anywhere">{facts.join(' · ')}</span>
+            <span className="block text-note text-faint wrap-anywhere">{facts.join(' · ')}</span>
           </span>
         </button>
         {connection.chosen ? (
-          <span className="inline-flex items-center gap-1.5 py-1.5 text-[0.9375rem] text-accent">
+          <span className="inline-flex items-center gap-1.5 py-1.5 text-label text-accent">
             <Check size={16} aria-hidden="true" /> Answers by default
           </span>
         ) : (
@@ -63,18 +63,18 @@ export function ConnectionEntry({ connection, chosen, startsOpen }: ConnectionEn
         )}
       </div>
       {connection.note && (
-        <p className="mt-1 pl-6 text-[0.9375rem] text-quiet">
+        <p className="mt-1 pl-6 text-label text-quiet">
           <Words text={connection.note} />
         </p>
       )}
-      <p className="pl-6 text-[0.9375rem] empty:hidden">
+      <p className="pl-6 text-label empty:hidden">
         <ConnectionHealth
           connection={connection}
           withReason={connection.health.error?.message !== connection.note}
         />
       </p>
       {choose.isError && (
-        <p role="alert" className="mt-1 pl-6 text-[0.9375rem] text-accent">
+        <p role="alert" className="mt-1 pl-6 text-label text-accent">
           Not chosen. {choose.error.message}
         </p>
       )}

@@ -65,7 +65,7 @@ export function ConnectionForm({ connection }: { connection: Connection }) {
     >
       <Field label="Name" value={name} onChange={setName} />
       {connection.servers ? (
-        <p className="text-[0.9375rem] text-quiet">
+        <p className="text-label text-quiet">
           Its address and its key come from the server’s settings. What you set here holds for you alone.
         </p>
       ) : (
@@ -131,7 +131,7 @@ export function ConnectionForm({ connection }: { connection: Connection }) {
           {save.isPending ? 'Saving…' : 'Save'}
         </Button>
         {!connection.servers && <RemoveConnection connection={connection} />}
-        <span role="status" className="text-[0.9375rem] text-quiet">
+        <span role="status" className="text-label text-quiet">
           {save.isError && `Not saved. ${save.error.message}`}
           {save.isSuccess && !isChanged && 'Saved.'}
         </span>

@@ -61,7 +61,7 @@ export function ConnectionTest({ connection, model, onModel, beforeTest }: Conne
           </option>
         ))}
       </datalist>
-      <div role="status" className="mt-1.5 text-[0.9375rem] text-quiet">
+      <div role="status" className="mt-1.5 text-label text-quiet">
         {models.isError && (
           <p>
             <strong className="font-semibold text-accent">No connection.</strong> {models.error.message}
@@ -77,7 +77,7 @@ export function ConnectionTest({ connection, model, onModel, beforeTest }: Conne
         )}
       </div>
       {found.length > 0 && (
-        <ul className="mt-1 max-h-48 overflow-y-auto text-[0.9375rem]">
+        <ul className="mt-1 max-h-48 overflow-y-auto text-label">
           {found.map((each) => (
             <li key={each.id}>
               <button
@@ -87,7 +87,7 @@ export function ConnectionTest({ connection, model, onModel, beforeTest }: Conne
                 className="w-full truncate rounded-r-corner border-l-2 border-transparent px-2 py-1 text-left hover:bg-wash aria-pressed:border-accent aria-pressed:font-semibold"
               >
                 {each.name}
-                <span className="ml-2 text-sm text-faint">{toldModel(each)}</span>
+                <span className="ml-2 text-note text-faint">{toldModel(each)}</span>
               </button>
             </li>
           ))}

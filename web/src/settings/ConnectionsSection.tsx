@@ -16,7 +16,7 @@ export function ConnectionsSection() {
   const hasChosen = items.some((each) => each.chosen)
   return (
     <section aria-labelledby="connections">
-      <h2 id="connections" className="font-tale text-2xl">
+      <h2 id="connections" className="font-tale text-title">
         Connections
       </h2>
       <p className="mt-1.5 mb-5 text-quiet">

@@ -13,7 +13,7 @@ export function EndLogin({ login, onEnd, onClose }: EndLoginProps) {
   const words = wordsFor(login)
   return (
     <Question title={words.question} outcome={words.outcome} yes={words.end} onYes={onEnd} onClose={onClose}>
-      <p className="mt-3 border-l-2 border-edge pl-3 text-[0.9375rem] text-quiet">
+      <p className="mt-3 border-l-2 border-edge pl-3 text-label text-quiet">
         {words.title}: {factsOf(login).join(' · ')}
       </p>
     </Question>

@@ -27,7 +27,7 @@ function Offer({ server }: { server: FoundServer }) {
       <p className="font-semibold">
         {server.title} is running here with {count === 0 ? 'no model yet' : models}.
       </p>
-      {count === 0 && <p className="text-sm text-faint">Load a model there, then reload this page.</p>}
+      {count === 0 && <p className="text-note text-faint">Load a model there, then reload this page.</p>}
       {count > 0 && (
         <div className="mt-2 flex flex-wrap items-center gap-2">
           <label className="flex min-w-0 flex-1 basis-48 items-center gap-2">
@@ -35,7 +35,7 @@ function Offer({ server }: { server: FoundServer }) {
             <select
               value={model ?? ''}
               onChange={(event) => setModel(event.target.value)}
-              className="min-w-0 flex-1 rounded-corner border border-edge bg-page px-2 py-1.5 text-[0.9375rem]"
+              className="min-w-0 flex-1 rounded-corner border border-edge bg-page px-2 py-1.5 text-label"
             >
               {server.models.map((each) => (
                 <option key={each.id} value={each.id}>
@@ -55,7 +55,7 @@ function Offer({ server }: { server: FoundServer }) {
         </div>
       )}
       {use.isError && (
-        <p role="alert" className="mt-1 text-[0.9375rem] text-accent">
+        <p role="alert" className="mt-1 text-label text-accent">
           Not connected. {use.error.message}
         </p>
       )}

@@ -31,11 +31,11 @@ export function LocalModelRow({ model, connectionId, isChosen }: LocalModelRowPr
       <div className="flex flex-wrap items-center justify-between gap-x-3 gap-y-1.5">
         <div className="min-w-0 flex-1 basis-60">
           <p className="font-semibold wrap-anywhere">{title}</p>
-          <p className="text-sm text-faint">{factsOfModel(model).join(' · ')}</p>
+          <p className="text-note text-faint">{factsOfModel(model).join(' · ')}</p>
         </div>
         <div className="flex flex-wrap gap-2">
           {isChosen && (
-            <span className="inline-flex items-center gap-1.5 py-1.5 text-[0.9375rem] text-accent">
+            <span className="inline-flex items-center gap-1.5 py-1.5 text-label text-accent">
               <Check size={16} aria-hidden="true" /> Answers by default
             </span>
           )}
@@ -82,16 +82,16 @@ export function LocalModelRow({ model, connectionId, isChosen }: LocalModelRowPr
               value={size && state !== 'trying' ? done : undefined}
             />
           )}
-          <p className="mt-1 text-sm text-quiet">{progress}</p>
+          <p className="mt-1 text-note text-quiet">{progress}</p>
         </div>
       )}
       {trouble !== null && (
-        <p role="alert" className="mt-1 text-[0.9375rem] text-accent wrap-anywhere">
+        <p role="alert" className="mt-1 text-label text-accent wrap-anywhere">
           {trouble}
         </p>
       )}
       {failure !== null && (
-        <p role="alert" className="mt-1 text-[0.9375rem] text-accent">
+        <p role="alert" className="mt-1 text-label text-accent">
           {failure.message}
         </p>
       )}

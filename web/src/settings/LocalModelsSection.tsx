@@ -14,7 +14,7 @@ export function LocalModelsSection() {
   const chosen = here?.chosen ? (connections?.chosen.model ?? here.model) : undefined
   return (
     <section aria-labelledby="local-models">
-      <h2 id="local-models" className="font-tale text-2xl">
+      <h2 id="local-models" className="font-tale text-title">
         Models on this machine
       </h2>
       <p className="mt-1.5 mb-5 text-quiet">

@@ -16,7 +16,7 @@ export function LoginRow({ login }: { login: Token }) {
       <div className="flex flex-wrap items-center justify-between gap-x-3 gap-y-1">
         <div className="min-w-0 flex-1 basis-60">
           <p className="font-semibold">{title}</p>
-          <p className="text-sm text-faint">{facts}</p>
+          <p className="text-note text-faint">{facts}</p>
         </div>
         {!login.is_current && (
           <Button
@@ -30,7 +30,7 @@ export function LoginRow({ login }: { login: Token }) {
         )}
       </div>
       {end.isError && (
-        <p role="alert" className="mt-1 text-[0.9375rem] text-accent">
+        <p role="alert" className="mt-1 text-label text-accent">
           Not ended, it still lets somebody in. {end.error.message}
         </p>
       )}

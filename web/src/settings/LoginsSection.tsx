@@ -7,7 +7,7 @@ export function LoginsSection() {
   const logins = useLogins()
   return (
     <section aria-labelledby="logins">
-      <h2 id="logins" className="font-tale text-2xl">
+      <h2 id="logins" className="font-tale text-title">
         Devices and tokens
       </h2>
       <p className="mt-1.5 mb-5 text-quiet">

@@ -13,7 +13,7 @@ export function RemoveConnection({ connection }: { connection: Connection }) {
         Remove
       </Button>
       {remove.isError && (
-        <span role="alert" className="text-[0.9375rem] text-accent">
+        <span role="alert" className="text-label text-accent">
           Not removed. {remove.error.message}
         </span>
       )}

@@ -24,7 +24,7 @@ export function RemoveModel({ model }: { model: LocalModel }) {
         {remove.isPending ? 'Removing…' : 'Remove'}
       </Button>
       {remove.isError && (
-        <p role="alert" className="w-full text-[0.9375rem] text-accent">
+        <p role="alert" className="w-full text-label text-accent">
           Not removed. {remove.error.message}
         </p>
       )}

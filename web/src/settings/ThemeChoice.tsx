@@ -10,7 +10,7 @@ export function ThemeChoice() {
   const theme = useTheme()
   return (
     <fieldset>
-      <legend className="mb-3 font-tale text-2xl">Paper or night</legend>
+      <legend className="mb-3 font-tale text-title">Paper or night</legend>
       {themes.map(({ value, title, note }) => (
         <label key={value} className="flex items-baseline gap-3 py-1">
           <input

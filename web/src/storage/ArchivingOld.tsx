@@ -24,13 +24,13 @@ export function ArchivingOld() {
   const archive = useArchiveBefore()
   return (
     <section>
-      <h2 className="font-tale text-2xl">Put the old away</h2>
+      <h2 className="font-tale text-title">Put the old away</h2>
       <p className="mt-1.5 text-quiet">
         What is archived leaves the lists and nothing else: it is read and found as before, and comes back
         when something is said in it. Pinned conversations and the current one stay.
       </p>
       <div className="mt-4 flex flex-wrap items-center gap-2.5">
-        <label className="flex items-center gap-2.5 text-[0.9375rem] text-quiet">
+        <label className="flex items-center gap-2.5 text-label text-quiet">
           Untouched for
           <select
             value={months}
@@ -52,7 +52,7 @@ export function ArchivingOld() {
           {archive.isPending ? 'Archiving…' : 'Archive'}
         </Button>
       </div>
-      <p role="status" className="mt-2 text-[0.9375rem] text-quiet">
+      <p role="status" className="mt-2 text-label text-quiet">
         {archive.isError && `Not archived. ${archive.error.message}`}
         {archive.isSuccess &&
           (archive.data.count === 0 ? (

@@ -16,7 +16,7 @@ export function Button({ weight = 'plain', className = '', type = 'button', ...r
   return (
     <button
       type={type}
-      className={`inline-flex items-center gap-1.5 whitespace-nowrap rounded-corner text-[0.9375rem] leading-snug disabled:opacity-55 ${weights[weight]} ${className}`}
+      className={`inline-flex items-center gap-1.5 whitespace-nowrap rounded-corner text-label leading-snug disabled:opacity-55 ${weights[weight]} ${className}`}
       {...rest}
     />
   )

@@ -10,8 +10,8 @@ interface CannotBeShownProps {
 /** Stands in place of a part of the page that broke: what is safe, and what to do. */
 export function CannotBeShown({ what, error, onRetry }: CannotBeShownProps) {
   return (
-    <div role="alert" className="max-w-md px-4 py-6 text-[0.9375rem] leading-relaxed">
-      <h2 className="font-tale text-xl">{what} cannot be shown.</h2>
+    <div role="alert" className="max-w-md px-4 py-6 text-label leading-relaxed">
+      <h2 className="font-tale text-heading">{what} cannot be shown.</h2>
       <p className="mt-2 text-quiet">Nothing is lost: what was said lies on the server.</p>
       <div className="mt-4 flex gap-2">
         {onRetry !== undefined && (

@@ -6,7 +6,7 @@ export function Empty({ children }: { children: ReactNode }) {
   return (
     <div className="mx-auto max-w-md pt-14 text-center">
       <Fleuron className="mx-auto mb-6" />
-      <p className="font-tale text-lg leading-relaxed text-quiet">{children}</p>
+      <p className="font-tale text-reading leading-relaxed text-quiet">{children}</p>
     </div>
   )
 }

@@ -29,7 +29,7 @@ export function Field({
   const id = useId()
   return (
     <div>
-      <label htmlFor={id} className="mb-1 block text-[0.9375rem] text-quiet">
+      <label htmlFor={id} className="mb-1 block text-label text-quiet">
         {label}
       </label>
       <div className="flex gap-2">
@@ -50,7 +50,7 @@ export function Field({
         {children}
       </div>
       {note && (
-        <p id={`${id}-note`} className="mt-1 text-sm text-faint">
+        <p id={`${id}-note`} className="mt-1 text-note text-faint">
           {note}
         </p>
       )}

@@ -57,7 +57,7 @@ export function Menu({ label, entries, anchor, byKeyboard, onClose }: MenuProps)
             if (!wentElsewhere.current) anchor.current?.focus()
             chosen.current?.()
           }}
-          className="z-30 max-h-(--radix-dropdown-menu-content-available-height) min-w-56 max-w-[92vw] overflow-y-auto rounded-corner border border-edge bg-raised py-1.5 text-[0.9375rem] shadow-lg shadow-shade/20"
+          className="z-30 max-h-(--radix-dropdown-menu-content-available-height) min-w-56 max-w-[92vw] overflow-y-auto rounded-corner border border-edge bg-raised py-1.5 text-label shadow-lg shadow-shade/20"
         >
           {entries.map(({ words, icon: Icon, onSelect, isDisabled = false, begins = false }) => (
             <div key={words} role="none">

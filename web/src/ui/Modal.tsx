@@ -27,7 +27,7 @@ export function Modal({ title, hasHead = true, onClose, className = '', children
         >
           {hasHead ? (
             <div className="flex items-center justify-between gap-3 border-b border-rule py-2.5 pr-2 pl-5">
-              <Dialog.Title className="min-w-0 font-tale text-xl">{title}</Dialog.Title>
+              <Dialog.Title className="min-w-0 font-tale text-heading">{title}</Dialog.Title>
               <IconButton icon={X} label="Close" onClick={onClose} />
             </div>
           ) : (

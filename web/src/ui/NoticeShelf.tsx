@@ -16,7 +16,7 @@ function Note({ said, isHeld }: { said: Said; isHeld: boolean }) {
     return () => clearTimeout(timer)
   }, [id, isHeld, state])
   return (
-    <li className="pointer-events-auto flex items-center gap-2 rounded-corner border border-edge bg-raised py-1.5 pr-1 pl-3.5 text-[0.9375rem] shadow-lg shadow-shade/20">
+    <li className="pointer-events-auto flex items-center gap-2 rounded-corner border border-edge bg-raised py-1.5 pr-1 pl-3.5 text-label shadow-lg shadow-shade/20">
       <span className="min-w-0 flex-1 wrap-anywhere">
         {state === 'not undone' ? `Not undone. ${problem}` : words}
       </span>

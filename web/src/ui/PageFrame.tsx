@@ -15,7 +15,7 @@ export function PageFrame({ title, children }: PageFrameProps) {
         <div className="w-10">
           <OpenRailButton />
         </div>
-        <h1 className="flex-1 text-center font-tale text-[0.9375rem] text-quiet italic">{title}</h1>
+        <h1 className="flex-1 text-center font-tale text-label text-quiet italic">{title}</h1>
         <div className="w-10" />
       </header>
       <section

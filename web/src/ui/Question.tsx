@@ -25,7 +25,7 @@ export function Question({ title, outcome, children, yes, onYes, onClose }: Ques
           onCloseAutoFocus={giveBack}
           className="fixed inset-x-0 top-[18dvh] z-40 mx-auto w-[min(30rem,92vw)] rounded-corner border border-edge bg-page p-5 shadow-lg shadow-shade/20 outline-none"
         >
-          <AlertDialog.Title className="line-clamp-3 font-tale text-xl wrap-anywhere">
+          <AlertDialog.Title className="line-clamp-3 font-tale text-heading wrap-anywhere">
             {title}
           </AlertDialog.Title>
           <AlertDialog.Description className="mt-2 text-quiet">{outcome}</AlertDialog.Description>

@@ -4,7 +4,7 @@ import { Pilcrow } from './Pilcrow'
 export function Wordmark({ large = false }: { large?: boolean }) {
   return (
     <span
-      className={`inline-flex items-baseline font-tale italic ${large ? 'gap-3 text-5xl' : 'gap-1.5 text-xl'}`}
+      className={`inline-flex items-baseline font-tale italic ${large ? 'gap-3 text-display' : 'gap-1.5 text-heading'}`}
     >
       <Pilcrow className={large ? 'h-[0.8em]' : 'h-[0.78em]'} />
       <span className="tracking-[-0.01em]">Talekeeper</span>

@@ -2,7 +2,7 @@
 export function Words({ text }: { text: string }) {
   return text.split('`').map((part, index) =>
     index % 2 === 1 ? (
-      <code key={part} className="font-code text-[0.9em]">
+      <code key={part} className="font-code text-code">
         {part}
       </code>
     ) : (

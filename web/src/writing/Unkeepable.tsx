@@ -16,7 +16,7 @@ export function Unkeepable({ id, text, kind = 'text', onMend }: UnkeepableProps)
     <div
       id={id}
       role="alert"
-      className="my-1.5 flex flex-wrap items-center gap-x-3 gap-y-1 text-left font-plain text-[0.9375rem] text-quiet"
+      className="my-1.5 flex flex-wrap items-center gap-x-3 gap-y-1 text-left font-plain text-label text-quiet"
     >
       <span className="min-w-0 wrap-anywhere">{words}</span>
       <Button className="pointer-coarse:min-h-11" onClick={() => onMend(withoutUnkeepable(text, kind))}>

@@ -1,0 +1,2 @@
+/** Stands in for `@ungap/structured-clone`: every browser that shows this page has its own. */
+export default structuredClone
