@@ -309,7 +309,14 @@ class Story:
                 self._change(event.data["message"])
             case "snapshot" | "delta":
                 self._grow(event.name, event.data)
-            case "ready" | "following" | "health" | "conversation.changed" | "conversation.gone":
+            case (
+                "ready"
+                | "following"
+                | "health"
+                | "job.changed"
+                | "conversation.changed"
+                | "conversation.gone"
+            ):
                 pass
             case "resync":
                 self.messages.clear()
