@@ -7,12 +7,12 @@ from benchmarks.figures import Bound, Figure, median, percentile
 from benchmarks.rulers import echo_server
 from benchmarks.servers import served
 from benchmarks.worlds import a_heart
+from talekeeper.database import Reader
+from talekeeper.database.statements import statement
 from talekeeper.domain.conversations import AS_THE_PROVIDER_DOES, Message
 from talekeeper.prompts import composed, divided
 from talekeeper.prompts.fitting import window_of
-from talekeeper.store import Reader
 from talekeeper.store.messages import MESSAGE_COLUMNS, stored_message
-from talekeeper.store.statements import statement
 from talekeeper.store.walking import lines_to, path_to
 
 PAGE = 50

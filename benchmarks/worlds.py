@@ -16,6 +16,7 @@ from typing import Any, Final, cast
 from talekeeper.clock import SystemClock
 from talekeeper.conversations.opening import open_conversation
 from talekeeper.conversations.sending import Sender
+from talekeeper.database import Store, Writer
 from talekeeper.domain.accounts import Account
 from talekeeper.domain.changes import KEPT
 from talekeeper.generation.admitting import Admission
@@ -23,7 +24,6 @@ from talekeeper.generation.beginning import Begun, ServerChoice
 from talekeeper.generation.running import Generations
 from talekeeper.ids import AccountId, BootId, ConversationId, MessageId, fresh_id
 from talekeeper.limiting import Limiter
-from talekeeper.store import Store, Writer
 from talekeeper.store.accounts import add_account
 from talekeeper.store.indexing import prepare_index
 

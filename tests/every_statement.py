@@ -1,25 +1,27 @@
-"""Every statement of the store, by the name of the constant that holds it."""
+"""Every statement, by its module and the name of the constant that holds it."""
 
 import pkgutil
 from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
+import talekeeper.database
 import talekeeper.store
-from talekeeper.store.statements import Statement
+from talekeeper.database.statements import Statement
 
 
 def statements() -> Iterator[tuple[str, Statement]]:
     """Each statement once, in the order of modules and of constants."""
     known: set[int] = set()
-    for module in pkgutil.iter_modules(talekeeper.store.__path__):
-        if module.ispkg:
-            continue
-        for name, value in vars(import_module(f"talekeeper.store.{module.name}")).items():
-            for statement in _held_by(value):
-                if id(statement) not in known:
-                    known.add(id(statement))
-                    yield f"{module.name}.{name}", statement
+    for package in (talekeeper.database, talekeeper.store):
+        for module in pkgutil.iter_modules(package.__path__):
+            if module.ispkg:
+                continue
+            for name, value in vars(import_module(f"{package.__name__}.{module.name}")).items():
+                for statement in _held_by(value):
+                    if id(statement) not in known:
+                        known.add(id(statement))
+                        yield f"{module.name}.{name}", statement
 
 
 def _held_by(value: Any) -> Iterator[Statement]:

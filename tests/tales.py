@@ -11,6 +11,8 @@ from talekeeper.clock import SystemClock
 from talekeeper.conversations.opening import open_conversation
 from talekeeper.conversations.reading import read_tree
 from talekeeper.conversations.sending import Outcome, Sender
+from talekeeper.database import Reader, Store
+from talekeeper.database.writing import Announce
 from talekeeper.domain.accounts import Account
 from talekeeper.domain.changes import KEPT, Kept
 from talekeeper.domain.conversations import USUAL_MANNER, Conversation, Manner, Message, Sent
@@ -34,10 +36,8 @@ from talekeeper.ids import (
 from talekeeper.limiting import Limiter
 from talekeeper.live import MemoryHub
 from talekeeper.providers.scripted import Script, Scripted
-from talekeeper.store import Reader, Store
 from talekeeper.store.accounts import add_account
 from talekeeper.store.verifying import verify
-from talekeeper.store.writing import Announce
 from talekeeper.tasks import OwnTasks
 
 

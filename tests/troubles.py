@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from talekeeper.store import Store
+from talekeeper.database import Store
 from talekeeper.torture.trouble import fill_up, write_lock_held
 
 __all__ = ["LostCommits", "fill_up", "refusing", "small_disk", "write_lock_held"]

@@ -11,6 +11,7 @@ from talekeeper.conversations.following import Grew, Happened, follow
 from talekeeper.conversations.opening import list_conversations, open_conversation
 from talekeeper.conversations.reading import read_conversation, read_path
 from talekeeper.conversations.sending import Sender
+from talekeeper.database import Reader, Store
 from talekeeper.domain.accounts import Account
 from talekeeper.domain.changes import KEPT, Kept
 from talekeeper.domain.conversations import (
@@ -27,7 +28,6 @@ from talekeeper.errors import InvalidInput
 from talekeeper.generation.running import Generations, final_message
 from talekeeper.ids import ConnectionId, ConversationId, MessageId, canonical_id, fresh_id
 from talekeeper.live import Hub
-from talekeeper.store import Reader, Store
 from talekeeper.store.generations import get_generation
 from talekeeper.store.messages import get_message
 

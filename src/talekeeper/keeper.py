@@ -24,6 +24,9 @@ from talekeeper.conversations.copying import abandon_copies
 from talekeeper.conversations.emptying import TrashEmptying
 from talekeeper.conversations.indexing import Heard, Indexing
 from talekeeper.conversations.sending import Sender
+from talekeeper.database import Store
+from talekeeper.database.folder_lock import FolderLock
+from talekeeper.database.writing import Announce
 from talekeeper.domain.accounts import Account
 from talekeeper.domain.connections import KINDS, Kind
 from talekeeper.domain.events import Announced
@@ -46,10 +49,7 @@ from talekeeper.providers.gguf.downloads import Downloads
 from talekeeper.providers.reach import Reach
 from talekeeper.providers.sharing import Providers
 from talekeeper.settings import Settings
-from talekeeper.store import Store
-from talekeeper.store.folder_lock import FolderLock
 from talekeeper.store.jobs import StoredJobs
-from talekeeper.store.writing import Announce
 from talekeeper.tasks import OwnTasks
 
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from talekeeper.accounts.identifying import Identities
 from talekeeper.clock import Millis
+from talekeeper.database import Store, Writer
 from talekeeper.domain.accounts import TokenKind
 from talekeeper.errors import Unauthenticated
 from talekeeper.ids import BootId, fresh_id
-from talekeeper.store import Store, Writer
 from talekeeper.store.processes import enrol, server_time
 
 DAY = 24 * 60 * 60 * 1000

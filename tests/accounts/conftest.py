@@ -8,7 +8,7 @@ import pytest
 from accounts.arranging import StoodClock
 from talekeeper.accounts.entering import open_identities
 from talekeeper.accounts.identifying import Identities
-from talekeeper.store import Store
+from talekeeper.database import Store
 
 
 @pytest.fixture

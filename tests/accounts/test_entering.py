@@ -17,10 +17,10 @@ from talekeeper.accounts.entering import (
 )
 from talekeeper.accounts.identifying import Identities
 from talekeeper.accounts.tokens import LOGIN_LASTS, SESSION_IDLES, SESSION_LASTS, fresh_token
+from talekeeper.database import Store
 from talekeeper.domain.accounts import TokenKind
 from talekeeper.errors import InvalidInput, NotFound, Unauthenticated
 from talekeeper.ids import BootId, fresh_id
-from talekeeper.store import Store
 from talekeeper.store.processes import forget_dead, leave
 
 REMEMBERED_MS = 60_000

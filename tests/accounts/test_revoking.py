@@ -11,10 +11,10 @@ from talekeeper.accounts.entering import issue_login, issue_token, log_in
 from talekeeper.accounts.identifying import Identities
 from talekeeper.accounts.revoking import list_tokens, revoke_token
 from talekeeper.accounts.tokens import SESSION_IDLES
+from talekeeper.database import Store
+from talekeeper.database.units import ReadUnit
 from talekeeper.errors import NotFound, Unauthenticated
 from talekeeper.ids import AccountId, TokenId, fresh_id
-from talekeeper.store import Store
-from talekeeper.store.units import ReadUnit
 
 
 @pytest.mark.req("S4")

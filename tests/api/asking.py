@@ -17,9 +17,9 @@ from talekeeper.api.access import mount_access
 from talekeeper.api.page import mount_page
 from talekeeper.api.problems import mount_problems
 from talekeeper.clock import Clock, SystemClock
+from talekeeper.database import Store
 from talekeeper.limiting import Limiter
 from talekeeper.settings import load_settings
-from talekeeper.store import Store
 
 HOST = b"127.0.0.1:8000"
 TOKEN = "a-token-from-the-settings"

@@ -9,8 +9,8 @@ from playwright.async_api import Request, expect
 
 from browser.conftest import Readers
 from servers import Server, served
+from talekeeper.database import Store, Writer
 from talekeeper.ids import ConversationId, MessageId, fresh_id
-from talekeeper.store import Store, Writer
 from talekeeper.store.conversations import hold_conversation
 from talekeeper.store.messages import Place, add_message
 

@@ -19,8 +19,8 @@ from browser.conftest import Readers
 from browser.markdown import examples, random_texts, words_of
 from browser.reading import Reader, begun
 from servers import Server, served
+from talekeeper.database import Store, Writer
 from talekeeper.ids import ConversationId, MessageId, fresh_id
-from talekeeper.store import Store, Writer
 from talekeeper.store.conversations import hold_conversation
 from talekeeper.store.messages import Place, add_message
 

@@ -14,9 +14,9 @@ import pytest
 from servers import Server, apart, served
 from talekeeper.accounts.secrets import open_master_key
 from talekeeper.cli import doctor
+from talekeeper.database import file_systems, folder_lock
+from talekeeper.database.folder_lock import FolderLock
 from talekeeper.settings import load_settings
-from talekeeper.store import file_systems, folder_lock
-from talekeeper.store.folder_lock import FolderLock
 
 
 def _found(data_dir: Path, **settings: Any) -> dict[str, doctor.Finding]:
@@ -201,7 +201,7 @@ def test_who_holds_the_folder_without_serving_is_named(used: Path, tmp_path: Pat
     data_dir = _copied(used, tmp_path)
     assert FolderLock.holder_of(data_dir) is None
     holding = (
-        "import sys, pathlib; from talekeeper.store.folder_lock import FolderLock; "
+        "import sys, pathlib; from talekeeper.database.folder_lock import FolderLock; "
         "FolderLock.take(pathlib.Path(sys.argv[1]), boot_id='x'); print('held', flush=True); "
         "sys.stdin.readline()"
     )

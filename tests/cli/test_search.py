@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from servers import Server, served, until
-from talekeeper.store import Store
+from talekeeper.database import Store
 from talekeeper.store.indexing import empty_index, is_current
 
 

@@ -16,10 +16,10 @@ from talekeeper.conversations.emptying import empty_trash
 from talekeeper.conversations.measuring import measure_holdings
 from talekeeper.conversations.opening import list_conversations, open_under
 from talekeeper.conversations.reading import read_conversation, read_tree
+from talekeeper.database import Store, Writer
 from talekeeper.errors import GenerationRunning, IdReused, NotFound, StoreBusy
 from talekeeper.ids import ConversationId
 from talekeeper.providers.scripted import Script
-from talekeeper.store import Store, Writer
 from talekeeper.store.copies import PROMISE_MS, STEP
 from talekeeper.store.verifying import verify
 from tales import Table, a_table, new_id

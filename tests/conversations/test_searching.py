@@ -20,11 +20,11 @@ from talekeeper.conversations.indexing import rebuild_index
 from talekeeper.conversations.opening import open_conversation
 from talekeeper.conversations.searching import search_messages
 from talekeeper.conversations.trashing import delete_conversation, restore_conversation
+from talekeeper.database import Store, Writer
 from talekeeper.domain.folding import composed, folded, tokens
 from talekeeper.domain.searching import Finding, FindingPage, Query, Sought, query_of, snippet
 from talekeeper.errors import InvalidInput, NotFound
 from talekeeper.ids import ConversationId, MessageId
-from talekeeper.store import Store, Writer
 from talekeeper.store.conversations import hold_conversation
 from talekeeper.store.messages import add_message
 from talekeeper.store.searching import search_texts
@@ -531,8 +531,8 @@ def test_folding_works_letter_by_letter(left: str, right: str) -> None:
 
 @pytest.mark.req("U21")
 async def test_a_search_reads_no_table_from_end_to_end(tmp_path: Path) -> None:
+    from talekeeper.database.statements import statement
     from talekeeper.store import searching
-    from talekeeper.store.statements import statement
 
     async with opened(tmp_path) as store:
         sql = searching._FIND.sqlite

@@ -27,10 +27,10 @@ from every_statement import statements
 from talekeeper.__main__ import has_glibc
 from talekeeper.cli.starting import SOON_SECONDS
 from talekeeper.conversations.reading import read_path
+from talekeeper.database import Store
+from talekeeper.database.sqlite import PAGE_BYTES
 from talekeeper.domain.changes import KEPT
 from talekeeper.ids import ConversationId, MessageId, fresh_id
-from talekeeper.store import Store
-from talekeeper.store.sqlite import PAGE_BYTES
 from talekeeper.store.verifying import verify
 
 ROOT = Path(__file__).parents[2]

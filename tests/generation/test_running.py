@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
+from talekeeper.database import Reader
 from talekeeper.domain.replies import ReplyRequest, StreamPart, TextDelta
 from talekeeper.errors import ProviderFailed, StoreBusy, StoreFull
 from talekeeper.generation.recovering import recover_replies
 from talekeeper.ids import BootId, ConversationId
 from talekeeper.prompts.receipts import shown_receipt
 from talekeeper.providers.scripted import Fail, Hang, Script, Scripted, Think
-from talekeeper.store import Reader
 from talekeeper.store.generations import add_chunk, find_generation, find_receipt, told_text
 from talekeeper.store.messages import content_of
 from talekeeper.store.verifying import verify

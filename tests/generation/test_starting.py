@@ -9,13 +9,13 @@ import pytest
 
 from servers import on_both_engines
 from talekeeper import open_keeper
+from talekeeper.database import Writer
 from talekeeper.domain.conversations import Sent
 from talekeeper.errors import StoreError
 from talekeeper.generation.beginning import unended
 from talekeeper.generation.reconciling import Reconciler
 from talekeeper.providers.scripted import Script
 from talekeeper.settings import load_settings
-from talekeeper.store import Writer
 from talekeeper.store.generations import add_chunk, find_generation
 from tales import Table, a_table, new_id, until
 from troubles import LostCommits

@@ -16,6 +16,8 @@ import pytest
 from talekeeper.clock import SystemClock
 from talekeeper.conversations.opening import change_conversation
 from talekeeper.conversations.reading import read_conversation
+from talekeeper.database.statements import statement
+from talekeeper.database.units import Reader, Writer
 from talekeeper.domain.conversations import Sent
 from talekeeper.domain.events import Announced, JobChanged, Recorded
 from talekeeper.errors import ProviderFailed, ProviderRejected, ProviderUnreachable
@@ -27,8 +29,6 @@ from talekeeper.keeper import open_keeper
 from talekeeper.providers.scripted import Fail, Script
 from talekeeper.settings import load_settings
 from talekeeper.store.jobs import StoredJobs
-from talekeeper.store.statements import statement
-from talekeeper.store.units import Reader, Writer
 from talekeeper.store.verifying import verify
 from tales import Table, a_table, until
 

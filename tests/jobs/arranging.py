@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any, cast
 
 from talekeeper.clock import SystemClock
+from talekeeper.database import Store
 from talekeeper.domain import jobs as domain
 from talekeeper.domain.events import Announced, JobChanged
 from talekeeper.domain.jobs import Job, JobKind
 from talekeeper.ids import AccountId, BootId, JobId
 from talekeeper.jobs import Assignment, Handler, JobRunner, Lane
-from talekeeper.store import Store, verifying
 from talekeeper.store import jobs as stored
+from talekeeper.store import verifying
 from talekeeper.store.jobs import StoredJobs, cancel_job, enqueue_job, get_job
 from talekeeper.store.verifying import verify
 from talekeeper.tasks import OwnTasks

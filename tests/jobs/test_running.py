@@ -22,13 +22,13 @@ import pytest
 from jobs.arranging import LETTER, LETTERS, PICTURE, PICTURES, Office, an_office, know_kinds
 from talekeeper.clock import SystemClock
 from talekeeper.conversations.opening import open_conversation
+from talekeeper.database import Writer
 from talekeeper.domain.jobs import JobKind
 from talekeeper.errors import InvalidInput, NotFound, ProviderFailed
 from talekeeper.ids import AccountId, BootId, JobId
 from talekeeper.jobs import Assignment, Handler, Lane
 from talekeeper.keeper import open_keeper
 from talekeeper.settings import load_settings
-from talekeeper.store import Writer
 from talekeeper.store.jobs import StoredJobs, enqueue_job
 from tales import an_account, opened, until
 

@@ -13,8 +13,8 @@ import psycopg
 import pytest
 
 from servers import Client, Server, Story, new_id, served, until
+from talekeeper.database import Writer
 from talekeeper.providers.scripted import Script, scripted_text
-from talekeeper.store import Writer
 from talekeeper.store.generations import add_chunk, find_generation
 from tales import a_table
 

@@ -13,11 +13,11 @@ import pytest
 from api.asking import ask
 from servers import Client, Server, served
 from talekeeper.api.app import create_app
+from talekeeper.database import file_systems
+from talekeeper.database.sqlite import Sqlite
 from talekeeper.errors import ModelMissing
 from talekeeper.providers.weights import SMOLLM2, find_weights
 from talekeeper.settings import load_settings
-from talekeeper.store import file_systems
-from talekeeper.store.sqlite import Sqlite
 
 CODES = sorted(
     value

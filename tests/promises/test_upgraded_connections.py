@@ -11,7 +11,7 @@ from alembic import command
 from alembic.config import Config
 from tests.providers.hosts import LM_STUDIO, WORDS, Host
 
-import talekeeper.store.migrations
+import talekeeper.database.migrations
 from api.asking import TOKEN, ask, bearing, post
 from servers import on_both_engines
 from talekeeper.accounts.secrets import open_master_key
@@ -42,7 +42,7 @@ def _old_installation(
         else database_url.replace("postgresql:", "postgresql+psycopg:")
     )
     config = Config()
-    scripts = Path(talekeeper.store.migrations.__file__).parent
+    scripts = Path(talekeeper.database.migrations.__file__).parent
     config.set_main_option("script_location", str(scripts))
     master_key = open_master_key(key_file)
     engine = sa.create_engine(address)

@@ -25,10 +25,11 @@ from talekeeper.conversations.trashing import (
     delete_for_good,
     restore_conversation,
 )
+from talekeeper.database import Store, Writer
+from talekeeper.database.statements import statement
 from talekeeper.domain.events import Event, Log, Recorded
 from talekeeper.errors import IdReused, InvalidInput
 from talekeeper.ids import ConversationId
-from talekeeper.store import Store, Writer
 from talekeeper.store.conversations import hold_conversation
 from talekeeper.store.places import (
     forget_places,
@@ -39,7 +40,6 @@ from talekeeper.store.places import (
     unread_and_all,
 )
 from talekeeper.store.removing import remove_conversation
-from talekeeper.store.statements import statement
 from talekeeper.store.verifying import verify
 from tales import Table, a_table, new_id
 

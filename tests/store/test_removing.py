@@ -15,10 +15,11 @@ from talekeeper.conversations.emptying import empty_trash
 from talekeeper.conversations.indexing import enter_all
 from talekeeper.conversations.reading import read_conversation
 from talekeeper.conversations.trashing import delete_conversation, delete_for_good
+from talekeeper.database import Reader, Store, Writer, sqlite
 from talekeeper.domain.events import Log
 from talekeeper.errors import NotFound
 from talekeeper.ids import MessageId
-from talekeeper.store import Reader, Store, Writer, indexing, sqlite
+from talekeeper.store import indexing
 from talekeeper.store.branches import (
     empty_rows,
     next_to_be_emptied,

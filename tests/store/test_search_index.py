@@ -15,10 +15,11 @@ from talekeeper.conversations.indexing import Heard, Indexing, enter_all, rebuil
 from talekeeper.conversations.opening import open_conversation
 from talekeeper.conversations.searching import search_messages
 from talekeeper.conversations.trashing import delete_conversation, delete_for_good
+from talekeeper.database import Reader, Store, Writer
+from talekeeper.database.statements import statement
 from talekeeper.domain.events import Log
 from talekeeper.domain.searching import Sought, query_of
 from talekeeper.providers.scripted import Script
-from talekeeper.store import Reader, Store, Writer
 from talekeeper.store.conversations import hold_conversation
 from talekeeper.store.indexing import (
     FORMAT,
@@ -34,7 +35,6 @@ from talekeeper.store.indexing import (
 from talekeeper.store.messages import add_message
 from talekeeper.store.places import logs_behind
 from talekeeper.store.searching import search_texts
-from talekeeper.store.statements import statement
 from talekeeper.store.verifying import verify
 from talekeeper.tasks import OwnTasks
 from tales import Table, a_table, an_account, new_id, opened, until

@@ -8,7 +8,7 @@ import pytest
 
 from talekeeper.conversations.branching import delete_message
 from talekeeper.conversations.trashing import delete_conversation
-from talekeeper.store import Store
+from talekeeper.database import Store
 from talekeeper.store.verifying import verify
 from tales import a_table
 

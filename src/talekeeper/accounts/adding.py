@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from talekeeper.accounts.naming import account_name, name_key
 from talekeeper.accounts.tokens import fresh_token, token_hash
+from talekeeper.database import Store, Writer
 from talekeeper.domain.accounts import Account
 from talekeeper.errors import InvalidInput
 from talekeeper.ids import AccountId, TokenId, fresh_id
-from talekeeper.store import Store, Writer
 from talekeeper.store.accounts import account_of_key, add_token, all_accounts
 from talekeeper.store.accounts import add_account as add_account_row
 

@@ -10,10 +10,10 @@ from talekeeper.accounts.identifying import Identities
 from talekeeper.accounts.naming import account_name, name_key
 from talekeeper.accounts.tokens import SESSION_LASTS, expiry, fresh_token, token_hash
 from talekeeper.clock import Clock
+from talekeeper.database import Store, Writer
 from talekeeper.domain.accounts import Account, TokenKind
 from talekeeper.errors import NotFound, StoreError, Unauthenticated
 from talekeeper.ids import AccountId, BootId, TokenId, fresh_id
-from talekeeper.store import Store, Writer
 from talekeeper.store.accounts import (
     account_of_key,
     add_account,

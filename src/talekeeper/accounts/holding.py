@@ -15,9 +15,9 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from talekeeper.clock import Clock, Millis
+from talekeeper.database import Store
 from talekeeper.errors import StoreError, Unauthenticated, trail
 from talekeeper.ids import TokenId
-from talekeeper.store import Store
 from talekeeper.store.accounts import expiries_of
 
 T = TypeVar("T")

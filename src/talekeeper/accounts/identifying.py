@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from talekeeper.accounts.holding import HeldTokens
 from talekeeper.accounts.tokens import TOUCH_EVERY, slid_expiry, token_hash
 from talekeeper.clock import Clock
+from talekeeper.database import Store, Writer
 from talekeeper.domain.accounts import Account, TokenKind
 from talekeeper.errors import StoreError, Unauthenticated
 from talekeeper.ids import TokenId
-from talekeeper.store import Store, Writer
 from talekeeper.store.accounts import Token, token_of_hash, touch_token
 
 REMEMBERED = 1024

@@ -2,9 +2,9 @@
 
 from talekeeper.accounts.identifying import Identities
 from talekeeper.clock import Clock
+from talekeeper.database import Reader, Store, Writer
 from talekeeper.errors import NotFound
 from talekeeper.ids import AccountId, TokenId
-from talekeeper.store import Reader, Store, Writer
 from talekeeper.store.accounts import Token, account_of_id, revoke_token_of, tokens_of
 
 

@@ -26,12 +26,12 @@ from talekeeper.api.identity import (
     current_account,
 )
 from talekeeper.api.limits import address_of
+from talekeeper.database import Store
 from talekeeper.domain.accounts import Account
 from talekeeper.errors import TalekeeperError, Unauthenticated
 from talekeeper.ids import AccountId, TokenId
 from talekeeper.limiting import Limiter, Rate
 from talekeeper.settings import Settings
-from talekeeper.store import Store
 
 _TokenName = Annotated[str, Path(max_length=80)]
 """A token's id: a UUID, with a word behind it where the token is of a server's run."""

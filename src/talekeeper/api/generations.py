@@ -5,11 +5,11 @@ from functools import partial
 
 from talekeeper.api.bodies import Id, Nothing
 from talekeeper.api.resources import CurrentAccount, TheKeeper, resource
+from talekeeper.database import Reader
 from talekeeper.domain.conversations import GenerationKind, GenerationStatus, Message
 from talekeeper.generation.running import final_message
 from talekeeper.ids import GenerationId
 from talekeeper.prompts.receipts import Receipt, shown_receipt
-from talekeeper.store import Reader
 from talekeeper.store.generations import (
     StoredGeneration,
     find_receipt,

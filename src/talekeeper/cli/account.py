@@ -16,7 +16,7 @@ from talekeeper.errors import NotFound
 from talekeeper.settings import Settings
 
 if TYPE_CHECKING:
-    from talekeeper.store import Store
+    from talekeeper.database import Store
 
 T = TypeVar("T")
 

@@ -88,7 +88,7 @@ def examined(settings: Settings) -> list[Finding]:
 
 def _versions(_settings: Settings) -> Iterator[Finding]:
     from talekeeper import __version__
-    from talekeeper.store.sqlite import SQLITE_VERSION
+    from talekeeper.database.sqlite import SQLITE_VERSION
 
     python = ".".join(map(str, sys.version_info[:3]))
     yield Finding(
@@ -116,7 +116,7 @@ def _folder(settings: Settings) -> Iterator[Finding]:
 
 
 def _disk(settings: Settings) -> Iterator[Finding]:
-    from talekeeper.store.file_systems import file_system_of, is_network
+    from talekeeper.database.file_systems import file_system_of, is_network
 
     folder = settings.data_dir
     if not folder.is_dir():
@@ -236,10 +236,10 @@ def _database(settings: Settings) -> Iterator[Finding]:
 
 
 def _postgresql(settings: Settings) -> Iterator[Finding]:
+    from talekeeper.database.installing import known_by
+    from talekeeper.database.migrations import HEAD
+    from talekeeper.database.postgresql import Postgresql
     from talekeeper.errors import DatabaseTooNew, StoreError
-    from talekeeper.store.installing import known_by
-    from talekeeper.store.migrations import HEAD
-    from talekeeper.store.postgresql import Postgresql
 
     assert settings.database_url is not None
     try:
@@ -325,8 +325,8 @@ def _stored_keys(settings: Settings) -> Iterator[Finding]:
 
 def _server(settings: Settings) -> Iterator[Finding]:
     from talekeeper.cli.running import find_server
+    from talekeeper.database.folder_lock import FolderLock
     from talekeeper.errors import TalekeeperError
-    from talekeeper.store.folder_lock import FolderLock
 
     holder = FolderLock.holder_of(settings.data_dir)
     server = find_server(settings.data_dir)

@@ -12,6 +12,7 @@ from talekeeper.accounts.naming import MAX_NAME, account_name, name_key
 from talekeeper.clock import Clock
 from talekeeper.connections.health import ConnectionHealth, HealthBook
 from talekeeper.connections.reaching import Connected, Reaching
+from talekeeper.database import Reader, Store, Writer
 from talekeeper.domain.accounts import Account
 from talekeeper.domain.changes import KEPT, Kept
 from talekeeper.domain.connections import (
@@ -34,7 +35,6 @@ from talekeeper.ids import ConnectionId
 from talekeeper.providers.catalogue import FoundServer, ProviderKind, kind_of
 from talekeeper.providers.presets import Preset, preset_named
 from talekeeper.providers.reach import Reach, checked_base_url
-from talekeeper.store import Reader, Store, Writer
 from talekeeper.store.connections import (
     StoredConnection,
     choose_connection,

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from talekeeper.accounts.secrets import MasterKey, key_record
 from talekeeper.connections.health import UNKNOWN, ConnectionHealth
 from talekeeper.connections.serving import ServerConnections
+from talekeeper.database import Reader
 from talekeeper.domain.accounts import Account
 from talekeeper.domain.connections import Connection
 from talekeeper.domain.replies import Provider
@@ -27,7 +28,6 @@ from talekeeper.providers.catalogue import Endpoint, ProviderKind, kind_of
 from talekeeper.providers.gguf.keeping import find_model, kept_models, window_here
 from talekeeper.providers.presets import preset_named
 from talekeeper.providers.sharing import Providers
-from talekeeper.store import Reader
 from talekeeper.store.accounts import account_of_id
 from talekeeper.store.connections import StoredConnection, find_connection
 

@@ -3,8 +3,8 @@
 from typing import Final
 
 from talekeeper.clock import Millis
+from talekeeper.database import Store, Writer
 from talekeeper.ids import AccountId
-from talekeeper.store import Store, Writer
 from talekeeper.store.conversations import hold_conversation, long_untouched
 
 _BATCH: Final = 100

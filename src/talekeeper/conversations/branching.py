@@ -4,10 +4,10 @@ What was taken back is in no path, no tree and no search. It is told by the mess
 knows what stands under it hides that as well.
 """
 
+from talekeeper.database import Store, Writer
 from talekeeper.domain.conversations import Conversation
 from talekeeper.errors import GenerationRunning, NotFound
 from talekeeper.ids import AccountId, MessageId
-from talekeeper.store import Store, Writer
 from talekeeper.store.branches import (
     hide_branch,
     hiding_keys,

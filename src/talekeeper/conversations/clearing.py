@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from talekeeper.conversations.ending import known_successor
 from talekeeper.conversations.succeeding import open_successor
 from talekeeper.conversations.trashing import quiet, when_quiet
+from talekeeper.database import Store, Writer
 from talekeeper.domain.conversations import Cleared
 from talekeeper.generation.running import Generations
 from talekeeper.ids import AccountId, ConversationId
-from talekeeper.store import Store, Writer
 from talekeeper.store.conversations import hold_conversation
 
 

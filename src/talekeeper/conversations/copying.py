@@ -15,11 +15,11 @@ from uuid import UUID, uuid5
 from talekeeper.clock import Millis
 from talekeeper.conversations.succeeding import open_successor
 from talekeeper.conversations.trashing import remove_what_is_left
+from talekeeper.database import Reader, Store, Writer
 from talekeeper.domain.conversations import Conversation, Message, TitleBy
 from talekeeper.domain.parts import Reasoning
 from talekeeper.errors import IdReused, NotFound, StoreBusy, TalekeeperError
 from talekeeper.ids import AccountId, ConversationId, MessageId
-from talekeeper.store import Reader, Store, Writer
 from talekeeper.store.conversations import (
     find_conversation,
     get_conversation,

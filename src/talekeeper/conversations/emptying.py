@@ -13,8 +13,8 @@ import structlog
 
 from talekeeper.clock import Clock, Millis, SystemClock
 from talekeeper.conversations.trashing import delete_for_good, remove_what_is_left
+from talekeeper.database import Store, Writer
 from talekeeper.errors import NotFound, NotInTrash, StoreError, trail
-from talekeeper.store import Store, Writer
 from talekeeper.store.branches import (
     OldBranch,
     empty_rows,

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from talekeeper.conversations.succeeding import open_successor
+from talekeeper.database import Store, Writer
 from talekeeper.domain.conversations import Conversation, Ended
 from talekeeper.errors import IdReused
 from talekeeper.ids import AccountId, ConversationId
-from talekeeper.store import Store, Writer
 from talekeeper.store.conversations import (
     HeldConversation,
     current_conversation,

@@ -18,6 +18,7 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
+from talekeeper.database import Reader, Store
 from talekeeper.domain.conversations import IN_FLIGHT, Conversation, Message
 from talekeeper.domain.events import JobChanged, Recorded
 from talekeeper.domain.jobs import Job
@@ -33,7 +34,6 @@ from talekeeper.live import (
     Notice,
     Subscription,
 )
-from talekeeper.store import Reader, Store
 from talekeeper.store.conversations import changed_lately, get_conversation
 from talekeeper.store.events import events_after
 from talekeeper.store.generations import running_generation

@@ -14,10 +14,10 @@ from typing import Final
 
 import structlog
 
+from talekeeper.database import Reader, Store, Writer
 from talekeeper.domain.events import Announced, Log, Recorded
 from talekeeper.errors import StoreError, trail
 from talekeeper.ids import ConversationId
-from talekeeper.store import Reader, Store, Writer
 from talekeeper.store.indexing import (
     FOLLOWER,
     News,

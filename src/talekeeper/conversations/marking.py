@@ -1,10 +1,10 @@
 """Marking: a bookmark on a message, and whether models are told of it."""
 
+from talekeeper.database import Reader, Store, Writer
 from talekeeper.domain.changes import KEPT, Kept
 from talekeeper.domain.conversations import Message
 from talekeeper.errors import NotFound
 from talekeeper.ids import AccountId, ConversationId, MessageId
-from talekeeper.store import Reader, Store, Writer
 from talekeeper.store.conversations import get_conversation, hold_conversation
 from talekeeper.store.messages import (
     bookmarked_messages,

@@ -1,8 +1,8 @@
 """Measuring: how much an account keeps, and where."""
 
+from talekeeper.database import Store
 from talekeeper.domain.conversations import Holdings
 from talekeeper.ids import AccountId
-from talekeeper.store import Store
 from talekeeper.store.holdings import holdings
 
 

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+from talekeeper.database import Reader, Store, Writer
 from talekeeper.domain.changes import KEPT, Kept
 from talekeeper.domain.conversations import (
     MAX_LONGEST_REQUEST,
@@ -18,7 +19,6 @@ from talekeeper.domain.conversations import (
 from talekeeper.domain.titles import checked_title
 from talekeeper.errors import IdReused, InvalidInput
 from talekeeper.ids import AccountId, ConnectionId, ConversationId, MessageId, fresh_id
-from talekeeper.store import Reader, Store, Writer
 from talekeeper.store.connections import check_connection
 from talekeeper.store.conversations import (
     HeldConversation,

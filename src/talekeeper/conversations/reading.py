@@ -1,9 +1,9 @@
 """Reading: pages of a path, and the whole tree."""
 
+from talekeeper.database import Reader, Store
 from talekeeper.domain.conversations import Conversation, PathPage, TreePage
 from talekeeper.errors import InvalidInput, NotFound
 from talekeeper.ids import AccountId, ConversationId, MessageId
-from talekeeper.store import Reader, Store
 from talekeeper.store.conversations import get_conversation
 from talekeeper.store.messages import StoredMessage, find_message
 from talekeeper.store.walking import path_page, path_page_after, tree_page

@@ -1,10 +1,10 @@
 """Reasoning: what a model thought for a reply, read on demand and followed while it grows."""
 
+from talekeeper.database import Reader, Store
 from talekeeper.domain.conversations import IN_FLIGHT
 from talekeeper.domain.parts import Reasoning, Thoughts
 from talekeeper.errors import NotFound
 from talekeeper.ids import AccountId, MessageId
-from talekeeper.store import Reader, Store
 from talekeeper.store.messages import get_message
 from talekeeper.store.thoughts import thought_at
 

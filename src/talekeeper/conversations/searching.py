@@ -1,8 +1,8 @@
 """Searching: everything the account ever said or was told, in every branch."""
 
+from talekeeper.database import Reader, Store
 from talekeeper.domain.searching import Finding, FindingPage, Sought, query_of
 from talekeeper.ids import AccountId, MessageId
-from talekeeper.store import Reader, Store
 from talekeeper.store.conversations import get_conversation
 from talekeeper.store.searching import SECONDS, is_behind, on_active_paths, search_texts
 

@@ -16,6 +16,7 @@ from functools import partial
 
 from talekeeper.conversations.branching import bring_back
 from talekeeper.conversations.titling import title_from
+from talekeeper.database import Store, Writer
 from talekeeper.domain.changes import Kept
 from talekeeper.domain.conversations import USUAL_MANNER, Manner, Message, Role, Sent
 from talekeeper.errors import IdReused, InvalidInput, NotFound, UnknownParent
@@ -36,7 +37,6 @@ from talekeeper.ids import (
     MessageId,
     fresh_id,
 )
-from talekeeper.store import Store, Writer
 from talekeeper.store.conversations import HeldConversation, hold_conversation
 from talekeeper.store.generations import find_generation
 from talekeeper.store.messages import (

@@ -1,8 +1,8 @@
 """Succeeding: the one place that says what passes from a conversation to one opened in its place."""
 
+from talekeeper.database import Writer
 from talekeeper.domain.conversations import Conversation, ConversationRole, TitleBy
 from talekeeper.ids import AccountId, ConversationId
-from talekeeper.store import Writer
 from talekeeper.store.conversations import HeldConversation, insert_conversation
 
 

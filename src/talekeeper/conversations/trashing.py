@@ -7,11 +7,11 @@ from functools import partial
 from typing import Final, Protocol, TypeVar
 
 from talekeeper.clock import Millis
+from talekeeper.database import Reader, Store, Writer
 from talekeeper.domain.conversations import Conversation
 from talekeeper.errors import GenerationRunning, InvalidInput, NotInTrash, StoreBusy
 from talekeeper.generation.running import Generations
 from talekeeper.ids import AccountId, ConversationId
-from talekeeper.store import Reader, Store, Writer
 from talekeeper.store.conversations import HeldConversation, get_conversation, hold_conversation
 from talekeeper.store.generations import (
     Measures,

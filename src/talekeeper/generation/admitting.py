@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Final
 
+from talekeeper.database import Reader
 from talekeeper.domain.conversations import Limited
 from talekeeper.errors import TooManyAtOnce, TooOften
 from talekeeper.ids import AccountId
 from talekeeper.limiting import Limiter, Rate
-from talekeeper.store import Reader
 from talekeeper.store.generations import count_running
 
 AGAIN: Final = 5

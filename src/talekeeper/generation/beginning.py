@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from talekeeper.database.units import Writer
 from talekeeper.domain.connections import (
     Kind,
     kind_of_server_connection,
@@ -19,7 +20,6 @@ from talekeeper.store.messages import (
     reopen_message,
 )
 from talekeeper.store.thoughts import thought_so_far
-from talekeeper.store.units import Writer
 
 
 @dataclass(frozen=True, slots=True)

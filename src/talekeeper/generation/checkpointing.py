@@ -20,11 +20,11 @@ from typing import Final
 
 import structlog
 
+from talekeeper.database import Store, Writer
 from talekeeper.errors import StoreError, trail
 from talekeeper.generation.growing import Growing
 from talekeeper.ids import BootId, GenerationId
 from talekeeper.prompts.receipts import WrittenReceipt
-from talekeeper.store import Store, Writer
 from talekeeper.store.conversations import hold_conversation
 from talekeeper.store.generations import add_chunk, keep_receipt, stops_asked
 from talekeeper.store.messages import begin_streaming, report_change

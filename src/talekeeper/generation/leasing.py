@@ -13,11 +13,11 @@ from typing import Final, Self
 import structlog
 
 from talekeeper.clock import Clock
+from talekeeper.database import Store, Writer
 from talekeeper.errors import StoreError, trail
 from talekeeper.generation.recovering import recover_replies
 from talekeeper.ids import BootId
 from talekeeper.live import Hub
-from talekeeper.store import Store, Writer
 from talekeeper.store.processes import (
     enrol,
     forget_dead,

@@ -14,10 +14,10 @@ from typing import Final
 
 import structlog
 
+from talekeeper.database import Store
 from talekeeper.errors import StoreError, trail
 from talekeeper.generation.running import Generations
 from talekeeper.ids import BootId
-from talekeeper.store import Store
 from talekeeper.store.generations import generations_of_process
 from talekeeper.tasks import Duty, OwnTasks
 

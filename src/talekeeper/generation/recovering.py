@@ -2,10 +2,10 @@
 
 import structlog
 
+from talekeeper.database import Store, Writer
 from talekeeper.domain.conversations import ReplyError
 from talekeeper.generation.growing import MESSAGE_STATUS, Ending
 from talekeeper.ids import BootId
-from talekeeper.store import Store, Writer
 from talekeeper.store.conversations import hold_conversation
 from talekeeper.store.generations import (
     Measures,

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from talekeeper.database import Reader
 from talekeeper.domain.conversations import USUAL_LONGEST_REQUEST, Line
 from talekeeper.domain.replies import Provider
 from talekeeper.errors import ConnectionMissing
@@ -17,7 +18,6 @@ from talekeeper.prompts.fitting import (
     window_of,
 )
 from talekeeper.prompts.receipts import began_at
-from talekeeper.store import Reader
 from talekeeper.store.conversations import get_conversation
 from talekeeper.store.generations import receipt_before
 from talekeeper.store.walking import lines_to

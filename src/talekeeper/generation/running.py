@@ -25,6 +25,7 @@ from typing import Final, Literal
 import structlog
 
 from talekeeper.clock import Clock
+from talekeeper.database import Reader, Store, Writer
 from talekeeper.domain.conversations import (
     Generation,
     Message,
@@ -49,7 +50,6 @@ from talekeeper.generation.requesting import Reach, request_for
 from talekeeper.generation.stopping import stop_elsewhere
 from talekeeper.ids import AccountId, BootId, ConnectionId, GenerationId
 from talekeeper.live import Delta, Hub
-from talekeeper.store import Reader, Store, Writer
 from talekeeper.store.conversations import hold_conversation
 from talekeeper.store.generations import (
     Measures,

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+from talekeeper.database import Store, Writer
 from talekeeper.domain.conversations import Generation
 from talekeeper.domain.events import Recorded
 from talekeeper.errors import StoreBusy, StoreUnavailable
@@ -24,7 +25,6 @@ from talekeeper.live import (
     StopAsked,
     Subscription,
 )
-from talekeeper.store import Store, Writer
 from talekeeper.store.generations import ask_to_stop, find_generation
 from talekeeper.tasks import Duty, OwnTasks
 

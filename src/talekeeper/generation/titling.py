@@ -9,6 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 
+from talekeeper.database import Reader, Store, Writer
 from talekeeper.domain.conversations import Message
 from talekeeper.domain.replies import Provider, ReplyRequest, TakenBack, TextDelta
 from talekeeper.errors import NotFound
@@ -16,7 +17,6 @@ from talekeeper.generation.requesting import Reach, Reached
 from talekeeper.ids import AccountId, ConversationId
 from talekeeper.jobs import Assignment, Handler, Lane
 from talekeeper.prompts.titling import cleaned_title, title_request
-from talekeeper.store import Reader, Store, Writer
 from talekeeper.store.conversations import hold_conversation, title_giver
 from talekeeper.store.generations import find_generation
 from talekeeper.store.walking import tree_page

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from talekeeper.clock import Millis
+from talekeeper.database.statements import Row, statement
+from talekeeper.database.units import Reader, Writer
 from talekeeper.domain.accounts import TOKEN_KINDS, Account, TokenKind
 from talekeeper.domain.kinds import known
 from talekeeper.ids import AccountId, BootId, TokenId
-from talekeeper.store.statements import Row, statement
-from talekeeper.store.units import Reader, Writer
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from talekeeper.clock import Millis
+from talekeeper.database.statements import Row, statement
+from talekeeper.database.units import Reader, Writer
 from talekeeper.ids import ConversationId
 from talekeeper.store.indexing import Entry, entries_of, forget_entries
 from talekeeper.store.removing import STEP, within_step
-from talekeeper.store.statements import Row, statement
 from talekeeper.store.thoughts import forget_thoughts
 from talekeeper.store.tombstones import tell_emptied
-from talekeeper.store.units import Reader, Writer
 
 # The message `top` and all under it that is still there.
 _SUBTREE = """

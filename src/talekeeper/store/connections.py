@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
+from talekeeper.database.statements import Row, statement
+from talekeeper.database.units import Reader, Writer
 from talekeeper.domain.connections import Connection, Kind, kind_of_server_connection
 from talekeeper.errors import InvalidInput
 from talekeeper.ids import AccountId, ConnectionId
-from talekeeper.store.statements import Row, statement
-from talekeeper.store.units import Reader, Writer
 
 _COLUMNS = """
     id, kind, name, base_url, model, key_hint, context_length, longest_request, preset, created_at,

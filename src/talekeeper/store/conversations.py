@@ -4,6 +4,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from talekeeper.clock import Millis
+from talekeeper.database.statements import Row, Statement, statement
+from talekeeper.database.units import Reader, Writer
 from talekeeper.domain.connections import Kind
 from talekeeper.domain.conversations import (
     CONVERSATION_ROLES,
@@ -21,8 +23,6 @@ from talekeeper.domain.events import EventKind, Recorded
 from talekeeper.domain.kinds import known
 from talekeeper.errors import IdReused, NotFound
 from talekeeper.ids import AccountId, ConnectionId, ConversationId, GenerationId, MessageId
-from talekeeper.store.statements import Row, Statement, statement
-from talekeeper.store.units import Reader, Writer
 
 NO_CONNECTION = ConnectionId("")
 """In place of the server's choice, where nothing is to answer."""

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from talekeeper.clock import Millis
+from talekeeper.database.statements import Row, statement
+from talekeeper.database.units import Reader, Writer
 from talekeeper.domain.conversations import IN_FLIGHT, Message
 from talekeeper.errors import GenerationRunning
 from talekeeper.ids import AccountId, ConversationId, MessageId
 from talekeeper.store.messages import message_at
-from talekeeper.store.statements import Row, statement
-from talekeeper.store.units import Reader, Writer
 
 STEP: Final = 200
 """Messages that one transaction copies at most."""

@@ -1,13 +1,13 @@
 """A conversation's log: what happened in it after a place that a follower has seen."""
 
+from talekeeper.database.statements import statement
+from talekeeper.database.units import Reader
 from talekeeper.ids import ConversationId
 from talekeeper.store.messages import (
     MESSAGE_COLUMNS,
     StoredMessage,
     stored_message,
 )
-from talekeeper.store.statements import statement
-from talekeeper.store.units import Reader
 
 _AFTER = statement(
     f"""

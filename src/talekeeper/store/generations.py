@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from talekeeper.clock import Millis
+from talekeeper.database.statements import Row, statement
+from talekeeper.database.units import Reader, Writer
 from talekeeper.domain.conversations import Generation, GenerationStatus
 from talekeeper.errors import NotFound
 from talekeeper.ids import AccountId, BootId, ConversationId, GenerationId, MessageId
-from talekeeper.store.statements import Row, statement
-from talekeeper.store.units import Reader, Writer
 
 _COLUMNS = """
     g.id, g.conversation_id, m.id AS message_id, c.owner_id, g.kind, g.status, g.epoch,

@@ -1,10 +1,10 @@
 """What an account holds: totals by list, the largest conversations and the longest untouched."""
 
+from talekeeper.database.statements import statement
+from talekeeper.database.units import Reader
 from talekeeper.domain.conversations import Holding, Holdings
 from talekeeper.ids import AccountId
 from talekeeper.store.conversations import CONVERSATIONS, conversation_in
-from talekeeper.store.statements import statement
-from talekeeper.store.units import Reader
 
 _TOTALS = statement(
     """

@@ -25,6 +25,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from talekeeper.database.statements import statement
+from talekeeper.database.units import Reader, Writer
 from talekeeper.domain.conversations import IN_FLIGHT
 from talekeeper.domain.events import Log
 from talekeeper.domain.folding import composed, folded, token, tokens
@@ -37,8 +39,6 @@ from talekeeper.store.places import (
     place_of,
     read_log,
 )
-from talekeeper.store.statements import statement
-from talekeeper.store.units import Reader, Writer
 
 FOLLOWER: Final = "search"
 """Under this name the index has its places in the logs."""

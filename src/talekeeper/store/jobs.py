@@ -13,15 +13,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from talekeeper.clock import Clock, Millis
+from talekeeper.database.statements import Row, statement
+from talekeeper.database.store import Store
+from talekeeper.database.units import Reader, Writer
 from talekeeper.domain.events import JobChanged
 from talekeeper.domain.jobs import ENDED, JOB_KINDS, Job, JobKind, Standing
 from talekeeper.domain.kinds import known
 from talekeeper.errors import NotFound
 from talekeeper.ids import AccountId, BootId, ConversationId, JobId, fresh_id
 from talekeeper.store.processes import server_time
-from talekeeper.store.statements import Row, statement
-from talekeeper.store.store import Store
-from talekeeper.store.units import Reader, Writer
 
 RETIRED_AT_ONCE = 500
 """Ended jobs that one transaction removes at most."""

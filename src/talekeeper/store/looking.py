@@ -7,6 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from talekeeper.database.installing import (
+    MARKER,
+    check_marker,
+    known_by,
+    read_marker,
+    said_by,
+    unusable_files_refused,
+)
+from talekeeper.database.migrations import HEAD
+from talekeeper.database.postgresql import Postgresql
+from talekeeper.database.seam import EngineSeam
+from talekeeper.database.sqlite import Sqlite
+from talekeeper.database.statements import statement
+from talekeeper.database.store import DATABASE_NAME
+from talekeeper.database.units import Reader, ReadUnit
 from talekeeper.errors import DatabaseDamaged
 from talekeeper.ids import ConnectionId
 from talekeeper.store.connections import (
@@ -15,21 +30,6 @@ from talekeeper.store.connections import (
     answering_connections,
     sealed_keys,
 )
-from talekeeper.store.installing import (
-    MARKER,
-    check_marker,
-    known_by,
-    read_marker,
-    said_by,
-    unusable_files_refused,
-)
-from talekeeper.store.migrations import HEAD
-from talekeeper.store.postgresql import Postgresql
-from talekeeper.store.seam import EngineSeam
-from talekeeper.store.sqlite import Sqlite
-from talekeeper.store.statements import statement
-from talekeeper.store.store import DATABASE_NAME
-from talekeeper.store.units import Reader, ReadUnit
 from talekeeper.store.verifying import violations
 
 T = TypeVar("T")

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from talekeeper.database.statements import Row, statement
+from talekeeper.database.units import Reader, Writer
 from talekeeper.domain.audiences import audience_in, written_audience
 from talekeeper.domain.conversations import (
     IN_FLIGHT,
@@ -25,9 +27,7 @@ from talekeeper.domain.parts import Part, parts_in, written_parts
 from talekeeper.errors import NotFound
 from talekeeper.ids import AccountId, ConversationId, GenerationId, MessageId
 from talekeeper.store.conversations import HeldConversation
-from talekeeper.store.statements import Row, statement
 from talekeeper.store.thoughts import reasoning_so_far
-from talekeeper.store.units import Reader, Writer
 
 MESSAGE_COLUMNS = """
     m.key, m.parent_key, m.id, m.conversation_id, m.seq, parent.id AS parent_id, m.role, m.content,

@@ -11,9 +11,9 @@ log of that conversation, which is gone with it.
 
 from typing import Final, Literal, get_args
 
+from talekeeper.database.statements import statement
+from talekeeper.database.units import Reader, Writer
 from talekeeper.domain.events import Event, Log
-from talekeeper.store.statements import statement
-from talekeeper.store.units import Reader, Writer
 
 FollowerName = Literal["search"]
 FOLLOWERS: Final[frozenset[FollowerName]] = frozenset(get_args(FollowerName))

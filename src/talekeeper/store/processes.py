@@ -1,8 +1,8 @@
 """Server processes and their leases: who may still be writing a reply."""
 
+from talekeeper.database.statements import statement
+from talekeeper.database.units import Reader, Writer
 from talekeeper.ids import BootId
-from talekeeper.store.statements import statement
-from talekeeper.store.units import Reader, Writer
 
 _INSERT = statement(
     "INSERT INTO processes (boot_id, started_at, lease_until) VALUES (:boot_id, :now, :until)"

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from talekeeper.clock import Millis
+from talekeeper.database.statements import Row, statement
+from talekeeper.database.units import Reader, Writer
 from talekeeper.ids import AccountId, ConversationId
 from talekeeper.store.conversations import HeldConversation
 from talekeeper.store.indexing import Entry, entries_of, forget_entries
-from talekeeper.store.statements import Row, statement
 from talekeeper.store.tombstones import tell_gone
-from talekeeper.store.units import Reader, Writer
 
 _REMOVE = statement(
     """

@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from talekeeper.clock import Millis
+from talekeeper.database.statements import Row, statement
+from talekeeper.database.units import Reader
 from talekeeper.domain.folding import composed, tokens
 from talekeeper.domain.searching import FoundMessage, Query, SnippetPart, Sought, snippet
 from talekeeper.errors import InvalidInput
@@ -33,8 +35,6 @@ from talekeeper.store.indexing import (
     owner_token,
     words,
 )
-from talekeeper.store.statements import Row, statement
-from talekeeper.store.units import Reader
 
 SECONDS: Final = 0.4
 """After so long a search is broken off: what is typed next should not wait for it."""

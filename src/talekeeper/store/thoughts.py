@@ -7,12 +7,12 @@ adds has the position behind the parts of its message's row; when it ends, the r
 from collections.abc import Mapping
 from itertools import groupby
 
+from talekeeper.database.statements import statement
+from talekeeper.database.units import Reader, Writer
 from talekeeper.domain.audiences import audience_in
 from talekeeper.domain.conversations import IN_FLIGHT, Generation
 from talekeeper.domain.parts import Part, Reasoning, parts_in
 from talekeeper.ids import MessageId
-from talekeeper.store.statements import statement
-from talekeeper.store.units import Reader, Writer
 
 _HOLDS_LOCK = "id = :generation_id AND epoch = :held_epoch AND status = 'running'"
 # Locked on PostgreSQL for the reason that checkpoints of the reply's text are.

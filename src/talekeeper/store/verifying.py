@@ -6,6 +6,9 @@ are not repeated here, except where one engine could have been written to withou
 
 from typing import Final
 
+from talekeeper.database.statements import Engine, Statement, statement
+from talekeeper.database.store import Store
+from talekeeper.database.units import Reader
 from talekeeper.domain.accounts import TOKEN_KINDS
 from talekeeper.domain.connections import KINDS
 from talekeeper.domain.conversations import CONVERSATION_ROLES, PURPOSES
@@ -13,10 +16,7 @@ from talekeeper.domain.events import EVENT_KINDS, LOG_KINDS, OF_MESSAGES
 from talekeeper.domain.jobs import JOB_KINDS
 from talekeeper.store.indexing import misindexed
 from talekeeper.store.places import FOLLOWERS
-from talekeeper.store.statements import Engine, Statement, statement
-from talekeeper.store.store import Store
 from talekeeper.store.thoughts import misparted
-from talekeeper.store.units import Reader
 
 _LOGS: Final = """
     SELECT log_kind, log_id, count(*) AS events, min(seq) AS first, max(seq) AS last

@@ -4,6 +4,8 @@ Every walk is a recursive query over integer keys: 50 steps in a tree of a milli
 much as reading 50 neighbouring rows twice.
 """
 
+from talekeeper.database.statements import statement
+from talekeeper.database.units import Reader
 from talekeeper.domain.audiences import audience_in
 from talekeeper.domain.conversations import Line, Message, PathPage, TreePage
 from talekeeper.errors import NotFound
@@ -16,8 +18,6 @@ from talekeeper.store.messages import (
     stored_message,
     whole_content,
 )
-from talekeeper.store.statements import statement
-from talekeeper.store.units import Reader
 
 # The last `limit` messages of the path from `leaf_key` towards the root; `depth` counts from 1.
 _WALK = """

@@ -12,12 +12,13 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from talekeeper.database import writing
+from talekeeper.database.sqlite import Sqlite
+from talekeeper.database.units import Writer, WriteUnit
+from talekeeper.database.writing import WriterThread
 from talekeeper.errors import StoreError
 from talekeeper.generation import checkpointing, running
-from talekeeper.store import generations, writing
-from talekeeper.store.sqlite import Sqlite
-from talekeeper.store.units import Writer, WriteUnit
-from talekeeper.store.writing import WriterThread
+from talekeeper.store import generations
 
 GAP: Final = 0.03
 """Seconds between a control's answer and its commit."""

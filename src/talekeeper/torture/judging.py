@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from talekeeper.database import Store
 from talekeeper.errors import StoreError
 from talekeeper.keeper import opened_store
 from talekeeper.settings import load_settings
-from talekeeper.store import Store
 from talekeeper.store.looking import everything
 from talekeeper.store.verifying import verify
 from talekeeper.torture.asking import IN_FLIGHT, Story

@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from talekeeper.database.folder_lock import LOCK
 from talekeeper.providers.scripted import scripted_text
-from talekeeper.store.folder_lock import LOCK
 from talekeeper.torture.asking import Story, until
 from talekeeper.torture.controls import command
 from talekeeper.torture.judging import contents_of

@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from talekeeper.store.installing import MARKER
-from talekeeper.store.store import DATABASE_NAME
+from talekeeper.database.installing import MARKER
+from talekeeper.database.store import DATABASE_NAME
 from talekeeper.torture.crowd import Said
 from talekeeper.torture.judging import contents_in
 from talekeeper.torture.killing import crowded

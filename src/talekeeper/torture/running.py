@@ -19,9 +19,9 @@ from statistics import median
 from typing import Any, Final, cast
 
 from talekeeper import __version__
+from talekeeper.database.file_systems import file_system_of
+from talekeeper.database.sqlite import SQLITE_VERSION
 from talekeeper.errors import InvalidInput, trail
-from talekeeper.store.file_systems import file_system_of
-from talekeeper.store.sqlite import SQLITE_VERSION
 from talekeeper.torture import killing, leaving, manners, power, rotting, trouble
 from talekeeper.torture.rigs import Place, Rig, Tally, Wrong
 from talekeeper.torture.serving import beside

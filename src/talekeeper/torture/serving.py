@@ -27,9 +27,9 @@ from typing import Final, ParamSpec, TypeVar
 
 import aiohttp
 
+from talekeeper.database import Store
 from talekeeper.keeper import opened_store
 from talekeeper.settings import Settings, load_settings
-from talekeeper.store import Store
 from talekeeper.store.verifying import verify
 from talekeeper.torture.asking import PATIENCE, Client
 

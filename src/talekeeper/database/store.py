@@ -10,15 +10,15 @@ from typing import TypeVar
 from zlib import crc32
 
 from talekeeper.clock import Clock, SystemClock
+from talekeeper.database.installing import Installation, opened_installation
+from talekeeper.database.reading import ReaderPool
+from talekeeper.database.seam import EngineSeam
+from talekeeper.database.sqlite import Sqlite
+from talekeeper.database.statements import Engine
+from talekeeper.database.units import ReadUnit, WriteUnit
+from talekeeper.database.writing import Announce, WriterThread
 from talekeeper.domain.events import Announced
 from talekeeper.errors import StoreError, StoreUnavailable
-from talekeeper.store.installing import Installation, opened_installation
-from talekeeper.store.reading import ReaderPool
-from talekeeper.store.seam import EngineSeam
-from talekeeper.store.sqlite import Sqlite
-from talekeeper.store.statements import Engine
-from talekeeper.store.units import ReadUnit, WriteUnit
-from talekeeper.store.writing import Announce, WriterThread
 
 T = TypeVar("T")
 
@@ -161,7 +161,7 @@ def _seam(data_dir: Path, database_url: str | None) -> EngineSeam:
     if database_url is None:
         return Sqlite(data_dir / DATABASE_NAME)
     # Its driver is slow to import, and a laptop never needs it.
-    from talekeeper.store.postgresql import Postgresql
+    from talekeeper.database.postgresql import Postgresql
 
     return Postgresql(database_url)
 

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from talekeeper.clock import Clock
+from talekeeper.database.file_systems import file_system_of, is_network
+from talekeeper.database.migrations import HEAD
+from talekeeper.database.seam import EngineSeam
 from talekeeper.errors import DatabaseDamaged, FolderOnNetwork, InstallationRefused
-from talekeeper.store.file_systems import file_system_of, is_network
-from talekeeper.store.migrations import HEAD
-from talekeeper.store.seam import EngineSeam
 from talekeeper.syncing import sync_file, sync_folder
 
 MARKER: Final = "installation.json"
@@ -60,7 +60,7 @@ def opened_installation(
     check_marker(data_dir, marker, found)
     if found.installation_id is None or found.revision != HEAD:
         # The migration tool is slow to import, and most starts have nothing to migrate.
-        from talekeeper.store.migrating import migrate
+        from talekeeper.database.migrating import migrate
 
         migrate(seam, clock)
         found = said_by(seam)
@@ -143,7 +143,7 @@ def known_by(seam: EngineSeam) -> Said:
     """
     said = said_by(seam)
     if said.revision != HEAD:
-        from talekeeper.store.migrating import check_known
+        from talekeeper.database.migrating import check_known
 
         check_known(said.revision)
     return said

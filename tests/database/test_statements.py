@@ -7,8 +7,8 @@ import psycopg
 import pytest
 
 from every_statement import statements
-from talekeeper.store import Store
-from talekeeper.store.statements import statement
+from talekeeper.database import Store
+from talekeeper.database.statements import statement
 from tales import opened
 
 OF_A_TEMPORARY_TABLE = "temp.search_words"

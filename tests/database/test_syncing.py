@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from talekeeper.accounts.secrets import open_master_key
+from talekeeper.database import Store
+from talekeeper.database.sqlite import Sqlite
 from talekeeper.providers import weights
-from talekeeper.store import Store
-from talekeeper.store.sqlite import Sqlite
 from talekeeper.syncing import sync_file, sync_folder
 
 FULL = 51

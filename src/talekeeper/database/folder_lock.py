@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
+from talekeeper.database.installing import unusable_files_refused
 from talekeeper.errors import DataFolderInUse
 from talekeeper.ids import BootId
-from talekeeper.store.installing import unusable_files_refused
 
 LOCK: Final = "server.lock"
 LOCKS: Final = Path("/proc/locks")

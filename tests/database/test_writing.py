@@ -13,13 +13,13 @@ import pytest
 
 from servers import on_both_engines, until
 from talekeeper.conversations.opening import open_conversation
+from talekeeper.database import Store, Writer
+from talekeeper.database.sqlite import Sqlite
+from talekeeper.database.statements import statement
 from talekeeper.domain.events import Recorded
 from talekeeper.errors import DatabaseDamaged, StoreBusy, StoreError, StoreUnavailable, SyncFailed
-from talekeeper.store import Store, Writer
 from talekeeper.store.conversations import hold_conversation
 from talekeeper.store.messages import add_message
-from talekeeper.store.sqlite import Sqlite
-from talekeeper.store.statements import statement
 from tales import a_table, an_account, new_id, opened
 from troubles import LostCommits, write_lock_held
 

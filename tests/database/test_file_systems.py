@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from talekeeper.database import Store, file_systems
+from talekeeper.database.file_systems import file_system_of, is_network
 from talekeeper.errors import FolderOnNetwork
-from talekeeper.store import Store, file_systems
-from talekeeper.store.file_systems import file_system_of, is_network
 from tales import opened
 
 LINE = "36 35 98:0 / {point} rw,noatime shared:1 master:2 - {kind} /dev/root rw\n"

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeVar
 
 from talekeeper.clock import Millis
+from talekeeper.database.statements import Engine, Row, Statement, statement
 from talekeeper.domain.events import EVENT_KINDS, Announced, EventKind, Log, Recorded
 from talekeeper.domain.kinds import known
-from talekeeper.store.statements import Engine, Row, Statement, statement
 
 T = TypeVar("T")
 

@@ -10,10 +10,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import event
 
 from talekeeper.clock import Clock
+from talekeeper.database.seam import EngineSeam
+from talekeeper.database.tables import installation
 from talekeeper.errors import DatabaseTooNew
 from talekeeper.ids import fresh_id
-from talekeeper.store.seam import EngineSeam
-from talekeeper.store.tables import installation
 
 _DIALECTS = {"sqlite": "sqlite://", "postgresql": "postgresql+psycopg://"}
 

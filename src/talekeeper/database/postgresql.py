@@ -11,6 +11,8 @@ import psycopg
 from psycopg import errors as pg
 from psycopg.types.numeric import Int8Dumper
 
+from talekeeper.database.statements import Engine
+from talekeeper.database.units import Cursor
 from talekeeper.errors import (
     InstallationRefused,
     StoreBusy,
@@ -18,8 +20,6 @@ from talekeeper.errors import (
     StoreFull,
     StoreUnavailable,
 )
-from talekeeper.store.statements import Engine
-from talekeeper.store.units import Cursor
 
 _OPTIONS: Final = (
     "-c synchronous_commit=on -c statement_timeout=5000 -c lock_timeout=500 -c idle_in_transaction_session_timeout=10000"

@@ -5,9 +5,9 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from talekeeper.database.seam import DriverConnection, EngineSeam
+from talekeeper.database.units import Reader, ReadUnit
 from talekeeper.errors import StoreUnavailable
-from talekeeper.store.seam import DriverConnection, EngineSeam
-from talekeeper.store.units import Reader, ReadUnit
 
 T = TypeVar("T")
 

@@ -3,9 +3,9 @@
 from collections.abc import Collection
 from typing import Any, Protocol
 
+from talekeeper.database.statements import Engine
+from talekeeper.database.units import Cursor
 from talekeeper.errors import StoreError
-from talekeeper.store.statements import Engine
-from talekeeper.store.units import Cursor
 
 
 class DriverConnection(Protocol):

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from talekeeper.database import Store
+from talekeeper.database.folder_lock import FolderLock
+from talekeeper.database.tables import metadata
 from talekeeper.errors import DatabaseDamaged, DatabaseTooNew, DataFolderInUse
 from talekeeper.ids import BootId
-from talekeeper.store import Store
-from talekeeper.store.folder_lock import FolderLock
-from talekeeper.store.tables import metadata
 from tales import an_account, opened
 
 pytestmark = pytest.mark.req("R16", "U1")

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
+from talekeeper.database.statements import Engine
+from talekeeper.database.units import Cursor
 from talekeeper.errors import (
     DatabaseDamaged,
     StoreBusy,
@@ -22,8 +24,6 @@ from talekeeper.errors import (
     StoreUnavailable,
     SyncFailed,
 )
-from talekeeper.store.statements import Engine
-from talekeeper.store.units import Cursor
 
 APPLICATION_ID: Final = 0x54414C45
 """'TALE' in the file's header: what tools such as `file` can tell a database of ours by."""

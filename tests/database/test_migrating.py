@@ -15,7 +15,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-import talekeeper.store.migrations
+import talekeeper.database.migrations
 from servers import on_both_engines
 from talekeeper.conversations.opening import list_conversations
 from talekeeper.conversations.reading import read_path, read_tree
@@ -24,7 +24,7 @@ from talekeeper.ids import AccountId, ConversationId, MessageId
 from talekeeper.store.verifying import verify
 from tales import an_account, opened
 
-MIGRATIONS = Path(talekeeper.store.migrations.__file__).parent
+MIGRATIONS = Path(talekeeper.database.migrations.__file__).parent
 NOW = 1_700_000_000_000
 
 
@@ -266,8 +266,8 @@ KILLED = """
 import os, signal, sqlite3, sys
 from pathlib import Path
 from talekeeper.clock import SystemClock
-from talekeeper.store.migrating import migrate
-from talekeeper.store.sqlite import Sqlite
+from talekeeper.database.migrating import migrate
+from talekeeper.database.sqlite import Sqlite
 
 folder, count = Path(sys.argv[1]), int(sys.argv[2])
 connect = Sqlite.connect_writer
@@ -320,4 +320,4 @@ async def test_an_upgrade_that_is_killed_leaves_everything_as_it_was_and_is_done
 def test_the_revision_that_the_code_expects_is_the_last_migration() -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
-    assert ScriptDirectory.from_config(config).get_heads() == [talekeeper.store.migrations.HEAD]
+    assert ScriptDirectory.from_config(config).get_heads() == [talekeeper.database.migrations.HEAD]

@@ -38,10 +38,10 @@ from typing import Any, Final
 import structlog
 
 from talekeeper.clock import Millis
+from talekeeper.database.seam import DriverConnection, EngineSeam
+from talekeeper.database.units import Writer, WriteUnit
 from talekeeper.domain.events import Announced
 from talekeeper.errors import DatabaseDamaged, StoreBusy, StoreError, StoreUnavailable, trail
-from talekeeper.store.seam import DriverConnection, EngineSeam
-from talekeeper.store.units import Writer, WriteUnit
 
 log = structlog.get_logger(__name__)
 
