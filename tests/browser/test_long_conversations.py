@@ -11,8 +11,9 @@ from browser.conftest import Readers
 from servers import Server, served
 from talekeeper.database import Store, Writer
 from talekeeper.ids import ConversationId, MessageId, fresh_id
-from talekeeper.store.conversations import hold_conversation
-from talekeeper.store.messages import Place, add_message
+from talekeeper.store.holding import hold_conversation
+from talekeeper.store.message_changes import add_message
+from talekeeper.store.messages import Place
 
 pytestmark = pytest.mark.browser
 

@@ -25,8 +25,8 @@ from talekeeper.domain.folding import composed, folded, tokens
 from talekeeper.domain.searching import Finding, FindingPage, Query, Sought, query_of, snippet
 from talekeeper.errors import InvalidInput, NotFound
 from talekeeper.ids import ConversationId, MessageId
-from talekeeper.store.conversations import hold_conversation
-from talekeeper.store.messages import add_message
+from talekeeper.store.holding import hold_conversation
+from talekeeper.store.message_changes import add_message
 from talekeeper.store.searching import search_texts
 from tales import Table, a_table, an_account, new_id, opened
 

@@ -18,8 +18,8 @@ from talekeeper.database.sqlite import Sqlite
 from talekeeper.database.statements import statement
 from talekeeper.domain.events import Recorded
 from talekeeper.errors import DatabaseDamaged, StoreBusy, StoreError, StoreUnavailable, SyncFailed
-from talekeeper.store.conversations import hold_conversation
-from talekeeper.store.messages import add_message
+from talekeeper.store.holding import hold_conversation
+from talekeeper.store.message_changes import add_message
 from tales import a_table, an_account, new_id, opened
 from troubles import LostCommits, write_lock_held
 

@@ -42,7 +42,17 @@ NOT_HOT = frozenset(
         "generations._RUNNING_OF",
     }
 )
-HOT = ("messages", "walking", "events", "generations", "conversations", "units")
+HOT = (
+    "messages",
+    "message_changes",
+    "walking",
+    "events",
+    "generations",
+    "conversations",
+    "holding",
+    "listing",
+    "units",
+)
 
 
 @pytest.mark.req("G4")

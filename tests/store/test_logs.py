@@ -30,7 +30,7 @@ from talekeeper.database.statements import statement
 from talekeeper.domain.events import Event, Log, Recorded
 from talekeeper.errors import IdReused, InvalidInput
 from talekeeper.ids import ConversationId
-from talekeeper.store.conversations import hold_conversation
+from talekeeper.store.holding import hold_conversation
 from talekeeper.store.places import (
     forget_places,
     logs_behind,

@@ -26,8 +26,9 @@ from talekeeper.store.branches import (
     next_to_be_emptied_of,
     reveal_branch,
 )
-from talekeeper.store.conversations import hold_conversation
-from talekeeper.store.messages import StoredMessage, add_message
+from talekeeper.store.holding import hold_conversation
+from talekeeper.store.message_changes import add_message
+from talekeeper.store.messages import StoredMessage
 from talekeeper.store.removing import STEP, STEP_CHARACTERS, next_removal
 from talekeeper.store.verifying import verify
 from tales import Table, a_table, new_id

@@ -20,7 +20,7 @@ from talekeeper.database.statements import statement
 from talekeeper.domain.events import Log
 from talekeeper.domain.searching import Sought, query_of
 from talekeeper.providers.scripted import Script
-from talekeeper.store.conversations import hold_conversation
+from talekeeper.store.holding import hold_conversation
 from talekeeper.store.indexing import (
     FORMAT,
     News,
@@ -32,7 +32,7 @@ from talekeeper.store.indexing import (
     prepare_index,
     read_news,
 )
-from talekeeper.store.messages import add_message
+from talekeeper.store.message_changes import add_message
 from talekeeper.store.places import logs_behind
 from talekeeper.store.searching import search_texts
 from talekeeper.store.verifying import verify

@@ -5,7 +5,8 @@ from typing import Final
 from talekeeper.clock import Millis
 from talekeeper.database import Store, Writer
 from talekeeper.ids import AccountId
-from talekeeper.store.conversations import hold_conversation, long_untouched
+from talekeeper.store.holding import hold_conversation
+from talekeeper.store.listing import long_untouched
 
 _BATCH: Final = 100
 """Conversations archived in one transaction, so that nobody who writes waits for long."""

@@ -16,8 +16,9 @@ from talekeeper.store.branches import (
     weigh_branch,
     weigh_hidden,
 )
-from talekeeper.store.conversations import HeldConversation, hold_conversation
-from talekeeper.store.messages import StoredMessage, get_message, message_at, report_change
+from talekeeper.store.holding import HeldConversation, hold_conversation
+from talekeeper.store.message_changes import report_change
+from talekeeper.store.messages import StoredMessage, get_message, message_at
 from talekeeper.store.walking import newest_leaf_under
 
 

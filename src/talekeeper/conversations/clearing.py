@@ -9,7 +9,7 @@ from talekeeper.database import Store, Writer
 from talekeeper.domain.conversations import Cleared
 from talekeeper.generation.running import Generations
 from talekeeper.ids import AccountId, ConversationId
-from talekeeper.store.conversations import hold_conversation
+from talekeeper.store.holding import hold_conversation
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,6 @@ from talekeeper.ids import AccountId, ConversationId, MessageId
 from talekeeper.store.conversations import (
     find_conversation,
     get_conversation,
-    hold_conversation,
     is_known,
     title_giver,
 )
@@ -40,7 +39,9 @@ from talekeeper.store.copies import (
     promise_of,
     show_copy,
 )
-from talekeeper.store.messages import add_copies, find_message
+from talekeeper.store.holding import hold_conversation
+from talekeeper.store.message_changes import add_copies
+from talekeeper.store.messages import find_message
 from talekeeper.store.thoughts import copy_thoughts
 
 

@@ -8,13 +8,8 @@ from talekeeper.database import Store, Writer
 from talekeeper.domain.conversations import Conversation, Ended
 from talekeeper.errors import IdReused
 from talekeeper.ids import AccountId, ConversationId
-from talekeeper.store.conversations import (
-    HeldConversation,
-    current_conversation,
-    find_conversation,
-    hold_conversation,
-    insert_conversation,
-)
+from talekeeper.store.conversations import current_conversation, find_conversation
+from talekeeper.store.holding import HeldConversation, hold_conversation, insert_conversation
 
 _CURRENT: Final = "current_global"
 

@@ -34,9 +34,10 @@ from talekeeper.live import (
     Notice,
     Subscription,
 )
-from talekeeper.store.conversations import changed_lately, get_conversation
+from talekeeper.store.conversations import get_conversation
 from talekeeper.store.events import events_after
 from talekeeper.store.generations import running_generation
+from talekeeper.store.listing import changed_lately
 from talekeeper.store.messages import StoredMessage, message_at
 
 REPLAYED: Final = 500

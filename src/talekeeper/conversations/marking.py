@@ -5,13 +5,10 @@ from talekeeper.domain.changes import KEPT, Kept
 from talekeeper.domain.conversations import Message
 from talekeeper.errors import NotFound
 from talekeeper.ids import AccountId, ConversationId, MessageId
-from talekeeper.store.conversations import get_conversation, hold_conversation
-from talekeeper.store.messages import (
-    bookmarked_messages,
-    get_message,
-    report_change,
-    set_marks,
-)
+from talekeeper.store.conversations import get_conversation
+from talekeeper.store.holding import hold_conversation
+from talekeeper.store.message_changes import report_change, set_marks
+from talekeeper.store.messages import bookmarked_messages, get_message
 
 
 async def mark_message(

@@ -20,15 +20,9 @@ from talekeeper.domain.titles import checked_title
 from talekeeper.errors import IdReused, InvalidInput
 from talekeeper.ids import AccountId, ConnectionId, ConversationId, MessageId, fresh_id
 from talekeeper.store.connections import check_connection
-from talekeeper.store.conversations import (
-    HeldConversation,
-    ListPlace,
-    conversation_page,
-    current_conversation,
-    find_conversation,
-    hold_conversation,
-    insert_conversation,
-)
+from talekeeper.store.conversations import current_conversation, find_conversation
+from talekeeper.store.holding import HeldConversation, hold_conversation, insert_conversation
+from talekeeper.store.listing import ListPlace, conversation_page
 from talekeeper.store.messages import find_message
 from talekeeper.store.walking import newest_leaf_under
 

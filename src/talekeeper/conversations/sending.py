@@ -37,12 +37,12 @@ from talekeeper.ids import (
     MessageId,
     fresh_id,
 )
-from talekeeper.store.conversations import HeldConversation, hold_conversation
 from talekeeper.store.generations import find_generation
+from talekeeper.store.holding import HeldConversation, hold_conversation
+from talekeeper.store.message_changes import add_message
 from talekeeper.store.messages import (
     Place,
     StoredMessage,
-    add_message,
     find_message,
     first_reply,
     get_message,

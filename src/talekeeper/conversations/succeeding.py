@@ -3,7 +3,7 @@
 from talekeeper.database import Writer
 from talekeeper.domain.conversations import Conversation, ConversationRole, TitleBy
 from talekeeper.ids import AccountId, ConversationId
-from talekeeper.store.conversations import HeldConversation, insert_conversation
+from talekeeper.store.holding import HeldConversation, insert_conversation
 
 
 def open_successor(

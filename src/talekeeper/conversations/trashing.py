@@ -12,14 +12,16 @@ from talekeeper.domain.conversations import Conversation
 from talekeeper.errors import GenerationRunning, InvalidInput, NotInTrash, StoreBusy
 from talekeeper.generation.running import Generations
 from talekeeper.ids import AccountId, ConversationId
-from talekeeper.store.conversations import HeldConversation, get_conversation, hold_conversation
+from talekeeper.store.conversations import get_conversation
 from talekeeper.store.generations import (
     Measures,
     StoredGeneration,
     end_generation,
     running_generation,
 )
-from talekeeper.store.messages import close_message, message_at
+from talekeeper.store.holding import HeldConversation, hold_conversation
+from talekeeper.store.message_changes import close_message
+from talekeeper.store.messages import message_at
 from talekeeper.store.removing import (
     Removal,
     next_removal,

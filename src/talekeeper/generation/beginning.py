@@ -11,14 +11,10 @@ from talekeeper.domain.connections import (
 from talekeeper.domain.conversations import Generation, GenerationKind, Message
 from talekeeper.errors import GenerationRunning
 from talekeeper.ids import BootId, ConnectionId, GenerationId, MessageId, fresh_id
-from talekeeper.store.conversations import HeldConversation
 from talekeeper.store.generations import find_generation, insert_generation
-from talekeeper.store.messages import (
-    StoredMessage,
-    add_message,
-    message_at,
-    reopen_message,
-)
+from talekeeper.store.holding import HeldConversation
+from talekeeper.store.message_changes import add_message, reopen_message
+from talekeeper.store.messages import StoredMessage, message_at
 from talekeeper.store.thoughts import thought_so_far
 
 

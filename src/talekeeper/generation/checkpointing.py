@@ -25,9 +25,9 @@ from talekeeper.errors import StoreError, trail
 from talekeeper.generation.growing import Growing
 from talekeeper.ids import BootId, GenerationId
 from talekeeper.prompts.receipts import WrittenReceipt
-from talekeeper.store.conversations import hold_conversation
 from talekeeper.store.generations import add_chunk, keep_receipt, stops_asked
-from talekeeper.store.messages import begin_streaming, report_change
+from talekeeper.store.holding import hold_conversation
+from talekeeper.store.message_changes import begin_streaming, report_change
 from talekeeper.store.thoughts import add_thought
 from talekeeper.tasks import Duty, OwnTasks
 

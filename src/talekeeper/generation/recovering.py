@@ -6,14 +6,15 @@ from talekeeper.database import Store, Writer
 from talekeeper.domain.conversations import ReplyError
 from talekeeper.generation.growing import MESSAGE_STATUS, Ending
 from talekeeper.ids import BootId
-from talekeeper.store.conversations import hold_conversation
 from talekeeper.store.generations import (
     Measures,
     StoredGeneration,
     abandoned_generations,
     end_generation,
 )
-from talekeeper.store.messages import close_message, message_at
+from talekeeper.store.holding import hold_conversation
+from talekeeper.store.message_changes import close_message
+from talekeeper.store.messages import message_at
 from talekeeper.store.processes import leave, server_time
 
 log = structlog.get_logger(__name__)

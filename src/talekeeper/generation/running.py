@@ -50,15 +50,16 @@ from talekeeper.generation.requesting import Reach, request_for
 from talekeeper.generation.stopping import stop_elsewhere
 from talekeeper.ids import AccountId, BootId, ConnectionId, GenerationId
 from talekeeper.live import Delta, Hub
-from talekeeper.store.conversations import hold_conversation
 from talekeeper.store.generations import (
     Measures,
     end_generation,
     find_generation,
     keep_receipt,
 )
+from talekeeper.store.holding import hold_conversation
 from talekeeper.store.jobs import enqueue_job
-from talekeeper.store.messages import close_message, message_at, restore_reply
+from talekeeper.store.message_changes import close_message, restore_reply
+from talekeeper.store.messages import message_at
 from talekeeper.store.thoughts import keep_thought, reasoning_so_far
 from talekeeper.tasks import OwnTasks
 

@@ -17,8 +17,9 @@ from talekeeper.generation.requesting import Reach, Reached
 from talekeeper.ids import AccountId, ConversationId
 from talekeeper.jobs import Assignment, Handler, Lane
 from talekeeper.prompts.titling import cleaned_title, title_request
-from talekeeper.store.conversations import hold_conversation, title_giver
+from talekeeper.store.conversations import title_giver
 from talekeeper.store.generations import find_generation
+from talekeeper.store.holding import hold_conversation
 from talekeeper.store.walking import tree_page
 
 _LOOKED_AT: Final = 50

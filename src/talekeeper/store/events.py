@@ -3,11 +3,7 @@
 from talekeeper.database.statements import statement
 from talekeeper.database.units import Reader
 from talekeeper.ids import ConversationId
-from talekeeper.store.messages import (
-    MESSAGE_COLUMNS,
-    StoredMessage,
-    stored_message,
-)
+from talekeeper.store.messages import MESSAGE_COLUMNS, StoredMessage, stored_message
 
 _AFTER = statement(
     f"""

@@ -18,7 +18,7 @@ from talekeeper.clock import Millis
 from talekeeper.database.statements import Row, statement
 from talekeeper.database.units import Reader, Writer
 from talekeeper.ids import AccountId, ConversationId
-from talekeeper.store.conversations import HeldConversation
+from talekeeper.store.holding import HeldConversation
 from talekeeper.store.indexing import Entry, entries_of, forget_entries
 from talekeeper.store.tombstones import tell_gone
 

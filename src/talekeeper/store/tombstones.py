@@ -11,7 +11,8 @@ from talekeeper.database.statements import statement
 from talekeeper.database.units import Writer
 from talekeeper.domain.events import Recorded
 from talekeeper.ids import AccountId, ConversationId
-from talekeeper.store.conversations import HeldConversation, get_conversation
+from talekeeper.store.conversations import get_conversation
+from talekeeper.store.holding import HeldConversation
 
 # The row's lock orders the log: its places are taken in the order of the commits.
 _TAKE_PLACE = statement("UPDATE accounts SET seq = seq + 1 WHERE id = :account_id RETURNING seq")
