@@ -12,7 +12,7 @@ from talekeeper.api.app import create_app
 from talekeeper.settings import load_settings
 
 VITAL = ("checkpoints", "lease")
-OTHERS = ("reconciler", "jobs", "indexing", "trash", "health")
+OTHERS = ("reconciler", "jobs (titles)", "old jobs", "indexing", "trash", "health")
 
 
 @on_both_engines

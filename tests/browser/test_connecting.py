@@ -163,10 +163,10 @@ async def test_a_connection_is_added_from_a_preset_named_tested_and_removed(
     await dialog.get_by_label("Name").fill("Ollama")
     await dialog.get_by_role("button", name="Add", exact=True).click()
     await expect(dialog.get_by_text("You have a connection “Ollama” already")).to_be_visible()
-    await dialog.get_by_label("Name").fill("Under the desk")
+    await dialog.get_by_label("Name").fill("In the cellar")
     await dialog.get_by_role("button", name="Add", exact=True).click()
     await expect(dialog).to_have_count(0)
-    line = reader.page.get_by_role("listitem").filter(has_text="Under the desk")
+    line = reader.page.get_by_role("listitem").filter(has_text="In the cellar")
     await expect(line).to_contain_text("not asked yet")
 
     address = line.get_by_label("Base URL")
@@ -183,7 +183,7 @@ async def test_a_connection_is_added_from_a_preset_named_tested_and_removed(
     await expect(line).to_contain_text("answered at")
     async with server.client() as client:
         items = {item["name"]: item for item in (await client.get("/api/connections"))["items"]}
-    kept = items["Under the desk"]
+    kept = items["In the cellar"]
     assert (kept["base_url"], kept["longest_request"]) == (host.url, 16_000)
 
     await line.get_by_role("button", name="Remove").click()

@@ -8,6 +8,7 @@ from playwright.async_api import expect
 from browser.conftest import Readers
 from models.model_server import ModelServer
 from servers import Server
+from talekeeper.domain.connections import server_connection_id
 from talekeeper.providers.weights import find_weights
 
 pytestmark = [pytest.mark.browser, pytest.mark.model]
@@ -51,9 +52,10 @@ async def test_a_model_is_added_by_its_address_chosen_and_removed(
     await choose.click()
     await expect(rows.filter(has_text="Answers by default")).to_have_count(1)
     async with server.client() as client:
-        chosen = (await client.get("/api/providers"))["chosen"]
-        assert chosen == {"provider": "local", "model": "bard"}
-        await client.ask("PUT", "/api/providers/chosen", {"provider": "scripted"})
+        chosen = (await client.get("/api/connections"))["chosen"]
+        assert chosen == {"connection_id": server_connection_id("local"), "model": "bard"}
+        scripted = {"connection_id": server_connection_id("scripted")}
+        await client.ask("PUT", "/api/connections/chosen", scripted)
 
     await page.reload()
     await rows.get_by_role("button", name="Remove bard").click()
@@ -72,5 +74,5 @@ async def test_another_account_is_not_shown_the_models_of_the_machine(
     await reader.page.goto(server.url + link)
     await expect(reader.composer).to_be_enabled()
     await reader.page.goto(f"{server.url}/settings")
-    await expect(reader.page.get_by_role("heading", name="Who answers")).to_be_visible()
+    await expect(reader.page.get_by_role("heading", name="Connections", exact=True)).to_be_visible()
     await expect(reader.page.get_by_role("heading", name="Models on this machine")).to_have_count(0)

@@ -40,6 +40,8 @@ NOT_HOT = frozenset(
         # At a start, or by whoever keeps the house: never while somebody waits for an answer.
         "generations._ABANDONED",
         "generations._RUNNING_OF",
+        # Through the few that run, by the index that holds no others; PostgreSQL alone is asked.
+        "generations._STOPS_ASKED",
     }
 )
 HOT = (

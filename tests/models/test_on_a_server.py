@@ -10,10 +10,12 @@ import pytest
 from models.model_server import ModelServer
 from models.rewriting import with_number
 from servers import Client, Server, apart, served, until
+from talekeeper.domain.connections import server_connection_id
 from talekeeper.providers.gguf.partial import part_facts
 from talekeeper.providers.weights import SMOLLM2, find_weights
 
 MEGABYTE = 1 << 20
+LOCAL = server_connection_id("local")
 pytestmark = pytest.mark.model
 
 
@@ -45,7 +47,7 @@ async def reply_from(client: Client, model: str) -> dict[str, Any]:
     await client.ask(
         "PATCH",
         f"/api/conversations/{conversation}",
-        {"provider": "local", "model": model, "sampling": {"max_tokens": 8}},
+        {"connection_id": LOCAL, "model": model, "sampling": {"max_tokens": 8}},
     )
     said = await client.say(conversation, "Who keeps the mill?")
     await client.ended(said, seconds=120)
@@ -83,12 +85,12 @@ def test_a_download_survives_a_killed_server_and_the_model_then_answers(
                 reply = await reply_from(client, "tale")
                 assert reply["status"] == "complete"
                 assert reply["content"]
-                listed = (await client.get("/api/providers/local/models"))["items"]
+                listed = (await client.get(f"/api/connections/{LOCAL}/models"))["items"]
                 assert [each["id"] for each in listed] == ["tale"]
-                chosen = {"provider": "local", "model": "tale"}
-                await client.ask("PUT", "/api/providers/chosen", chosen)
-                providers = (await client.get("/api/providers"))["items"]
-                local = next(each for each in providers if each["name"] == "local")
+                chosen = {"connection_id": LOCAL, "model": "tale"}
+                await client.ask("PUT", "/api/connections/chosen", chosen)
+                connections = (await client.get("/api/connections"))["items"]
+                local = next(each for each in connections if each["id"] == LOCAL)
                 assert (local["configured"], local["note"]) == (True, None)
 
         apart(end)
@@ -178,15 +180,15 @@ def test_a_talk_longer_than_the_models_window_goes_on_without_its_beginning(
             conversation = await client.open()
             for _ in range(12):
                 await client.say(conversation, "The mill turns at night. " * 50, reply=False)
-            change = {"provider": "local", "sampling": {"max_tokens": 4}}
+            change = {"connection_id": LOCAL, "sampling": {"max_tokens": 4}}
             await client.ask("PATCH", f"/api/conversations/{conversation}", change)
             said = await client.say(conversation, "Who keeps the mill?")
             await client.ended(said, seconds=120)
             assert (await client.path(conversation))[-1]["status"] == "complete"
             generation = said["generation_id"]
             receipt = (await client.get(f"/api/generations/{generation}"))["receipt"]
-            assert receipt["limits"]["window"] == 2048
-            assert receipt["limits"]["left_out_by"] == "window"
+            assert receipt["window"]["window"] == 2048
+            assert receipt["window"]["left_out_by"] == "window"
 
     apart(act)
 

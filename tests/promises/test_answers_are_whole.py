@@ -11,6 +11,7 @@ import pytest
 
 from servers import Server
 from talekeeper.api.app import openapi_document
+from talekeeper.domain.connections import server_connection_id
 
 DOCUMENT = openapi_document()
 
@@ -60,12 +61,16 @@ PATHS = [
 async def test_an_answer_leaves_out_no_field_of_the_contract(shared_server: Server):
     async with shared_server.client() as client:
         conversation = await client.open()
-        sent = await client.say(conversation, "[[say Aye.]]")
+        sent = await client.say(conversation, "[[think Hm.]] [[say Aye.]]")
         reply = await client.ended(sent)
         await client.ask("PATCH", f"/api/messages/{reply['id']}", {"bookmark": ""})
         for path in PATHS:
             address = path.format(
-                conversation_id=conversation, generation_id=reply["generation_id"]
+                conversation_id=conversation,
+                generation_id=reply["generation_id"],
+                message_id=reply["id"],
+                position=0,
+                connection_id=server_connection_id("scripted"),
             )
             query = "?q=Aye" if path == "/api/search" else ""
             answer = await client.ask("GET", address + query)

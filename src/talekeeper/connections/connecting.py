@@ -95,11 +95,11 @@ class Connections:
             return connections_of(tx, account.id), *chosen_connection(tx, account.id)
 
         stored, connection_id, model = await self._store.read(unit)
-        items = self._all(account, stored)
         choice = self._server.choice
         chosen = connection_id or choice.connection_id
         if model is None and chosen == choice.connection_id:
             model = choice.model
+        items = self._all(account, stored, chosen=chosen, model=model)
         if model is None:
             found = next((item for item in items if item.connection.id == chosen), None)
             model = found.connection.model if found else None
@@ -346,17 +346,33 @@ class Connections:
             raise _absent()
         return stored
 
-    def _all(self, account: Account, stored: list[StoredConnection]) -> tuple[Connected, ...]:
+    def _all(
+        self,
+        account: Account,
+        stored: list[StoredConnection],
+        *,
+        chosen: ConnectionId | None = None,
+        model: str | None = None,
+    ) -> tuple[Connected, ...]:
+        """`model` is what the account chose of the connection `chosen`, if it chose one."""
         rows = {each.connection.id: each for each in stored}
         servers = [each.id for each in self._server.all()]
         own = [each for each in rows if each not in servers]
-        return tuple(self._connected(account, each, rows.get(each)) for each in (*own, *servers))
+        return tuple(
+            self._connected(account, each, rows.get(each), model=model if each == chosen else None)
+            for each in (*own, *servers)
+        )
 
     def _connected(
-        self, account: Account, connection_id: ConnectionId, stored: StoredConnection | None
+        self,
+        account: Account,
+        connection_id: ConnectionId,
+        stored: StoredConnection | None,
+        *,
+        model: str | None = None,
     ) -> Connected:
         health: ConnectionHealth = self.health.of(account.id, connection_id)
-        return self._reaching.connected(account, connection_id, stored, health=health)
+        return self._reaching.connected(account, connection_id, stored, model=model, health=health)
 
     def _names(
         self,

@@ -136,9 +136,13 @@ class Reaching:
         connection_id: ConnectionId,
         stored: StoredConnection | None,
         *,
+        model: str | None = None,
         health: ConnectionHealth = UNKNOWN,
     ) -> Connected:
-        """The connection as its account sees it. Raises ConnectionMissing."""
+        """The connection as its account sees it, which chose this model of it, if any.
+
+        Raises ConnectionMissing.
+        """
         connection = self.in_effect(connection_id, stored)
         kind = kind_of(connection.kind)
         preset = preset_named(connection.preset)
@@ -149,7 +153,7 @@ class Reaching:
             and self.server.endpoint(connection.kind).api_key is not None
         )
         needs_key = preset.needs_key if preset else kind.needs_key and address == kind.base_url
-        note = self._note(account, connection, kind, stored)
+        note = self._note(account, model or connection.model, kind, stored)
         is_usable = note is None or (kind.name == "local" and self._has_local_model())
         return Connected(
             connection=connection,
@@ -203,7 +207,7 @@ class Reaching:
     def _note(
         self,
         account: Account,
-        connection: Connection,
+        model: str | None,
         kind: ProviderKind,
         stored: StoredConnection | None,
     ) -> str | None:
@@ -214,7 +218,7 @@ class Reaching:
             if stored is not None and stored.sealed_key is not None:
                 self._unsealed(account, stored.connection.id, stored.sealed_key)
             if kind.name == "local":
-                find_model(self._models_folder, connection.model or kind.default_model or "")
+                find_model(self._models_folder, model or "")
         except (StoredKeyUnreadable, ModelMissing) as error:
             return error.message
         return None
