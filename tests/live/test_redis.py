@@ -310,6 +310,24 @@ async def test_what_was_told_last_is_heard_when_a_process_leaves(valkey: Valkey)
         await other.hears(lambda: event(1) in other.heard)
 
 
+@pytest.mark.parametrize("half", ["_sender", "_hearer"])
+async def test_a_process_leaves_though_its_client_turns_the_cancellation_into_a_timeout(
+    valkey: Valkey, half: str, monkeypatch: pytest.MonkeyPatch
+):
+    async def timed_out(*_args: object, **_options: object) -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            raise TimeoutError from None
+
+    async with two(valkey.url) as (one, _other):
+        client = getattr(one.hub, half)
+        monkeypatch.setattr(client, "xadd", timed_out)
+        monkeypatch.setattr(client, "xread", timed_out)
+        await asyncio.sleep(0.6)  # each half of the connection waits in it
+        await asyncio.wait_for(one.hub.leave(), 5)
+
+
 async def test_no_password_is_in_the_log(
     caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ):
