@@ -86,6 +86,13 @@ def postgres_database(postgres: engines.Postgres) -> Iterator[str]:
 
 
 @pytest.fixture
+def own_postgres() -> Iterator[engines.Postgres]:
+    """An empty PostgreSQL of the test's own, for a test that freezes it."""
+    with engines.a_postgres() as server:
+        yield server
+
+
+@pytest.fixture
 def valkey() -> Iterator[engines.Valkey]:
     """An empty Valkey of the test's own."""
     server = engines.Valkey()

@@ -21,11 +21,12 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+import psutil
 import psycopg
 from psycopg import sql
 
@@ -43,7 +44,8 @@ SPEED = {
 """No test cuts this server's power, and its data dies with the run."""
 
 WATCH = (
-    'while kill -0 "$1" 2>/dev/null; do sleep 0.5; done; kill -QUIT "$2"; sleep 0.5; rm -rf "$3"'
+    'while kill -0 "$1" 2>/dev/null && kill -0 "$2" 2>/dev/null; do sleep 0.5; done;'
+    ' kill -QUIT "$2"; kill -CONT "$2"; sleep 0.5; rm -rf "$3"'
 )
 
 
@@ -52,6 +54,7 @@ class Postgres:
     """A running PostgreSQL with a superuser and no password, on a loopback port."""
 
     port: int
+    pid: int
 
     def url(self, database: str = "postgres") -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
@@ -71,6 +74,14 @@ class Postgres:
                 prepare(self.url(name))
                 done.touch()
         return name
+
+    def send_signal(self, how: signal.Signals) -> None:
+        """To the server and to every process that it has started; not for the run's own server."""
+        server = psutil.Process(self.pid)
+        server.send_signal(how)
+        for each in server.children():
+            with suppress(psutil.NoSuchProcess):
+                each.send_signal(how)
 
     def drop(self, url: str) -> None:
         """Remove that database, whoever is still connected to it."""
@@ -144,12 +155,26 @@ def running_postgres() -> Postgres:
     with _locked(_folder() / "postgres.lock"):
         known = _folder() / "port"
         if not known.exists():
-            known.write_text(str(_started()))
-        return Postgres(int(known.read_text()))
+            started = _started(_folder() / "postgres", removed=_folder())
+            known.write_text(f"{started.port} {started.pid}")
+        port, pid = known.read_text().split()
+        return Postgres(int(port), int(pid))
 
 
-def _started() -> int:
-    folder = _folder() / "postgres"
+@contextmanager
+def a_postgres() -> Iterator[Postgres]:
+    """A PostgreSQL for one test, which may stop it."""
+    folder = _folder() / f"postgres-{uuid4().hex}"
+    server = _started(folder, removed=folder)
+    try:
+        yield server
+    finally:
+        server.send_signal(signal.SIGCONT)
+        os.kill(server.pid, signal.SIGQUIT)
+
+
+def _started(folder: Path, *, removed: Path) -> Postgres:
+    """A PostgreSQL in `folder`. With the run's end, or its own, `removed` is gone."""
     data = folder / "data"
     folder.mkdir()
     folder.chmod(0o755)  # whatever the umask is: a server under test sets its own
@@ -171,12 +196,12 @@ def _started() -> int:
     server = _detached(
         [str(programs / "bin/postgres"), "-D", str(data), *listening, *options], log, user
     )
-    _detached(["/bin/sh", "-c", WATCH, "watch", os.environ[RUN], str(server), str(_folder())], log)
+    _detached(["/bin/sh", "-c", WATCH, "watch", os.environ[RUN], str(server), str(removed)], log)
     patience = time.monotonic() + 30
     while True:
         try:
-            psycopg.connect(Postgres(port).url(), connect_timeout=5).close()
-            return port
+            psycopg.connect(Postgres(port, server).url(), connect_timeout=5).close()
+            return Postgres(port, server)
         except psycopg.OperationalError:
             if time.monotonic() > patience:
                 raise RuntimeError(f"PostgreSQL did not start:\n{log.read_text()}") from None

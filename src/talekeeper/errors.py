@@ -15,6 +15,7 @@
     │   └── TooManyAtOnce           as many as may go on at the same time
     ├── StoreError              the database could not do it; nothing was acknowledged
     │   ├── StoreBusy           locked or overloaded; trying again soon helps
+    │   │   └── HolderSilent        the process that writes a reply does not end it
     │   ├── StoreFull           the disk is full; reads go on
     │   ├── SyncFailed          the disk did not confirm the write
     │   ├── StoreUnavailable    the database server cannot be reached, or the store is closed
@@ -140,6 +141,10 @@ class StoreBusy(StoreError):
     code = "store_busy"
     retryable = True
     retry_after = 1.0
+
+
+class HolderSilent(StoreBusy):
+    """The stop of the reply is stored, and the process that writes the reply has not heeded it."""
 
 
 class StoreFull(StoreError):

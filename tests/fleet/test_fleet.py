@@ -9,6 +9,7 @@ import signal
 import time
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from engines import Valkey
@@ -139,6 +140,30 @@ async def test_deleting_a_conversation_stops_the_reply_of_another_process(two: F
         assert len(kept["content"]) >= 100
 
 
+async def test_a_locked_row_is_not_taken_for_a_process_that_does_not_end_its_reply(two: Fleet):
+    """Deleting is refused, and asked for again: the reply keeps all that was seen of it."""
+    async with two.servers[0].client() as one, two.servers[1].client() as other:
+        conversation = await one.open()
+        with psycopg.connect(two.database_url, autocommit=True) as foreign:
+            sent = await one.say(conversation, "[[tokens 3000]] [[pace 5ms]]")
+            reply = sent["reply"]["id"]
+            foreign.execute("BEGIN")
+            foreign.execute("SELECT 1 FROM conversations WHERE id = %s FOR UPDATE", [conversation])
+            following = asyncio.create_task(followed(other, conversation, reply))
+            path = f"/api/conversations/{conversation}"
+            asked = asyncio.create_task(other.ask("DELETE", path))
+            await asyncio.sleep(0.75)  # longer than a lock is waited for
+            foreign.execute("ROLLBACK")
+        gone = await asked
+        while gone.status == 503:
+            gone = await other.ask("DELETE", path)
+        assert gone.status == 200, gone.body
+        story = await following
+        kept = await one.message(conversation, reply)
+        assert story.grown[reply]
+        assert kept["content"].startswith(story.grown[reply])
+
+
 async def test_what_a_stream_follows_is_changed_through_another_process(two: Fleet):
     async with two.servers[0].client() as one, two.servers[1].client() as other:
         conversation = await one.open()
@@ -238,11 +263,14 @@ async def test_health_says_that_redis_does_not_answer_and_names_no_password(
         await until(lambda: _is_well(one), seconds=5)
 
 
-async def test_without_postgresql_what_is_asked_is_refused_within_two_seconds(two: Fleet):
+@pytest.mark.parametrize("fault", ["cut", "swallow"])
+async def test_without_postgresql_what_is_asked_is_refused_within_two_seconds(
+    two: Fleet, fault: str
+):
     """And taken again once it is back, by the same process, exactly once."""
     async with two.servers[0].client() as one, two.servers[1].client() as other:
         conversation = await one.open()
-        two.members[0].database.cut()
+        getattr(two.members[0].database, fault)()
         name = new_id()
         for ask in (
             lambda: one.get(f"/api/conversations/{conversation}"),

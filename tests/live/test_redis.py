@@ -7,6 +7,7 @@ import asyncio
 import signal
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from redis import Redis
@@ -15,9 +16,28 @@ from engines import Valkey
 from faulty_proxy import FaultyProxy
 from servers import until
 from talekeeper.clock import Millis
-from talekeeper.domain.conversations import AS_THE_PROVIDER_DOES, Conversation
-from talekeeper.domain.events import Recorded
-from talekeeper.ids import AccountId, BootId, ConversationId, GenerationId, MessageId, fresh_id
+from talekeeper.domain.audiences import Audience
+from talekeeper.domain.conversations import (
+    AS_THE_PROVIDER_DOES,
+    Conversation,
+    Message,
+    ReplyError,
+    Speaker,
+)
+from talekeeper.domain.events import JobChanged, Recorded
+from talekeeper.domain.jobs import Job
+from talekeeper.domain.parts import Citation, Citations, Dice, Drafts, Picture, Reasoning
+from talekeeper.ids import (
+    AccountId,
+    BootId,
+    ConversationId,
+    DraftId,
+    GenerationId,
+    JobId,
+    MessageId,
+    RecordId,
+    fresh_id,
+)
 from talekeeper.live import (
     AccountTopic,
     ConversationTopic,
@@ -149,6 +169,42 @@ async def test_events_and_requests_come_in_the_order_in_which_they_were_told(val
         assert other.hub.announced(ADA) == one.hub.announced(ADA) == 3
 
 
+async def test_every_part_of_a_message_and_a_job_are_equal_in_the_other_process(valkey: Valkey):
+    """Tuples, dataclasses in dataclasses and None: equal, and of the same types."""
+    said = Message(
+        id=REPLY, conversation_id=TALE, seq=2, parent_id=None, role="assistant", content="Well: 🐉",
+        status="failed", revision=3, created_at=Millis(1), updated_at=Millis(2),
+        error=ReplyError("provider_failed", "It broke.", retryable=True, retry_after=1.5),
+        speaker=Speaker("Mira", RecordId(fresh_id())), mode="speak", audience=Audience("characters", (RecordId("a"), RecordId("b"))),
+        parts=(
+            Reasoning(1_200, ms=None),
+            Reasoning(7, ms=40),
+            Citations((Citation("a word", REPLY), Citation("another"))),
+            Citations(()),
+            Drafts((DraftId("one"), DraftId("two"))),
+            Picture("0" * 64, "image/png", 640, None, "A dragon"),
+            Dice("2d6+3", (1, 6), 10),
+        ),
+    )  # fmt: skip
+    job = Job(
+        id=JobId(fresh_id()), kind="title", owner_id=ADA, conversation_id=None,
+        payload={"of": [1, None, {"deep": "er"}]}, result=None, state="running", progress=1,
+        progress_of=None, attempts=2, is_cancel_asked=False, error_code=None,
+        created_at=Millis(1), updated_at=Millis(2),
+    )  # fmt: skip
+    told = [
+        replace(event(2), kind="message_added", message=said),
+        replace(event(3), kind="message_changed", message=replace(said, parts=(), error=None)),
+        JobChanged(ADA, job),
+        JobChanged(ADA, replace(job, result={"title": "A tale"}, state="done")),
+    ]
+    async with two(valkey.url) as (one, other):
+        one.hub.announce(told)
+        await other.hears(lambda: len(other.heard) >= len(told))
+        assert other.heard == told == one.heard
+        assert repr(other.heard) == repr(told)
+
+
 async def test_an_event_that_is_too_large_is_read_from_the_log(valkey: Valkey):
     async with two(valkey.url) as (one, other):
         one.hub.announce([event(1, title="x" * 100_000), event(2)])
@@ -252,6 +308,24 @@ async def test_what_was_told_last_is_heard_when_a_process_leaves(valkey: Valkey)
         one.hub.announce([event(1)])
         await one.hub.leave()
         await other.hears(lambda: event(1) in other.heard)
+
+
+@pytest.mark.parametrize("half", ["_sender", "_hearer"])
+async def test_a_process_leaves_though_its_client_turns_the_cancellation_into_a_timeout(
+    valkey: Valkey, half: str, monkeypatch: pytest.MonkeyPatch
+):
+    async def timed_out(*_args: object, **_options: object) -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            raise TimeoutError from None
+
+    async with two(valkey.url) as (one, _other):
+        client = getattr(one.hub, half)
+        monkeypatch.setattr(client, "xadd", timed_out)
+        monkeypatch.setattr(client, "xread", timed_out)
+        await asyncio.sleep(0.6)  # each half of the connection waits in it
+        await asyncio.wait_for(one.hub.leave(), 5)
 
 
 async def test_no_password_is_in_the_log(

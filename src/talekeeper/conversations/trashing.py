@@ -9,7 +9,7 @@ from typing import Final, Protocol, TypeVar
 from talekeeper.clock import Millis
 from talekeeper.database import Reader, Store, Writer
 from talekeeper.domain.conversations import Conversation
-from talekeeper.errors import GenerationRunning, InvalidInput, NotInTrash, StoreBusy
+from talekeeper.errors import GenerationRunning, HolderSilent, InvalidInput, NotInTrash
 from talekeeper.generation.running import Generations
 from talekeeper.ids import AccountId, ConversationId
 from talekeeper.store.conversations import get_conversation
@@ -174,8 +174,8 @@ async def when_quiet(
         if found is not None:
             try:
                 await generations.stop(found.generation)
-            except StoreBusy:
-                may_wait = False  # its process does not answer: the reply ends with what is stored
+            except HolderSilent:
+                may_wait = False  # the reply ends with what is stored
         try:
             return await store.write(
                 partial(unit, may_wait=may_wait), conversation_id=conversation_id

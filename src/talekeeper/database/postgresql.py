@@ -2,13 +2,20 @@
 
 A batch locks its conversations in sorted order before it does anything else, so that two batches
 cannot wait for each other. `synchronous_commit` is read back: an acknowledgement means a flush.
+
+A server can stop answering and leave its connections open (frozen, or behind a network that
+swallows). A statement that waits for longer than SILENCE therefore has a new connection ask whether
+the server answers at all. If it does, the statement is slow, and waits on; else the connection is
+closed. Every unit is answered within two seconds so, and a busy server is not taken for a dead one.
 """
 
-from collections.abc import Collection
-from typing import Any, Final
+import time
+from collections.abc import Callable, Collection, Generator
+from typing import Any, Final, Self, TypeVar
 
 import psycopg
 from psycopg import errors as pg
+from psycopg.abc import RV, PQGen, PQGenConn
 from psycopg.types.numeric import Int8Dumper
 
 from talekeeper.database.statements import Engine
@@ -28,6 +35,61 @@ _OPTIONS: Final = (
 _MIGRATION_LOCK: Final = 0x54414C45
 _LOCK: Final = "SELECT id FROM conversations WHERE id = ANY(%(ids)s) ORDER BY id FOR UPDATE"
 
+SILENCE: Final = 0.6
+"""Seconds that a statement waits before a new connection asks whether the server answers."""
+CONNECTING: Final = 1.2
+"""Seconds that the server may take to answer a new connection. With SILENCE less than two."""
+_KNOWN_SILENT: Final = 1.0
+"""Seconds after a silence in which no connection is tried, so that units that wait are answered."""
+
+Y = TypeVar("Y")
+
+
+class ServerSilent(psycopg.OperationalError):
+    """The server answers nobody. What was sent to it may be carried out all the same."""
+
+
+class _Connection(psycopg.Connection[Any]):
+    """A connection that closes itself when the server answers neither it nor a new connection."""
+
+    answers: Callable[[], bool] | None = None
+    """Whether a new connection is answered; None where nobody is to ask."""
+
+    @classmethod
+    def _connect_gen(cls, conninfo: str = "") -> PQGenConn[Self]:
+        return _heard(super()._connect_gen(conninfo), CONNECTING)
+
+    def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
+        try:
+            return super().wait(_heard(gen, SILENCE, self.answers), interval, timeout)
+        except ServerSilent:
+            self.close()
+            raise
+
+
+def _heard(
+    driving: Generator[Y, int, RV], seconds: float, answers: Callable[[], bool] | None = None
+) -> Generator[Y, int, RV]:
+    """`driving`, which psycopg sends 0 ten times a second while nothing comes.
+
+    Raises ServerSilent when nothing came for so many seconds, and `answers` does not say that the
+    server answers others.
+    """
+    since = time.monotonic()
+    try:
+        awaited = next(driving)
+        while True:
+            ready = yield awaited
+            if ready:
+                since = time.monotonic()
+            elif time.monotonic() - since > seconds:
+                if answers is None or not answers():
+                    raise ServerSilent("The server does not answer.")
+                since = time.monotonic()
+            awaited = driving.send(ready)
+    except StopIteration as end:
+        return end.value
+
 
 class Postgresql:
     """A database on a server. `url` is a libpq address, which may hold a password: never shown."""
@@ -36,6 +98,7 @@ class Postgresql:
         self.url = url
         self.name: Engine = "postgresql"
         self.writers = 3
+        self._silent_at = -_KNOWN_SILENT
 
     @property
     def begin_migration(self) -> tuple[str, ...]:
@@ -68,11 +131,23 @@ class Postgresql:
         return self._connect()
 
     def _connect(self) -> "psycopg.Connection[Any]":
-        connection = psycopg.connect(
+        if time.monotonic() - self._silent_at < _KNOWN_SILENT:
+            raise ServerSilent("The server did not answer a moment ago.")
+        try:
+            connection = self._connected()
+        except ServerSilent:
+            self._silent_at = time.monotonic()
+            raise
+        connection.answers = self._answers
+        # One type for every whole number: else a statement is planned once for each size of them.
+        connection.adapters.register_dumper(int, Int8Dumper)
+        return connection
+
+    def _connected(self) -> _Connection:
+        return _Connection.connect(
             self.url,
             autocommit=True,
             options=_OPTIONS,
-            connect_timeout=2,
             # A network that is gone is noticed by the kernel, which acknowledges for busy programs.
             tcp_user_timeout=1_500,
             keepalives_idle=1,
@@ -81,9 +156,15 @@ class Postgresql:
             prepare_threshold=2,
             application_name="talekeeper",
         )
-        # One type for every whole number: else a statement is planned once for each size of them.
-        connection.adapters.register_dumper(int, Int8Dumper)
-        return connection
+
+    def _answers(self) -> bool:
+        try:
+            self._connect().close()
+        except ServerSilent:
+            return False
+        except psycopg.Error:
+            return True  # to refuse a connection is an answer
+        return True
 
     def begin_write(self, cursor: Cursor, *, conversation_ids: Collection[str]) -> None:
         cursor.execute("BEGIN", {})
@@ -117,6 +198,11 @@ class Postgresql:
                 | pg.DeadlockDetected()
             ):
                 return StoreBusy("The database is busy. Try again in a moment.")
+            case ServerSilent():
+                return StoreUnavailable(
+                    "The database server does not answer. What was asked for may be done all the "
+                    "same; a message can be sent again, it is stored once. Try again in a moment."
+                )
             case _ if self.is_connection_lost(error):
                 return StoreUnavailable("The database server cannot be reached. Is it running?")
             case psycopg.OperationalError():

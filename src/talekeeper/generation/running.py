@@ -183,7 +183,7 @@ class Generations:
     async def stop(self, generation: Generation) -> None:
         """The generation has ended and what it said is kept, when this returns.
 
-        Raises StoreBusy when another process fills it and has not ended it within seconds.
+        Raises HolderSilent when another process fills it and has not ended it within seconds.
         """
         if not self.fills(generation.id) and generation.status == "running":
             await self.take_up_unfilled(generation, ending="stopped")

@@ -14,7 +14,7 @@ from typing import Final
 from talekeeper.database import Store, Writer
 from talekeeper.domain.conversations import Generation
 from talekeeper.domain.events import Recorded
-from talekeeper.errors import StoreBusy, StoreUnavailable
+from talekeeper.errors import HolderSilent, StoreUnavailable
 from talekeeper.ids import BootId, GenerationId
 from talekeeper.live import (
     ConversationTopic,
@@ -39,8 +39,8 @@ _DUTY: Final = Duty(
 async def stop_elsewhere(store: Store, hub: Hub, generation: Generation) -> None:
     """The generation, which another process fills, has ended and what it said is kept.
 
-    Raises StoreBusy when that process has not ended it in time. The stop is stored then, and still
-    holds.
+    Raises HolderSilent when that process has not ended it in time. The stop is stored then, and
+    still holds.
     """
     ends = await hub.subscribe([ConversationTopic(generation.conversation_id)])
     try:
@@ -51,7 +51,7 @@ async def stop_elsewhere(store: Store, hub: Hub, generation: Generation) -> None
                 while await _runs(store, generation):
                     await _something_happened(ends)
         except TimeoutError:
-            raise StoreBusy(
+            raise HolderSilent(
                 "The server process that writes this reply does not answer. The stop is noted: the "
                 "reply ends within seconds, with the text that is stored. Look again in a moment."
             ) from None

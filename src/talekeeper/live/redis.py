@@ -225,7 +225,7 @@ class RedisHub(MemoryHub):
             self._waiter.set_result(None)
 
     async def _send_forever(self) -> None:
-        while True:
+        while not _is_cancelled():
             try:
                 await self._something_to_send()
                 await self._send_batch()
@@ -306,7 +306,7 @@ class RedisHub(MemoryHub):
     # Hearing
 
     async def _hear_forever(self) -> None:
-        while True:
+        while not _is_cancelled():
             try:
                 if self._last_id is None:
                     self._last_id = await self._beginning()
@@ -390,7 +390,7 @@ class RedisHub(MemoryHub):
     async def _watch_forever(self) -> None:
         loop = asyncio.get_running_loop()
         trimmed_at = 0.0
-        while True:
+        while not _is_cancelled():
             await asyncio.sleep(LOOK)
             now = loop.time()
             if self.trouble is not None and now - self._lapsed_at >= LAPSES:
@@ -418,6 +418,14 @@ class RedisHub(MemoryHub):
         """A process that is alive by its lease has not been heard for a while."""
         now = asyncio.get_running_loop().time()
         return any(now - self._heard_at.get(each, 0.0) > SILENT for each in self._others)
+
+
+def _is_cancelled() -> bool:
+    """Whether the running task was cancelled, and redis-py has raised a TimeoutError instead: it does
+    where its own time to close the connection is over.
+    """
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _read(item: _Item) -> _Item:
