@@ -8,7 +8,7 @@ from typing import Final, Protocol, TypeVar
 
 from talekeeper.clock import Millis
 from talekeeper.domain.conversations import Conversation
-from talekeeper.errors import GenerationRunning, InvalidInput, NotInTrash, HolderSilent
+from talekeeper.errors import GenerationRunning, HolderSilent, InvalidInput, NotInTrash
 from talekeeper.generation.running import Generations
 from talekeeper.ids import AccountId, ConversationId
 from talekeeper.store import Reader, Store, Writer

@@ -90,6 +90,7 @@ def _heard(
     except StopIteration as end:
         return end.value
 
+
 class Postgresql:
     """A database on a server. `url` is a libpq address, which may hold a password: never shown."""
 
