@@ -8,7 +8,7 @@ async with a_fleet(tmp_path, 3, postgres, valkey) as fleet:
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ import aiohttp
 
 from engines import Valkey
 from faulty_proxy import FaultyProxy
-from servers import TOKEN, Client, Server, troubles_of
+from servers import SERVE, TOKEN, Client, Server, troubles_of
 from talekeeper.torture.serving import beside
 
 
@@ -60,7 +60,13 @@ class Fleet:
 
 @asynccontextmanager
 async def a_fleet(
-    folder: Path, size: int, database_url: str, valkey: Valkey, *, verifies: bool = True
+    folder: Path,
+    size: int,
+    database_url: str,
+    valkey: Valkey,
+    *,
+    verifies: bool = True,
+    command: Sequence[str] = SERVE,
 ) -> AsyncGenerator[Fleet]:
     """A fleet of that size. Left without an error, its store holds all that must be true of it."""
     database = urlsplit(database_url)
@@ -74,6 +80,7 @@ async def a_fleet(
                 folder / f"server-{number}",
                 database_url=database_url.replace(f":{database.port}/", f":{to_database.port}/"),
                 env={"TALEKEEPER_REDIS_URL": valkey.url_at(to_redis.port)},
+                command=command,
             )
             stack.push_async_callback(beside, server.end)
             members.append(Member(server, to_database, to_redis))

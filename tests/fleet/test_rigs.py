@@ -15,7 +15,8 @@ import pytest
 
 from engines import Valkey
 from fleet.fleets import Member, a_fleet
-from servers import Client, Story, until
+from servers import SERVE, Client, Story, until
+from talekeeper.torture import controls
 from talekeeper.torture.asking import IN_FLIGHT
 from talekeeper.torture.crowd import Crowd, losses
 from talekeeper.torture.serving import beside
@@ -50,6 +51,10 @@ async def cut_from_postgresql(member: Member) -> None:
     member.database.mend()
 
 
+async def undisturbed(_: Member) -> None:
+    await asyncio.sleep(4)
+
+
 TROUBLES = {
     "killed": (killed, 10),
     "frozen": (frozen, 5),
@@ -63,6 +68,22 @@ async def test_nothing_is_lost_or_doubled_and_no_follower_has_a_gap(
 ):
     every = [act for act, _ in TROUBLES.values()]
     await _suffered(tmp_path, postgres_database, valkey, every, name="each once")
+
+
+async def test_the_rig_reports_the_gaps_of_processes_that_lose_what_they_hear(
+    tmp_path: Path, postgres_database: str, valkey: Valkey
+):
+    """The control: servers that lose every third batch, with both nets under it switched off."""
+    command = controls.command("deaf_to_lapses")
+    with pytest.raises(AssertionError, match=r"delta at \d+, known up to"):
+        await _suffered(
+            tmp_path,
+            postgres_database,
+            valkey,
+            [undisturbed] * 2,
+            name="deaf to lapses",
+            command=command,
+        )
 
 
 @pytest.mark.long
@@ -82,9 +103,13 @@ async def _suffered(
     acts: Sequence[Callable[[Member], Awaitable[None]]],
     *,
     name: str,
+    command: Sequence[str] = SERVE,
 ) -> None:
     chance = random.Random(name)
-    async with a_fleet(folder, 3, database_url, valkey) as fleet, fleet.anyone() as client:
+    async with (
+        a_fleet(folder, 3, database_url, valkey, command=command) as fleet,
+        fleet.anyone() as client,
+    ):
         conversations = [await client.open() for _ in range(3)]
         crowd = Crowd(client, conversations, speaks=_spoken, pause=0.05)
         crowd.arrive(PEOPLE, follow=True)

@@ -2,7 +2,8 @@
 
 `early_acks` answers before it commits. `normal_sync` commits without a flush. `deaf_to_errors`
 acknowledges what the disk refused. `patient` waits ten seconds for a foreign lock. `no_epoch` writes
-a reply's end although its generation is not the running one any more.
+a reply's end although its generation is not the running one any more. `deaf_to_lapses` loses every
+third batch of another process, and looks into the store neither for a lapse nor for a gap.
 """
 
 import asyncio
@@ -106,12 +107,37 @@ def _no_epoch() -> None:
     setattr(checkpointing, "add_chunk", add_chunk)  # noqa: B010
 
 
+def _deaf_to_lapses() -> None:
+    # Its libraries are slow to import, and no other control needs them.
+    from talekeeper.conversations import following
+    from talekeeper.live.redis import RedisHub
+
+    hear: Callable[[RedisHub, dict[bytes, bytes]], None] = getattr(RedisHub, "_hear")  # noqa: B009
+
+    def hear_some(self: RedisHub, fields: dict[bytes, bytes]) -> None:
+        if int(fields[b"n"]) % 3:
+            hear(self, fields)
+
+    def ignore(*_: object) -> bool:
+        return False
+
+    def grown(state: Any, delta: Any) -> list[Any]:
+        state.place = following.Place(state.place.seq, delta.generation_id, delta.end)
+        return [following.Grew(state.place, delta, False)]
+
+    setattr(RedisHub, "_hear", hear_some)  # noqa: B010
+    setattr(RedisHub, "lapse", ignore)  # noqa: B010
+    setattr(following, "_leaves_gap", ignore)  # noqa: B010
+    setattr(following, "_grown", grown)  # noqa: B010
+
+
 CONTROLS: Final[dict[str, Callable[[], None]]] = {
     "early_acks": _early_acks,
     "normal_sync": _normal_sync,
     "deaf_to_errors": _deaf_to_errors,
     "patient": _patient,
     "no_epoch": _no_epoch,
+    "deaf_to_lapses": _deaf_to_lapses,
 }
 
 
