@@ -220,6 +220,13 @@ WALK: dict[tuple[str, str], Reaching | str] = {
     ],
     ("GET", "/api/conversations"): "lists the asker's own; its cursor is tried below",
     ("POST", "/api/conversations/current"): "takes no id",
+    ("GET", "/api/messages/{message_id}/reasoning/{position}"): _at(
+        "GET", "/api/messages/{message}/reasoning/0"
+    ),
+    ("GET", "/api/models"): "the owner's alone, and of no account",
+    ("POST", "/api/models"): "the owner's alone, and of no account",
+    ("POST", "/api/models/{name}/stop"): "the owner's alone, and of no account",
+    ("DELETE", "/api/models/{name}"): "the owner's alone, and of no account",
     ("GET", "/api/connections"): "lists the asker's own and the server's",
     ("POST", "/api/connections"): "an id is the asker's to take, whatever others have under it",
     ("GET", "/api/connections/presets"): "the same for every account",
@@ -252,6 +259,8 @@ async def _owning(client: Client) -> Belongings:
     sent = await client.say(conversation, "[[say It is under the wheel.]]")
     await client.ended(sent)
     account = (await client.get("/api/me"))["id"]
+    # The owner of a server that is used by many tests may have no token left: a link is one.
+    await client.ask("POST", "/api/login-links", {})
     # The same one each time: an account may have only so many.
     connection = {"id": str(uuid5(NAMESPACE_URL, account)), "kind": "anthropic"}
     return Belongings(
