@@ -134,6 +134,10 @@ async def test_deleting_a_conversation_stops_the_reply_of_another_process(two: F
         sent = await one.say(conversation, "[[tokens 3000]] [[pace 5ms]]")
         await followed(other, conversation, sent["reply"]["id"], length=100)
         gone = await other.ask("DELETE", f"/api/conversations/{conversation}")
+        while gone.status == 503:  # a busy machine holds the row's lock for longer than is waited
+            assert gone.json["code"] == "store_busy"
+            await asyncio.sleep(0.2)
+            gone = await other.ask("DELETE", f"/api/conversations/{conversation}")
         assert gone.status == 200, gone.body
         kept = await one.message(conversation, sent["reply"]["id"])
         assert kept["status"] == "stopped"
