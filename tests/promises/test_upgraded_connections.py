@@ -76,6 +76,8 @@ def _old_installation(
             sealed_key=sealed(ADA), key_hint="-ada", context_length=9_000, longest_request=5_000,
         )  # fmt: skip
         put("provider_settings", account_id=ADA, provider="ollama", model="llama")
+        # Another language at the same host, as a proxy speaks it.
+        put("provider_settings", account_id=ADA, provider="google", base_url=friend)
         put(
             "provider_settings", account_id=BEA, provider="openai", sealed_key=sealed(BEA),
             key_hint="-bea", model="of bea",
@@ -120,7 +122,7 @@ async def test_what_was_set_for_each_provider_is_a_connection_that_answers(
             openai, ollama = server_connection_id("openai"), server_connection_id("ollama")
             assert shown["chosen"] == {"connection_id": openai, "model": "grand"}
             expected = {
-                "name": "127.0.0.1",
+                "name": "127.0.0.1 2",
                 "kind": "openai",
                 "servers": False,
                 "base_url": friend.url,
@@ -132,6 +134,8 @@ async def test_what_was_set_for_each_provider_is_a_connection_that_answers(
             }
             assert {key: items[openai][key] for key in expected} == expected
             assert (items[ollama]["name"], items[ollama]["model"]) == ("Ollama", "llama")
+            google = items[server_connection_id("google")]
+            assert (google["name"], google["base_url"]) == ("127.0.0.1", friend.url)
 
             async def conversation(name: str) -> Any:
                 found = (await ask(app, "GET", f"/api/conversations/{name}", owner)).json()

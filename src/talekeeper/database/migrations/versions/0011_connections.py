@@ -77,14 +77,22 @@ def upgrade() -> None:
                 p.account_id, p.provider, p.base_url, p.sealed_key, p.key_hint, p.model,
                 p.context_length, p.longest_request, a.created_at
             FROM provider_settings p JOIN accounts a ON a.id = p.account_id
+            ORDER BY p.account_id, p.provider
             """
         )
     )
+    taken: set[tuple[str, str]] = set()
     for row in rows.mappings().all():
         kind = row["provider"]
         if kind not in _IDS:
             continue
-        name = _name(kind, row["base_url"])
+        name = own = _name(kind, row["base_url"])
+        number = 1
+        # Several languages may be spoken at one host: an account's names are its own, each once.
+        while (row["account_id"], name) in taken:
+            number += 1
+            name = f"{own} {number}"
+        taken.add((row["account_id"], name))
         values = {key: value for key, value in row.items() if key != "provider"}
         values |= {"id": _IDS[kind], "kind": kind, "name": name, "name_key": name.casefold()}
         op.bulk_insert(connections, [values])
