@@ -7,6 +7,11 @@ from typing import Any
 import psycopg
 import pytest
 
+from talekeeper.database import Writer
+from talekeeper.generation import leasing
+from talekeeper.generation.leasing import Lease
+from talekeeper.ids import BootId
+from talekeeper.providers.scripted import Script
 from tales import a_table, until
 
 pytestmark = pytest.mark.postgres
@@ -49,3 +54,42 @@ async def test_a_lease_is_renewed_after_an_error_that_no_one_foresaw(
 
         await until(is_renewed)
         assert table.tasks.died == ()
+
+
+@pytest.mark.req("R11")
+async def test_after_an_outage_of_the_database_the_first_to_renew_ends_no_others_reply(
+    tmp_path: Path, postgres_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every lease runs out while no process reaches the database; all of them are alive."""
+    monkeypatch.setattr(leasing, "LEASE_MS", 1_000)
+    monkeypatch.setattr(leasing, "RENEW_SECONDS", 0.1)
+    renew = Lease._renew
+    cut_off: set[BootId] = set()
+
+    def reaching(lease: Lease, tx: Writer) -> Any:
+        if lease._boot_id in cut_off:
+            raise ZeroDivisionError
+        return renew(lease, tx)
+
+    monkeypatch.setattr(Lease, "_renew", reaching)
+    script = Script(["The inn ", "is full."], gated=True)
+    async with (
+        a_table(tmp_path / "one", database_url=postgres_database, script=script) as one,
+        a_table(tmp_path / "other", database_url=postgres_database) as other,
+    ):
+        sent = await one.say("Who is there?")
+        assert sent.reply is not None
+        cut_off |= {one.boot_id, other.boot_id}
+        await asyncio.sleep(1.2)
+        cut_off.discard(other.boot_id)
+        before = _until_of(postgres_database, other.boot_id)
+
+        async def is_renewed() -> bool:
+            return await asyncio.to_thread(_until_of, postgres_database, other.boot_id) > before
+
+        await until(is_renewed)
+        await asyncio.sleep(0.3)  # in which the other judges, if it does so at once
+        cut_off.clear()
+        script.release(2)
+        await one.ended(sent)
+        assert (await one.message(sent.reply.id)).status == "complete"

@@ -5,6 +5,9 @@ seconds later any other may take its conversations over. The generation's epoch 
 frozen one from writing when it wakes. The hub is told which other processes are alive, so that it
 knows whom it should hear. On SQLite the data folder's lock says all this by itself:
 a lease is taken once, for the record, and never renewed, so an idle laptop's disk stays asleep.
+
+While the database is away every lease runs out, and every process may be alive. So one that could not
+renew its own in time ends no other's replies before the others had a whole lease's time to renew.
 """
 
 import asyncio
@@ -32,6 +35,8 @@ log = structlog.get_logger(__name__)
 
 LEASE_MS: Final = 5_000
 RENEW_SECONDS: Final = 1.0
+_LATE_SECONDS: Final = 1.5
+"""Seconds beyond its time after which a renewal is late: what it waited for, others may have, too."""
 _FOREVER_MS: Final = 1 << 60
 _FORGOTTEN_MS: Final = 3_600_000
 _DUTY: Final = Duty(
@@ -85,16 +90,24 @@ class Lease:
             log.warning("lease.not_released", code=error.code)
 
     async def _renew_forever(self) -> None:
+        time = asyncio.get_running_loop().time
+        renewed_at, judges_from = time(), 0.0
         while True:
             await asyncio.sleep(RENEW_SECONDS)
             try:
                 is_held, others = await self._store.write(self._renew)
                 if not is_held:
                     log.warning("lease.was_lost", boot_id=self._boot_id)
+                if not is_held or time() - renewed_at > RENEW_SECONDS + _LATE_SECONDS:
+                    judges_from = time() + LEASE_MS / 1000
+                renewed_at = time()
                 self._hub.note_others(others)
             except Exception as error:  # noqa: BLE001 - renewed a second later, it still holds
                 code = error.code if isinstance(error, StoreError) else "internal"
                 log.warning("lease.not_renewed", code=code, at=trail(error))
+                continue
+            if time() < judges_from:
+                continue
             try:
                 await recover_replies(self._store, boot_id=self._boot_id)
             except Exception as error:  # noqa: BLE001 - the lease is renewed all the same
