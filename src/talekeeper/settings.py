@@ -159,7 +159,7 @@ class Settings(BaseModel):
         default=5,
         ge=0,
         le=100_000,
-        description="Login links that one address may try in a minute and that let nobody in; 0 is no "
+        description="Login links that fail which one address may try in a minute; 0 is no "
         "limit. Over it a link is not used up, and works when the time is over.",
     )
     searches_per_minute: int = Field(

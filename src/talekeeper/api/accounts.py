@@ -116,7 +116,7 @@ router = APIRouter(route_class=StrictRoute)
 async def open_login_link(request: Request) -> Response:
     """The browser is logged in and the token used up; or a page says how to get another link.
 
-    What lets nobody in is counted by address. Over the limit the token is not even looked at.
+    Links that fail are counted by address. Over the limit the token is not read.
     """
     home = f"{base_path(request)}/"
     keeper = _keeper(request)
@@ -271,7 +271,7 @@ _TOO_OFTEN_PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Talekeeper</title>
 <meta name="viewport" content="width=device-width"></head><body>
 <h1>Too many login links were tried</h1>
-<p>Links that let nobody in were opened too often from your address in the last minute.</p>
+<p>Too many links that do not work were opened from your address in the last minute.</p>
 <p>This one was not used up. Open it again in {} seconds.</p>
 </body></html>
 """

@@ -51,7 +51,7 @@ async def show_local_models(keeper: TheKeeper, _admin: CurrentAdmin) -> LocalMod
 
 @router.post("/models", status_code=202)
 async def add_local_model(keeper: TheKeeper, _admin: CurrentAdmin, body: ModelIn) -> LocalModelsOut:
-    """The server fetches the model, on from where an earlier attempt ended, whoever looks on."""
+    """The server fetches the model by itself, from where an earlier attempt ended."""
     wanted = await asyncio.to_thread(wanted_model, body.source, sha256=body.sha256)
     await keeper.downloads.add(wanted)
     return await _shown(keeper)

@@ -46,14 +46,14 @@ Y = TypeVar("Y")
 
 
 class ServerSilent(psycopg.OperationalError):
-    """The server answers nobody. What was sent to it may be carried out all the same."""
+    """The server answers no connection. It may still carry out what it was sent."""
 
 
 class _Connection(psycopg.Connection[Any]):
     """A connection that closes itself when the server answers neither it nor a new connection."""
 
     answers: Callable[[], bool] | None = None
-    """Whether a new connection is answered; None where nobody is to ask."""
+    """Asks whether the server answers a new connection; None for a connection that asks this itself."""
 
     @classmethod
     def _connect_gen(cls, conninfo: str = "") -> PQGenConn[Self]:

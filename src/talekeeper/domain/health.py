@@ -45,6 +45,6 @@ def size_reasons(*, database: int | None, log: int | None) -> list[Reason]:
         )
         found.append(Reason("log_large", text))
     if database is not None and database > LARGE_DATABASE:
-        text = f"The database has grown to {database >> 20} MB. Delete for good what nobody needs."
+        text = f"The database has grown to {database >> 20} MB. Delete for good what you no longer need."
         found.append(Reason("database_large", text))
     return found

@@ -170,7 +170,7 @@ class RedisHub(MemoryHub):
         ]
 
     async def leave(self) -> None:
-        """What was told here has been sent, if Redis takes it, and nothing more is heard."""
+        """The queue has been sent, if Redis takes it, and no batch is read any more."""
         for task in self._running:
             await self._own_tasks.stop(task)
         if self._running and (self._outgoing or self._unsent):

@@ -137,7 +137,8 @@ _LEFT_BEHIND = f"""
       )
     ORDER BY g.conversation_id
 """
-# Whoever froze may be about to keep one more chunk: it is kept before this, or not at all.
+# A process that froze may be about to store one more chunk: the row locks put that chunk before this
+# statement, or refuse it.
 _ABANDONED = statement(
     f"{_LEFT_BEHIND}",
     postgresql=f"{_LEFT_BEHIND} FOR UPDATE OF g",

@@ -144,7 +144,7 @@ class HeldConversation:
         self._changes.update(changes)
 
     def next_seq(self) -> int:
-        """The place of the next event, which whoever takes it must report with `happened`."""
+        """The place of the next event. The caller must report that event with `happened`."""
         seq: int = self._so_far("seq") + 1
         self._changes["seq"] = seq
         return seq

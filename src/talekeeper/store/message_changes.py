@@ -242,7 +242,7 @@ def add_copies(
 ) -> None:
     """Messages with all they say, parents first, in the log of a conversation that has none yet.
 
-    `leaf_id` is the active leaf. Nobody is told of them one by one: nobody knows the conversation.
+    `leaf_id` is the active leaf. No follower is told of each message: none knows the conversation yet.
     """
     rows: list[dict[str, Any]] = []
     for message in copies:
@@ -305,7 +305,7 @@ def restore_reply(tx: Writer, held: HeldConversation, reply: Message) -> int:
         provider=reply.provider,
         manner=reply.manner,
     )
-    # Whatever removed the row told nobody: it is still counted.
+    # The row was removed without an event, so the conversation still counts it.
     held.count(messages=-1)
     tx.run(_FOLLOW_RESTORED, of_generation=reply.generation_id, to_key=restored.key)
     return restored.key

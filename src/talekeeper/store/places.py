@@ -18,7 +18,7 @@ from talekeeper.domain.events import Event, Log
 FollowerName = Literal["search"]
 FOLLOWERS: Final[frozenset[FollowerName]] = frozenset(get_args(FollowerName))
 
-# A copy in the making and a conversation that is going have a log which nobody follows.
+# A copy in the making and a conversation that is going have a log without followers.
 _ALL = """
     (
         SELECT 'account' AS log_kind, id AS log_id, seq, NULL AS activity FROM accounts

@@ -45,7 +45,7 @@ def tell_emptied(tx: Writer, conversation_id: ConversationId, keys: Sequence[int
     """The conversation's log tells that these messages say nothing any more.
 
     The conversation keeps its rank in the lists: nothing was said in it. One that is going itself
-    has a log that nobody follows any more.
+    has a log without followers.
     """
     taken = tx.first(_TAKE_PLACES, conversation_id=conversation_id, count=len(keys))
     if taken is None:

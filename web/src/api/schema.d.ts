@@ -608,7 +608,7 @@ export interface paths {
         put?: never;
         /**
          * Add Local Model
-         * @description The server fetches the model, on from where an earlier attempt ended, whoever looks on.
+         * @description The server fetches the model by itself, from where an earlier attempt ended.
          */
         post: operations["add_local_model_api_models_post"];
         delete?: never;
