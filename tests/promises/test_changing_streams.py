@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from servers import Client, Event, Server, Story, Stream, follow_path, new_id, served, until
-from talekeeper.api.events import MOST_FOLLOWED
+from talekeeper.api.open_streams import MOST_FOLLOWED
 from talekeeper.providers.scripted import scripted_text
 
 WHOLE = scripted_text(120)

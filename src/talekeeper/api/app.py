@@ -21,6 +21,7 @@ from talekeeper.api import (
 )
 from talekeeper.api.access import mount_access
 from talekeeper.api.metrics import Metrics, mount_metrics
+from talekeeper.api.open_streams import open_streams
 from talekeeper.api.page import mount_page
 from talekeeper.api.problems import mount_problems
 from talekeeper.keeper import open_keeper
@@ -48,7 +49,7 @@ def create_app(settings: Settings) -> FastAPI:
             app.state.keeper = keeper
             metrics.watch(keeper)
             async with (
-                events.open_streams(keeper) as app.state.streams,
+                open_streams(keeper) as app.state.streams,
                 health.health_watched(keeper) as app.state.health,
             ):
                 yield

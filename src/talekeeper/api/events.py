@@ -10,10 +10,8 @@ in time, or nothing joins the processes, the answer is 404, and the client opens
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
-from functools import partial
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -27,6 +25,7 @@ from talekeeper.accounts.holding import ENDED, Hold
 from talekeeper.api.bodies import Body, Id
 from talekeeper.api.health import Health, HealthWatch, TheHealth
 from talekeeper.api.identity import Asking
+from talekeeper.api.open_streams import MOST_FOLLOWED, TOO_MANY, Streams, entered, parsed_follows
 from talekeeper.api.resources import CurrentAccount, TheKeeper, resource
 from talekeeper.api.stream_events import (
     AccountReady,
@@ -51,21 +50,12 @@ from talekeeper.conversations.following import (
     Worked,
     parsed_place,
 )
-from talekeeper.errors import InvalidInput, NotFound, TooManyAtOnce, Unauthenticated, trail
-from talekeeper.ids import AccountId, BootId, ConversationId, canonical_id, fresh_id
-from talekeeper.keeper import Keeper
-from talekeeper.live import FollowAnswered, FollowAsked, Hub, StreamTopic, Subscription
-from talekeeper.tasks import Duty
+from talekeeper.errors import InvalidInput, Unauthenticated, trail
+from talekeeper.ids import BootId, ConversationId, fresh_id
 
 router = resource("events")
 
 HEARTBEAT: Final = 15.0
-MOST_FOLLOWED: Final = 32
-"""Conversations that one stream follows at once."""
-AGAIN: Final = 5
-"""Seconds after which a client that has too many streams may ask whether one has ended."""
-ANSWER_SECONDS: Final = 1.0
-"""How long the process that holds a stream may take to answer another one."""
 LAST_WORDS_SECONDS: Final = 0.5
 """How long the last event may take to a client that reads slowly, or not at all."""
 
@@ -79,9 +69,6 @@ _HEADERS: Final = {
 _STREAM: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "Events, until the client leaves.", "content": {"text/event-stream": {}}}
 }
-_DUTY: Final = Duty(
-    "event streams", "A page whose requests reach another server process opens its stream again."
-)
 log = structlog.get_logger(__name__)
 _json = msgspec.json.Encoder()
 
@@ -239,125 +226,6 @@ class AccountNames(Names):
         return ",".join((f"{self._boot_id}/{self._heard}", *places))
 
 
-class Streams:
-    """The event streams that are open in this process: how many an account has, and the account
-    streams by their ids. Made by `open_streams`.
-    """
-
-    def __init__(self, hub: Hub, requests: Subscription, *, at_once: int) -> None:
-        self._hub = hub
-        self._requests = requests
-        self._at_once = at_once
-        self._open: dict[str, Follower] = {}
-        self._counts: Counter[AccountId] = Counter()
-
-    def enter(self, account_id: AccountId) -> None:
-        """One more stream of the account's opens. Raises TooManyAtOnce."""
-        if self._at_once and self._counts[account_id] >= self._at_once:
-            raise TooManyAtOnce(
-                f"{self._at_once:,} event streams at once is the limit of this server. Close a page "
-                "or a program that follows it.",
-                seconds=AGAIN,
-            )
-        self._counts[account_id] += 1
-
-    def leave(self, account_id: AccountId) -> None:
-        """A stream of the account's has ended."""
-        self._counts[account_id] -= 1
-        if not self._counts[account_id]:
-            del self._counts[account_id]
-
-    def add(self, stream_id: str, follower: Follower) -> None:
-        self._open[stream_id] = follower
-        self._requests.add(StreamTopic(stream_id))
-
-    def drop(self, stream_id: str) -> None:
-        self._open.pop(stream_id, None)
-        self._requests.drop(StreamTopic(stream_id))
-
-    async def change(
-        self, stream_id: str, account_id: AccountId, *, follow: list[str], unfollow: list[str]
-    ) -> list[str]:
-        """What the account's stream follows once it is changed, in whichever process it is open.
-
-        Raises NotFound where no process that answers has such a stream, InvalidInput for a `follow`
-        that is none, and where it would follow too much.
-        """
-        if stream_id in self._open or not self._hub.reaches_others:
-            return self._changed(stream_id, account_id, follow=follow, unfollow=unfollow)
-        answer_to = fresh_id()
-        answers = await self._hub.subscribe([StreamTopic(answer_to)])
-        try:
-            asked = FollowAsked(stream_id, account_id, follow, unfollow, answer_to)
-            self._hub.tell(StreamTopic(stream_id), asked)
-            async with asyncio.timeout(ANSWER_SECONDS):
-                while not answers.is_over:
-                    for notice in await answers.take():
-                        if isinstance(notice, FollowAnswered):
-                            return _answered(notice)
-        except TimeoutError:
-            pass
-        finally:
-            answers.close()
-        raise NotFound(_NO_SUCH_STREAM)
-
-    async def answer_forever(self) -> None:
-        """Carry out what other processes are asked of the streams that are open here."""
-        while not self._requests.is_over:
-            for notice in await self._requests.take():
-                if isinstance(notice, FollowAsked) and notice.stream_id in self._open:
-                    self._hub.tell(StreamTopic(notice.answer_to), self._answer(notice))
-        await asyncio.get_running_loop().create_future()  # the hub is closed: no request comes
-
-    def _answer(self, asked: FollowAsked) -> FollowAnswered:
-        try:
-            following = self._changed(
-                asked.stream_id, asked.account_id, follow=asked.follow, unfollow=asked.unfollow
-            )
-        except (InvalidInput, NotFound) as error:
-            return FollowAnswered([], error.code, error.message)
-        return FollowAnswered(following)
-
-    def _changed(
-        self, stream_id: str, account_id: AccountId, *, follow: list[str], unfollow: list[str]
-    ) -> list[str]:
-        follower = self._open.get(stream_id)
-        if follower is None or follower.owner_id != account_id:
-            raise NotFound(_NO_SUCH_STREAM)
-        follows = _follows(follow)
-        unfollows = {ConversationId(each) for each in unfollow} - follows.keys()
-        if len(follower.following - unfollows | follows.keys()) > MOST_FOLLOWED:
-            raise InvalidInput(_TOO_MANY)
-        for conversation_id in unfollows:
-            follower.unfollow(conversation_id)
-        for conversation_id, place in follows.items():
-            follower.follow(conversation_id, place)
-        return sorted(follower.following)
-
-
-def _answered(answer: FollowAnswered) -> list[str]:
-    match answer.code:
-        case None:
-            return answer.following
-        case InvalidInput.code:
-            raise InvalidInput(answer.message)
-        case _:
-            raise NotFound(answer.message)
-
-
-@asynccontextmanager
-async def open_streams(keeper: Keeper) -> AsyncGenerator[Streams]:
-    """The streams of this process, which other processes can ask for until the end of the block."""
-    streams = Streams(
-        keeper.hub, await keeper.hub.subscribe(()), at_once=keeper.settings.streams_at_once
-    )
-    task = keeper.tasks.start(_DUTY, streams.answer_forever())
-    try:
-        yield streams
-    finally:
-        await keeper.tasks.stop(task)
-
-
 async def _streams(request: Request) -> Streams:
     return request.app.state.streams
 
@@ -388,7 +256,7 @@ async def follow_conversation(
 ) -> EventStream:
     """Everything that happens in this conversation, from `Last-Event-ID` on."""
     place = parsed_place(last_event_id) if last_event_id else None
-    with _entered(streams, asking.account.id) as leave:
+    with entered(streams, asking.account.id) as leave:
         follower = await Follower.begin(
             keeper.store,
             keeper.hub,
@@ -415,12 +283,12 @@ async def follow_account(
 
     A `follow` is a conversation's id, or `ID@SEQ` to hear first what happened after SEQ.
     """
-    follows = _follows(follow_ or [])
+    follows = parsed_follows(follow_ or [])
     account_place, places = _parsed(last_event_id or "")
     follows |= places
     if len(follows) > MOST_FOLLOWED:
-        raise InvalidInput(_TOO_MANY)
-    with _entered(streams, asking.account.id) as leave:
+        raise InvalidInput(TOO_MANY)
+    with entered(streams, asking.account.id) as leave:
         follower = await Follower.begin(
             keeper.store,
             keeper.hub,
@@ -466,34 +334,12 @@ async def change_following(
     return Following(following=following)
 
 
-@contextmanager
-def _entered(streams: Streams, account_id: AccountId) -> Iterator[Callable[[], None]]:
-    """One more stream of the account's, unless the block fails; it ends by the call given."""
-    streams.enter(account_id)
-    leave = partial(streams.leave, account_id)
-    try:
-        yield leave
-    except BaseException:
-        leave()
-        raise
-
-
 def _parsed(last_event_id: str) -> tuple[str | None, dict[ConversationId, Place | None]]:
     """The account's place and those of the followed conversations in an account stream's id."""
     first, *rest = last_event_id.split(",")
     if "/" in first:
-        return first, _follows(rest)
-    return None, _follows([first, *rest] if last_event_id else [])
-
-
-def _follows(texts: list[str]) -> dict[ConversationId, Place | None]:
-    follows: dict[ConversationId, Place | None] = {}
-    for text in texts:
-        name, at, seq = text.partition("@")
-        if at and not (seq.isascii() and seq.isdigit() and len(seq) <= 16):
-            raise InvalidInput("A follow is a conversation's id, or ID@SEQ.")
-        follows[ConversationId(canonical_id(name))] = Place(int(seq)) if at else None
-    return follows
+        return first, parsed_follows(rest)
+    return None, parsed_follows([first, *rest] if last_event_id else [])
 
 
 def _opening(ready: ConversationReady | AccountReady, place: str) -> bytes:
@@ -535,6 +381,4 @@ def _event(name: str, data: object, event_id: str | None) -> bytes:
     return b"".join((head.encode(), b"data: ", _json.encode(data), b"\n\n"))
 
 
-_NO_SUCH_STREAM: Final = "There is no such event stream here. Open another one."
-_TOO_MANY: Final = f"One stream follows {MOST_FOLLOWED} conversations at most."
 _LOGGED_OUT: Final = _event("end", End(Unauthenticated.code, ENDED), None)
