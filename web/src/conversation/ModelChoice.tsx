@@ -1,9 +1,9 @@
-import { Popover } from 'radix-ui'
 import { Fragment, type KeyboardEvent, type RefObject, useEffect, useId, useRef, useState } from 'react'
 import type { Connections, Conversation } from '../api/types'
 import { answeringIn, sentTo } from '../connections/answering'
 import { type ModelChoice as Choice, choiceGroups } from '../connections/choices'
 import { useModelsOfAll } from '../connections/queries'
+import { Flyout } from '../ui/Flyout'
 
 interface ModelChoiceProps {
   /** What the choice opens beside. */
@@ -101,78 +101,67 @@ export function ModelChoice({ anchor, connections, conversation, onChoose, onClo
   const first = options[0]?.key === 'usual' ? options[0] : undefined
 
   return (
-    <Popover.Root open onOpenChange={(open) => !open && onClose()}>
-      <Popover.Anchor virtualRef={anchor as RefObject<HTMLButtonElement>} />
-      <Popover.Portal>
-        <Popover.Content
-          side="top"
-          align="start"
-          sideOffset={6}
-          collisionPadding={12}
-          aria-label="Who answers here"
-          onInteractOutside={(event) => {
-            // The button closes what it opened.
-            if (anchor.current?.contains(event.target as Node)) event.preventDefault()
-          }}
-          className="z-30 flex max-h-[min(28rem,var(--radix-popover-content-available-height))] w-96 max-w-[92vw] flex-col rounded-corner border border-edge bg-raised text-label shadow-lg shadow-shade/20"
-        >
-          <input
-            role="combobox"
-            aria-label="Find a model"
-            aria-expanded={options.length > 0}
-            aria-controls={`${id}-list`}
-            aria-activedescendant={options.length > 0 ? `${id}-${place}` : undefined}
-            aria-autocomplete="list"
-            value={typed}
-            onChange={(event) => {
-              setTyped(event.target.value)
-              setAt(0)
-            }}
-            onKeyDown={onKeyDown}
-            placeholder="Find a model, or type its name"
-            autoComplete="off"
-            autoCapitalize="none"
-            spellCheck={false}
-            className="shrink-0 border-b border-rule bg-transparent px-4 py-2.5 outline-none!"
-          />
-          <div
-            ref={list}
-            id={`${id}-list`}
-            role="listbox"
-            aria-label="Models"
-            className="min-h-0 flex-1 overflow-y-auto py-1.5"
-          >
-            {first && row(first)}
-            {groups.map(({ connection, choices, more }) => {
-              const models = listed.get(connection.id)
-              const host = sentTo(connection)
-              return (
-                // biome-ignore lint/a11y/useSemanticElements: a fieldset is no group of options
-                <div key={connection.id} role="group" aria-label={connection.name}>
-                  <div role="presentation" className="px-4 pt-2.5 pb-0.5">
-                    <span className="small-caps text-faint">{connection.name}</span>
-                    <span className="ml-2 text-note text-faint">
-                      {host === null ? 'stays on the server’s machine' : `sends your messages to ${host}`}
-                    </span>
-                  </div>
-                  {choices.map((choice) => {
-                    const key = `${connection.id} ${choice.model ?? ''}`
-                    const option = options.find((each) => each.key === key)
-                    return <Fragment key={key}>{option && row(option)}</Fragment>
-                  })}
-                  {(more > 0 || models?.isPending || models?.isError) && (
-                    <div role="presentation" className="px-4 py-1 text-note text-faint">
-                      {more > 0 && `${more} more: type to narrow them. `}
-                      {models?.isPending && 'Asking for its models… '}
-                      {models?.isError && `Its models cannot be listed. ${models.error.message}`}
-                    </div>
-                  )}
+    <Flyout
+      anchor={anchor}
+      label="Who answers here"
+      onClose={onClose}
+      className="flex max-h-[min(28rem,var(--radix-popover-content-available-height))] w-96 flex-col"
+    >
+      <input
+        role="combobox"
+        aria-label="Find a model"
+        aria-expanded={options.length > 0}
+        aria-controls={`${id}-list`}
+        aria-activedescendant={options.length > 0 ? `${id}-${place}` : undefined}
+        aria-autocomplete="list"
+        value={typed}
+        onChange={(event) => {
+          setTyped(event.target.value)
+          setAt(0)
+        }}
+        onKeyDown={onKeyDown}
+        placeholder="Find a model, or type its name"
+        autoComplete="off"
+        autoCapitalize="none"
+        spellCheck={false}
+        className="shrink-0 border-b border-rule bg-transparent px-4 py-2.5 outline-none!"
+      />
+      <div
+        ref={list}
+        id={`${id}-list`}
+        role="listbox"
+        aria-label="Models"
+        className="min-h-0 flex-1 overflow-y-auto py-1.5"
+      >
+        {first && row(first)}
+        {groups.map(({ connection, choices, more }) => {
+          const models = listed.get(connection.id)
+          const host = sentTo(connection)
+          return (
+            // biome-ignore lint/a11y/useSemanticElements: a fieldset is no group of options
+            <div key={connection.id} role="group" aria-label={connection.name}>
+              <div role="presentation" className="px-4 pt-2.5 pb-0.5">
+                <span className="small-caps text-faint">{connection.name}</span>
+                <span className="ml-2 text-note text-faint">
+                  {host === null ? 'stays on the server’s machine' : `sends your messages to ${host}`}
+                </span>
+              </div>
+              {choices.map((choice) => {
+                const key = `${connection.id} ${choice.model ?? ''}`
+                const option = options.find((each) => each.key === key)
+                return <Fragment key={key}>{option && row(option)}</Fragment>
+              })}
+              {(more > 0 || models?.isPending || models?.isError) && (
+                <div role="presentation" className="px-4 py-1 text-note text-faint">
+                  {more > 0 && `${more} more: type to narrow them. `}
+                  {models?.isPending && 'Asking for its models… '}
+                  {models?.isError && `Its models cannot be listed. ${models.error.message}`}
                 </div>
-              )
-            })}
-          </div>
-        </Popover.Content>
-      </Popover.Portal>
-    </Popover.Root>
+              )}
+            </div>
+          )
+        })}
+      </div>
+    </Flyout>
   )
 }
