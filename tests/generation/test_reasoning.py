@@ -14,6 +14,7 @@ from talekeeper.conversations.indexing import rebuild_index
 from talekeeper.conversations.reading import read_tree
 from talekeeper.conversations.reasoning import read_reasoning
 from talekeeper.conversations.searching import search_messages
+from talekeeper.database import Reader, Writer
 from talekeeper.domain.conversations import Message
 from talekeeper.domain.parts import Reasoning, Thoughts
 from talekeeper.domain.replies import (
@@ -25,9 +26,11 @@ from talekeeper.domain.replies import (
 )
 from talekeeper.domain.searching import Sought
 from talekeeper.errors import NotFound, ProviderFailed
-from talekeeper.generation.recovering import recover_replies
+from talekeeper.generation.recovering import end_as_stored, recover_replies
 from talekeeper.ids import BootId, ConversationId, MessageId
 from talekeeper.providers.scripted import Fail, Script, Think
+from talekeeper.store.generations import find_generation
+from talekeeper.store.thoughts import add_thought, thought_at
 from talekeeper.store.verifying import verify
 from tales import Table, a_table, until
 
@@ -95,7 +98,7 @@ async def test_what_a_model_thinks_is_told_and_read_while_it_grows_and_survives_
         assert (kept.status, kept.parts) == ("interrupted", (Reasoning(5, None),))
         assert await _thought(table, reply_id) == Thoughts(0, "One. ", False)
         assert await verify(table.store) == []
-        script.release(5)
+        script.release()
         await table.ended(sent)
         assert (await table.message(reply_id)).status == "interrupted"
         assert await verify(table.store) == []
@@ -188,3 +191,52 @@ async def test_a_copy_has_the_reasoning_and_what_is_emptied_has_none(
         await empty_trash(table.store, before=Millis(1 << 50))
         assert await verify(table.store) == []
         assert (await _thought(table, copy.id)).text == "A kraken?"
+
+
+@on_both_engines
+async def test_a_checkpoint_of_a_lost_reply_takes_no_thought_of_it_away(
+    tmp_path: Path, database_url: str | None
+) -> None:
+    """A process that froze after a checkpoint without an answer repeats it, when another has ended
+    the reply.
+    """
+    script = Script([Think("A raven. "), Think("At night."), "Kraa."], gated=True)
+    async with a_table(tmp_path, database_url=database_url, script=script) as table:
+        sent = await table.say("Who is there?")
+        assert sent.generation_id is not None
+        assert sent.reply is not None
+
+        generation_id = sent.generation_id
+
+        def stored(tx: Reader) -> str:
+            found = find_generation(tx, generation_id)
+            assert found is not None
+            return thought_at(tx, found.message_key, 0)
+
+        async def is_stored() -> bool:
+            return await table.store.read(stored) == "A raven. At night."
+
+        await until(is_stored)
+
+        def end_elsewhere(tx: Writer) -> bool:
+            found = find_generation(tx, generation_id)
+            assert found is not None
+            return end_as_stored(tx, found, "interrupted")
+
+        def repeat(tx: Writer) -> bool:
+            found = find_generation(tx, generation_id)
+            assert found is not None
+            return add_thought(
+                tx,
+                found.generation,
+                message_key=found.message_key,
+                position=0,
+                offset=0,
+                text="A raven. At night.",
+                may_be_stored=True,
+            )
+
+        assert await table.store.write(end_elsewhere)
+        assert not await table.store.write(repeat)
+        assert (await _thought(table, sent.reply.id)).text == "A raven. At night."
+        script.release()

@@ -26,6 +26,10 @@ _ADD = statement(
     SELECT message_key, :position, :offset, :text FROM generations WHERE {_HOLDS_LOCK} FOR SHARE
     """,
 )
+_IS_HELD = statement(
+    f"SELECT id FROM generations WHERE {_HOLDS_LOCK}",
+    postgresql=f"SELECT id FROM generations WHERE {_HOLDS_LOCK} FOR SHARE",
+)
 _FORGET_FROM = statement(
     """
     DELETE FROM thoughts
@@ -90,6 +94,10 @@ def add_thought(
     With `may_be_stored` an attempt whose outcome is unknown came before: what it stored is replaced.
     """
     if may_be_stored:
+        # Another process may have ended the reply meanwhile: what it kept is not this one's to replace.
+        lock = {"generation_id": generation.id, "held_epoch": generation.epoch}
+        if tx.first(_IS_HELD, **lock) is None:
+            return False
         tx.run(_FORGET_FROM, key=message_key, position=position, offset=offset)
     added = tx.run(
         _ADD,
