@@ -116,7 +116,7 @@ def remove_rows(tx: Writer, removal: Removal) -> None:
     """What was read for this step is removed; as much of it as no other process removed."""
     conversation_id = removal.conversation_id
     if tx.first(_IS_GOING, conversation_id=conversation_id) is None:
-        return  # it is gone, and its id may be another conversation's
+        return  # another process has removed the rest
     forget_entries(tx, conversation_id, removal.entries)
     if removal.keys:
         tx.run_many(_REMOVE_MESSAGE, [{"at": key} for key in removal.keys])
