@@ -1,9 +1,12 @@
 """What every test can lean on: real engines, the marks, and the switches for the long ones."""
 
+import asyncio
+import functools
+import inspect
 import os
 import shutil
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +43,29 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
+            own = item.get_closest_marker("timeout")
+            limit = float(own.args[0] if own else config.getini("timeout"))
+            item.obj = _bounded(item.obj, seconds=limit - 10)
     if not config.getoption("--long"):
         for item in items:
             if item.get_closest_marker("long"):
                 item.add_marker(pytest.mark.skip(reason="long: run with --long"))
+
+
+def _bounded(test: Callable[..., Awaitable[None]], *, seconds: float) -> Callable[..., Any]:
+    """`test`, ended by a TimeoutError where it hangs.
+
+    The signal that ends other tests after that time is lost in the event loop while it waits.
+    """
+
+    @functools.wraps(test)
+    async def bounded(*args: Any, **kwargs: Any) -> None:
+        async with asyncio.timeout(seconds):
+            await test(*args, **kwargs)
+
+    return bounded
 
 
 @pytest.hookimpl(wrapper=True)

@@ -8,7 +8,7 @@ process did it.
 import asyncio
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -43,8 +43,11 @@ def _revoke(server: Server, token: str) -> None:
 
 
 def _remove_account(server: Server, token: str) -> None:
-    owned = f"SELECT account_id FROM access_tokens WHERE hash = '{token_hash(token)}'"
-    _run(server, f"DELETE FROM accounts WHERE id = ({owned})")
+    owner = f"(SELECT account_id FROM access_tokens WHERE hash = '{token_hash(token)}')"
+    logs = f"log_id = {owner} OR log_id IN (SELECT id FROM conversations WHERE owner_id = {owner})"
+    for table in ("events", "places"):
+        _run(server, f"DELETE FROM {table} WHERE {logs}")
+    _run(server, f"DELETE FROM accounts WHERE id = {owner}")
 
 
 async def _all_of(client: Client, path: str, begun: asyncio.Event) -> list[Event]:
@@ -57,20 +60,27 @@ async def _all_of(client: Client, path: str, begun: asyncio.Event) -> list[Event
     return events
 
 
-async def _ended_by(client: Client, path: str, end: Callable[[], Awaitable[None]]) -> Event:
-    """The last event of the stream, which ends in time."""
-    begun = asyncio.Event()
-    following = asyncio.create_task(_all_of(client, path, begun))
-    await begun.wait()
+async def _ended_by(
+    client: Client, paths: Sequence[str], end: Callable[[], Awaitable[None]]
+) -> list[Event]:
+    """The last event of each stream. All of them stand before the `end`, and end in time after it."""
+    begun = [asyncio.Event() for _ in paths]
+    following = [
+        asyncio.create_task(_all_of(client, path, each))
+        for path, each in zip(paths, begun, strict=True)
+    ]
+    async with asyncio.timeout(30):
+        for each in begun:
+            await each.wait()
     await end()
     began = time.monotonic()
     async with asyncio.timeout(10):
-        events = await following
+        told = await asyncio.gather(*following)
     took = time.monotonic() - began
-    print(f"{path} ended after {took:.2f} s")
+    print(f"{paths} ended after {took:.2f} s")
     assert took < PROMISED
-    assert events[0].name == "ready"
-    return events[-1]
+    assert {events[0].name for events in told} == {"ready"}
+    return [events[-1] for events in told]
 
 
 def _is_why(last: Event) -> None:
@@ -93,7 +103,7 @@ async def test_a_stream_ends_when_its_token_does(
             await asyncio.to_thread(how, either_server, token)
 
         paths = [path.format(id=conversation) for path in PATHS]
-        for last in await asyncio.gather(*(_ended_by(bea, path, end) for path in paths)):
+        for last in await _ended_by(bea, paths, end):
             _is_why(last)
         for path in [*paths, "/api/me"]:
             assert (await bea.ask("GET", path)).problem == (401, "unauthenticated")
@@ -135,7 +145,7 @@ async def test_logging_out_ends_the_streams_of_every_tab_and_of_no_other_browser
             answer = await mine.ask("POST", "/api/logout", {})
             assert answer.status == 204, answer.body
 
-        _is_why(await _ended_by(mine, path, end))
+        _is_why((await _ended_by(mine, [path], end))[0])
         _is_why((await tab)[-1])
         assert not elsewhere.done()
         elsewhere.cancel()
@@ -159,7 +169,7 @@ async def test_a_login_that_another_process_ended_is_over_in_this_one(
             async def end() -> None:
                 assert (await here.ask("DELETE", f"/api/tokens/{name}")).status == 204
 
-            _is_why(await _ended_by(there, "/api/events", end))
+            _is_why((await _ended_by(there, ["/api/events"], end))[0])
             assert (await there.ask("GET", "/api/me")).status == 401
             assert (await there.ask("GET", "/api/events")).status == 401
 
