@@ -16,7 +16,13 @@ from talekeeper.generation.recovering import recover_replies
 from talekeeper.ids import BootId, ConversationId
 from talekeeper.prompts.receipts import shown_receipt
 from talekeeper.providers.scripted import Fail, Hang, Script, Scripted, Think
-from talekeeper.store.generations import add_chunk, find_generation, find_receipt, told_text
+from talekeeper.store.generations import (
+    add_chunk,
+    ask_to_stop,
+    find_generation,
+    find_receipt,
+    told_text,
+)
 from talekeeper.store.messages import content_of
 from talekeeper.store.verifying import verify
 from tales import Table, a_table, new_id, until
@@ -342,3 +348,25 @@ async def test_a_message_that_the_model_cannot_hold_is_kept_and_its_reply_says_b
         assert "120," in reply.error.message
         assert "98,976" in reply.error.message
         assert script.asked == []
+
+
+@pytest.mark.req("NFR-003")
+@pytest.mark.postgres
+async def test_a_checkpoint_reads_that_another_process_was_asked_to_stop_the_reply(
+    tmp_path: Path, postgres_database: str
+) -> None:
+    """The row alone tells it: nothing joins the processes, and nothing else looks here."""
+    script = Script(["The ", "lantern ", "gutters."], gated=True)
+    async with a_table(tmp_path, database_url=postgres_database, script=script) as table:
+        sent = await table.say()
+        assert sent.reply is not None
+        assert sent.generation_id is not None
+        script.release()
+        await script.until_said(1)
+        generation_id = sent.generation_id
+        await table.store.write(lambda tx: ask_to_stop(tx, generation_id))
+        script.release()
+        async with asyncio.timeout(10):
+            await table.ended(sent)
+        reply = await table.message(sent.reply.id)
+        assert (reply.status, reply.content) == ("stopped", "The lantern ")

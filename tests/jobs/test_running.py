@@ -519,3 +519,26 @@ async def test_a_store_with_jobs_of_every_state_is_whole(tmp_path: Path) -> None
         await jobs.give_up(failed, error_code="internal")
         await jobs.call_off(cancelled)
         assert await jobs.claim({LETTER: 60}) is not None
+
+
+@both_engines
+async def test_an_attempt_whose_lease_ran_out_settles_nothing_for_the_one_that_followed(
+    tmp_path: Path, engine: str, database_url: str | None
+) -> None:
+    """Both attempts are of one process, which was frozen for longer than its lease."""
+    async with opened(tmp_path, database_url=database_url) as store:
+        account = await an_account(store)
+        table = StoredJobs(store, boot_id=BootId("this process"), clock=SystemClock())
+        await store.write(lambda tx: enqueue_job(tx, LETTER, owner_id=account.id))
+        first = await table.claim({LETTER: 60.0})
+        _sql(tmp_path, database_url, "UPDATE jobs SET lease_until = 1")
+        second = await table.claim({LETTER: 60.0})
+        assert first is not None
+        assert second is not None
+        assert (first.id, second.attempts) == (second.id, 2)
+        assert await table.renew(first, lease_seconds=60.0) == "lost"
+        await table.finish(first, {"read": "by the first"})
+        assert _sql(tmp_path, database_url, "SELECT state, result FROM jobs") == [("running", None)]
+        await table.finish(second, {"read": "by the second"})
+        ((state, result),) = _sql(tmp_path, database_url, "SELECT state, result FROM jobs")
+        assert (state, json.loads(result)) == ("done", {"read": "by the second"})
